@@ -1,0 +1,78 @@
+"""Random numbers as a pure function of (seed, epoch, row, purpose), drawn for a whole batch at once.
+
+Nothing here has a state, so a batch is the same with any number of loader workers or processes, in any order of
+evaluation, and after a resume in mid-epoch. Every number comes from hashing its full address with the SplitMix64
+finaliser (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), which passes BigCrush
+when it is fed a counter.
+"""
+
+import hashlib
+
+import numpy as np
+
+_GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _mix(value: np.ndarray) -> np.ndarray:
+    """SplitMix64 finaliser: a bijection of 64-bit words (uint64 arrays wrap silently, which is what it needs)."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+def _key(text: str) -> np.uint64:
+    return np.frombuffer(hashlib.blake2b(text.encode(), digest_size=8).digest(), dtype="<u8")[0]
+
+
+class Draws:
+    """The random numbers of one batch of rows.
+
+    Args:
+        seed: seed of the run.
+        epochs: (batch,) epoch of each row.
+        rows: (batch,) stable number of each row in its dataset.
+        stream: name put before every purpose; `view` uses it to make independent numbers for another view of the rows.
+    """
+
+    def __init__(self, seed: int, epochs, rows, stream: str = ""):
+        self.seed = int(seed)
+        self.epochs = np.atleast_1d(np.asarray(epochs, dtype=np.int64))
+        self.rows = np.atleast_1d(np.asarray(rows, dtype=np.int64))
+        if self.epochs.shape != self.rows.shape or self.rows.ndim != 1:
+            raise ValueError(
+                f"epochs and rows must be two vectors of one length, got {self.epochs.shape} and {self.rows.shape}"
+            )
+        self.stream = stream
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def view(self, name: str) -> "Draws":
+        """Independent numbers for another view of the same rows (Barlow Twins: two views of one image)."""
+        return Draws(self.seed, self.epochs, self.rows, stream=f"{self.stream}{name}/")
+
+    def words(self, purpose: str, count: int) -> np.ndarray:
+        """(batch, count) independent uniform 64-bit words."""
+        address = _mix(np.full(len(self), _key(f"{self.seed}:{self.stream}{purpose}"), dtype=np.uint64))
+        for part in (self.epochs, self.rows):
+            address = _mix(address + _GOLDEN_GAMMA * (part.astype(np.uint64) + np.uint64(1)))
+        counter = np.arange(1, count + 1, dtype=np.uint64)
+        return _mix(address[:, None] + _GOLDEN_GAMMA * counter)
+
+    def uniform(self, purpose: str, low: float = 0.0, high: float = 1.0, count: int | None = None) -> np.ndarray:
+        """Uniform floats in [low, high): (batch,), or (batch, count) when a count is given."""
+        unit = (self.words(purpose, count or 1) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        values = low + (high - low) * unit
+        return values if count is not None else values[:, 0]
+
+    def integers(self, purpose: str, high: int, count: int | None = None) -> np.ndarray:
+        """Uniform integers in 0 .. high - 1: (batch,), or (batch, count) when a count is given."""
+        return np.floor(self.uniform(purpose, 0.0, high, count)).astype(np.int64)
+
+    def chosen(self, purpose: str, share: float) -> np.ndarray:
+        """(batch,) bool: True with probability `share`; exactly all at 1 and none at 0."""
+        return self.uniform(purpose) < share
+
+    def permutations(self, purpose: str, size: int) -> np.ndarray:
+        """(batch, size) int64: one uniform permutation of 0 .. size - 1 for each row, the identity included."""
+        return np.argsort(self.words(purpose, size), axis=1, kind="stable")
