@@ -1,0 +1,162 @@
+"""What a task is: it describes a head, turns predictions and targets into losses, and scores them.
+
+A task is a frozen dataclass of its options: no state, no device, no generator. It never imports the model.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hf_hmtl.draws import Draws
+
+MISSING = -100
+"""Target of a row that has no label (torch's own `ignore_index`); real-valued targets use NaN."""
+
+
+def cross_entropies(
+    logits: Tensor,
+    target: Tensor,
+    class_weights: tuple[float, ...] | None = None,
+    label_smoothing: float = 0.0,
+    focal_gamma: float = 0.0,
+) -> Tensor:
+    """Cross-entropy of every element, with the focal factor (1 - p)^gamma of Lin et al. 2017 (arXiv 1708.02002, Eq. 4).
+
+    Nothing is averaged here: a weighted loss divided by the sum of its weights (torch's own mean) would shrink the
+    supervised loss 3.7 times against the auxiliary ones on AffectNet; the authors divide by the batch size.
+
+    Args:
+        logits: (..., classes).
+        target: (...) int64; `MISSING` counts as loss 0.
+
+    Returns:
+        (...) float32 losses.
+    """
+    classes = logits.shape[-1]
+    flat_logits, flat_target = logits.reshape(-1, classes).float(), target.reshape(-1)
+    weight = None if class_weights is None else flat_logits.new_tensor(class_weights)
+    losses = F.cross_entropy(
+        flat_logits, flat_target, weight, ignore_index=MISSING, reduction="none", label_smoothing=label_smoothing
+    )
+    if focal_gamma:
+        known = flat_target.clamp_min(0)[:, None]
+        probability = flat_logits.softmax(-1).gather(1, known)[:, 0]
+        # The clamp keeps the gradient of 0^gamma finite for gamma < 1, where p rounds to 1.
+        losses = losses * (1 - probability).clamp_min(1e-6) ** focal_gamma
+    return losses.view(target.shape)
+
+
+def number_correct(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """How many labelled elements the arg-max hits, and how many there are, as tensors on the device."""
+    labelled = target != MISSING
+    return ((logits.argmax(-1) == target) & labelled).sum(), labelled.sum()
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing the network learns.
+
+    Attributes:
+        name: name of the task, of its head and of its target.
+        weight: factor of its loss in the sum (lambda of Eq. 5).
+        dropout: dropout before its head.
+    """
+
+    name: str
+    weight: float = 1.0
+    dropout: float = 0.0
+
+    auxiliary: ClassVar[bool] = False
+    per_row: ClassVar[bool] = True
+    """False for losses on batch statistics, which cannot be summed over the parts of an accumulated batch."""
+
+    def __post_init__(self):
+        if not self.weight >= 0:
+            raise ValueError(f"{self.name}: weight is {self.weight}, allowed is 0 or more")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"{self.name}: dropout is {self.dropout}, allowed is 0 <= dropout < 1")
+
+    def head(self) -> dict[str, Any]:
+        """The head this task needs, as the model's config stores it: kind, shape, dropout, auxiliary, labels."""
+        raise NotImplementedError
+
+    def labelled(self, target: Tensor) -> Tensor:
+        """(rows,) bool: which rows carry a label. Their number divides the summed losses."""
+        return (target != MISSING).reshape(len(target), -1).any(1)
+
+    def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(rows,) loss of each row, 0 where the label is missing."""
+        raise NotImplementedError
+
+    def progress(self, prediction: Tensor, target: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Running scores for the training log: {name: (sum, count)}, tensors that stay on the device."""
+        return {}
+
+    def score(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        """Final scores on whole arrays: {measure: value}."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Supervised(Task):
+    """A task whose target is a column of the dataset."""
+
+    def target(self, column: list) -> Tensor:
+        """The column of a batch, as a tensor with `MISSING` or NaN where there is no label."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Pretext(Task):
+    """A self-supervised task: it makes its own target from the pixels.
+
+    It may use four capabilities, and leaves out those it does not need:
+    (a) `affine`: an angle composed last into the one warp of the augmentation;
+    (b) `augmented_views` extra views of the row, augmented independently at `view_level`;
+    (c) `corrupt`: change the uint8 batch and return its target, at the place that `order` gives it;
+    (d) `head`: the head it needs.
+
+    Attributes:
+        view: "image" corrupts the image that the supervised heads see (the paper's hybrid learning); "own" corrupts a
+            copy of it, which costs a backbone pass.
+        share: share of the rows that are corrupted; 1.0 in the paper. Rows left whole have no target.
+    """
+
+    dropout: float = 0.2
+    view: str = "image"
+    share: float = 1.0
+
+    auxiliary: ClassVar[bool] = True
+    order: ClassVar[int] = 0
+    """Place of `corrupt` among several pretexts on one view: 0 rotate, 1 puzzle, 2 cut."""
+    augmented_views: ClassVar[int] = 0
+    view_level: ClassVar[str | None] = None
+    needs_disc: ClassVar[bool] = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.view not in ("image", "own"):
+            raise ValueError(f"{self.name}: view is {self.view!r}, allowed are 'image' and 'own'")
+        if self.view == "own" and self.weight == 0:
+            raise ValueError(f"{self.name}: with weight 0 nothing would look at its own view; use view: image")
+        if not 0 < self.share <= 1:
+            raise ValueError(f"{self.name}: share is {self.share}, allowed is 0 < share <= 1 (1.0 in the paper)")
+
+    def check_side(self, side: int) -> None:
+        """Raise when images of this side cannot be corrupted."""
+
+    def affine(self, draws: Draws) -> tuple[np.ndarray, Tensor] | None:
+        """(batch,) angles in degrees, counter-clockwise, for the one warp, and the (batch,) target; or None."""
+        return None
+
+    def corrupt(self, pixels: Tensor, draws: Draws) -> tuple[Tensor, Tensor] | None:
+        """The corrupted (batch, 3, side, side) uint8 pixels and their target; or None when pixels stay as they are."""
+        return None
+
+    def view_target(self, batch: int) -> Tensor:
+        """Target of a pretext that compares its augmented views: nothing but their number of rows."""
+        return torch.zeros(self.augmented_views * batch, dtype=torch.int64)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+
+from hf_hmtl.tasks.base import MISSING
+from hf_hmtl.tasks.classification import Classification, balanced_class_weights
+
+
+def make(**options):
+    return Classification(name="emotion", labels=("angry", "happy", "sad"), **options)
+
+
+def test_balanced_weights_are_proportional_to_sklearns_and_one_for_the_largest_class():
+    counts = [50, 10, 40]
+    ours = np.array(balanced_class_weights(counts))
+    truth = compute_class_weight("balanced", classes=np.arange(3), y=np.repeat([0, 1, 2], counts))
+    np.testing.assert_allclose(ours, truth / truth.min())
+    assert ours.min() == 1
+
+
+def test_balanced_weights_of_affectnet_are_the_authors():
+    # Protocols page, section 11: the authors' literals, which they took after leaving the .tif and .bmp files out.
+    counts = [74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750]
+    authors = [1.8, 1.0, 5.28, 9.54, 21.08, 35.34, 5.4, 35.85]
+    np.testing.assert_allclose(balanced_class_weights(counts), authors, atol=0.011)
+
+
+def test_an_empty_class_has_no_weight():
+    with pytest.raises(ValueError, match="class_weights: none"):
+        balanced_class_weights([3, 0])
+
+
+def test_target_marks_missing():
+    assert make().target([0, 2, -1, None]).tolist() == [0, 2, MISSING, MISSING]
+
+
+def test_head_is_described_and_not_built():
+    assert make().head() == {
+        "kind": "linear",
+        "shape": [3],
+        "dropout": 0.3,
+        "auxiliary": False,
+        "labels": ["angry", "happy", "sad"],
+    }
+
+
+def test_labelled_rows_and_score():
+    task = make()
+    assert task.labelled(torch.tensor([0, MISSING, 2])).tolist() == [True, False, True]
+    scores = task.score(np.eye(3), np.array([0, 1, 0]))
+    assert scores["accuracy"] == pytest.approx(2 / 3)
+    assert scores["recall_angry"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "hinge"}, "cross_entropy, focal"),
+        ({"class_weights": (1.0, 2.0)}, "2 class weights for 3 classes"),
+        ({"label_smoothing": 1.0}, "label_smoothing"),
+        ({"loss": "focal", "label_smoothing": 0.1}, "focal"),
+        ({"weight": -1.0}, "weight"),
+        ({"dropout": 1.0}, "dropout"),
+    ],
+)
+def test_bad_options_raise(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+def test_one_class_raises():
+    with pytest.raises(ValueError, match="two or more"):
+        Classification(name="emotion", labels=("happy",))
