@@ -1,0 +1,1 @@
+"""From official files to batches: sources, drawn faces, decoding, augmentation, sampling and collation."""

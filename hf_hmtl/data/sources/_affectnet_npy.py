@@ -1,0 +1,130 @@
+"""AffectNet's npy release of March 2021: one image and four small .npy files a face.
+
+Facts: datasets page, section 1b. Opening a million files takes minutes, so the labels are kept in an index.
+"""
+
+import hashlib
+import logging
+import math
+import os
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+from tqdm.auto import tqdm
+
+FOLDERS = {"train": "train_set", "validation": "val_set"}
+LABELS = {"code": "exp", "valence": "val", "arousal": "aro"}
+
+logger = logging.getLogger(__name__)
+
+
+def find_npy(folder: Path) -> dict[str, Path] | None:
+    """{split: folder with images/ and annotations/}, or None where this is no npy release.
+
+    Folders may be doubled, and the training archive may have been unpacked without its `train_set/`.
+
+    Raises:
+        FileNotFoundError: only one of the two splits is there.
+    """
+    candidates = {split: [folder / name / name, folder / name] for split, name in FOLDERS.items()}
+    candidates["train"].append(folder)
+    found = {}
+    for split, places in candidates.items():
+        for place in places:
+            if split not in found and all((place / part).is_dir() for part in ("images", "annotations")):
+                found[split] = place
+    if len(found) == 1:
+        absent = next(split for split in FOLDERS if split not in found)
+        raise FileNotFoundError(
+            f"affectnet: {folder} holds the npy release without its {absent} split. Unpack that archive into "
+            f"{folder / FOLDERS[absent]}, so that {FOLDERS[absent]}/images and {FOLDERS[absent]}/annotations exist"
+        )
+    return found or None
+
+
+def read_npy(place: Path) -> dict:
+    """The rows of one split with image and labels: paths, codes, valence, arousal, and how many lack either.
+
+    Raises:
+        FileNotFoundError: there is no image with labels.
+    """
+    index = _index(place)
+    if len(index["file"]) == 0:
+        raise FileNotFoundError(
+            f"affectnet: {place} holds no image with its labels; expected are images/0.jpg with "
+            "annotations/0_exp.npy, 0_val.npy and 0_aro.npy. Unpack the archive again"
+        )
+    return {
+        "paths": [os.path.join(os.path.abspath(place), "images", name) for name in index["file"]],
+        "codes": index["code"],
+        "valence": index["valence"],
+        "arousal": index["arousal"],
+        "missing_files": index["missing"],
+    }
+
+
+def _index(place: Path) -> dict:
+    """Labels of a split from the index in the datasets cache, which is made where it is absent or out of date.
+
+    The data folder is left alone: it may be read-only or shared. The index belongs to the folder's path, the
+    modification times of its two parts and the number of images.
+    """
+    names = sorted((entry.name for entry in os.scandir(place / "images") if entry.name.endswith(".jpg")), key=_order)
+    times = [(place / part).stat().st_mtime_ns for part in ("images", "annotations")]
+    key = hashlib.blake2b(repr((str(place.resolve()), times, len(names))).encode(), digest_size=12).hexdigest()
+    file = Path(datasets.config.HF_DATASETS_CACHE) / "hf_hmtl" / f"affectnet-npy-{key}.parquet"
+    if file.is_file():
+        table = pyarrow.parquet.read_table(file)
+    else:
+        table = _read_labels(place, names)
+        _write(table, file)
+    return {**table.to_pydict(), "missing": int(table.schema.metadata[b"missing"])}
+
+
+def _read_labels(place: Path, names: list[str]) -> pa.Table:
+    columns: dict[str, list] = {"file": [], **{column: [] for column in LABELS}}
+    there = {entry.name for entry in os.scandir(place / "annotations")}
+    labelled = {f"{name.removesuffix('_exp.npy')}.jpg" for name in there if name.endswith("_exp.npy")}
+    for name in tqdm(names, desc=f"AffectNet: first reading of {place.name}", disable=None):
+        files = {column: f"{name[:-4]}_{ending}.npy" for column, ending in LABELS.items()}
+        if there.issuperset(files.values()):
+            columns["file"].append(name)
+            for column, file in files.items():
+                number = _label(place / "annotations" / file)
+                is_code = column == "code"
+                columns[column].append((int(number) if number.is_integer() else None) if is_code else number)
+    missing = len(labelled.union(names)) - len(columns["file"])
+    return pa.table(columns, schema=_SCHEMA).replace_schema_metadata({"missing": str(missing)})
+
+
+_SCHEMA = pa.schema([("file", pa.string()), ("code", pa.int64()), ("valence", pa.float64()), ("arousal", pa.float64())])
+
+
+def _label(file: Path) -> float:
+    """The number in a .npy file: the release stores text of no dimension, array('-0.392238', '<U9')."""
+    try:
+        return float(np.load(file, allow_pickle=False).reshape(-1)[0])
+    except (ValueError, IndexError, EOFError) as error:
+        logger.warning("affectnet: %s holds no number (%s): the label counts as missing", file, error)
+        return math.nan
+
+
+def _write(table: pa.Table, file: Path) -> None:
+    """Write under a temporary name, then rename; a cache that cannot be written costs time, not the run."""
+    part = file.with_suffix(f".{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pyarrow.parquet.write_table(table, part)
+        os.replace(part, file)
+    except OSError as error:
+        logger.warning("affectnet: cannot keep the index of labels in %s (%s); the next run reads again", file, error)
+        part.unlink(missing_ok=True)
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Numeric ids by their number, anything else by name."""
+    stem = name[:-4]
+    return (int(stem), name) if stem.isdecimal() else (-1, name)

@@ -1,0 +1,66 @@
+"""Shared by the sources: building the rows of the dataset contract, and checking counts against published ones."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+
+from hf_hmtl.data.splits import class_counts
+
+IMAGE = datasets.Image(decode=False)
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
+
+
+def images_of_paths(paths: Sequence[str]) -> pa.StructArray:
+    """{bytes: None, path} of each path; built by arrow, because `Dataset.from_dict` needs seconds for AffectNet."""
+    return pa.StructArray.from_arrays(
+        [pa.nulls(len(paths), pa.binary()), pa.array(paths, pa.string())], names=["bytes", "path"]
+    )
+
+
+def images_of_bytes(contents: Sequence[bytes]) -> pa.StructArray:
+    """{bytes, path: None} of each encoded image."""
+    return pa.StructArray.from_arrays(
+        [pa.array(contents, pa.binary()), pa.nulls(len(contents), pa.string())], names=["bytes", "path"]
+    )
+
+
+def make_dataset(images: pa.StructArray, columns: dict[str, tuple]) -> datasets.Dataset:
+    """A dataset in memory of images and {name: (feature, values)}."""
+    features = datasets.Features({"image": IMAGE, **{name: feature for name, (feature, _) in columns.items()}})
+    arrays = [images, *(pa.array(values) for _, values in columns.values())]
+    table = pa.table(dict(zip(features, arrays, strict=True))).cast(features.arrow_schema)
+    return datasets.Dataset(table, info=datasets.DatasetInfo(features=features))
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Image files directly in a folder, sorted by name; hidden files are not images."""
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def drift(name: str, split: str, counts: dict[str, int], expected: dict[str, int]) -> list[str]:
+    """A warning and a note when counts differ from the published ones; releases drift, so this never raises."""
+    differing = [
+        f"{label} {counts.get(label, 0):,} (published {number:,})"
+        for label, number in expected.items()
+        if counts.get(label, 0) != number
+    ]
+    if not differing:
+        return []
+    note = f"{split} rows differ from the published counts: {', '.join(differing)}"
+    warnings.warn(f"{name}: {note}", stacklevel=3)
+    return [note]
+
+
+def label_drift(name: str, splits: datasets.DatasetDict, column: str, expected: dict[str, dict]) -> list[str]:
+    """`drift` of the class counts of every split that has published ones."""
+    return [
+        note
+        for split, dataset in splits.items()
+        if split in expected
+        for note in drift(name, split, class_counts(dataset, column), expected[split])
+    ]

@@ -1,0 +1,156 @@
+"""AffectNet: both official releases, the full CSV one and the npy one of March 2021.
+
+Facts: datasets page, sections 1a (CSV), 1b (npy), 1d (repacks), 1e (protocols), 13.10 (crops).
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+
+from hf_hmtl.data.sources import Source, resolve
+from hf_hmtl.data.sources._affectnet_csv import find_csv, read_csv
+from hf_hmtl.data.sources._affectnet_npy import find_npy, read_npy
+from hf_hmtl.data.sources._building import drift, images_of_paths, make_dataset
+
+LICENCE = "AffectNet agreement: research use by the lab that signed it; images and lists must not be redistributed"
+CITATION = (
+    "Mollahosseini, Hasani and Mahoor, AffectNet: A Database for Facial Expression, Valence, and Arousal Computing "
+    "in the Wild, IEEE Transactions on Affective Computing 2017, arXiv:1708.03985"
+)
+HOMEPAGE = "https://www.mohammadmahoor.com/affectnet"
+EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")  # codes 0 .. 7
+NONE = 8  # no expression of the eight, but valence and arousal are real
+CODES = (*EMOTIONS, "none", "uncertain", "non-face")  # codes 0 .. 10
+
+TRAIN_COUNTS = (74_874, 134_415, 25_459, 14_090, 6_378, 3_803, 24_882, 3_750, 33_088, 11_645, 82_415)
+EXPECTED = {
+    "csv": {
+        "train": dict(zip(CODES, TRAIN_COUNTS, strict=True)),
+        "validation": dict.fromkeys(CODES, 500),
+    },
+    "npy": {
+        "train": dict(zip(EMOTIONS, TRAIN_COUNTS, strict=False)),
+        "validation": {**dict.fromkeys(EMOTIONS, 500), "contempt": 499},
+    },
+}
+# The authors' central crops suit the margin around the faces of the CSV release; the npy release is cropped already.
+CROPS = {"csv": {"train": 0.69, "eval": 0.80}, "npy": {"train": 1.0, "eval": 1.0}}
+
+LAYOUTS = """AffectNet is read in its two official releases:
+  FOLDER/Manually_Annotated_Images/<number>/<hash>.jpg    with training.csv and validation.csv in
+  FOLDER/Manually_Annotated_file_lists/, FOLDER/label/, or FOLDER/ itself
+or
+  FOLDER/train_set/images/<id>.jpg     FOLDER/train_set/annotations/<id>_exp.npy _val.npy _aro.npy
+  FOLDER/val_set/images, annotations   likewise
+It cannot be downloaded: a professor or head of a lab signs the agreement at mohammadmahoor.com/affectnet (students
+through their supervisor) and receives the archives. Unpack them into FOLDER and type
+  --data_dir FOLDER"""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a release says of the rows of one split, before any is left out: lists of one length."""
+
+    paths: list[str]
+    codes: list[int | None]
+    valence: list[float]
+    arousal: list[float]
+    missing_files: int
+
+
+def load(data_dir: str | Path | None = None, with_none: bool = False, upstream_filter: bool = False) -> Source:
+    """AffectNet's official training and validation rows; there is no public test split, so validation is reported.
+
+    Columns: image (a path), emotion (8 classes, -1 for code 8), valence and arousal (NaN where the lists say -2 or
+    any number outside -1 .. 1). Codes 9 (uncertain) and 10 (non-face) are left out.
+
+    Args:
+        data_dir: folder of either release; None means ${HF_HMTL_DATA}/affectnet.
+        with_none: keep code 8, which has valence and arousal but no emotion (the dimensional protocol, codes 0-8).
+        upstream_filter: leave out .tif and .bmp from training and .tif from validation, as the authors' code did.
+
+    Raises:
+        FileNotFoundError: no folder, no official layout in it, or every image file is missing.
+        ValueError: the folder is a repack with other labels, or a list has other columns.
+    """
+    folder = resolve("affectnet", data_dir, LAYOUTS)
+    if found := find_csv(folder):
+        layout, read = "csv", read_csv
+    elif found := find_npy(folder):
+        layout, read = "npy", read_npy
+    else:
+        refuse_repack(folder)
+        names = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+        raise FileNotFoundError(f"affectnet: {folder} holds no official release (found: {names}).\n{LAYOUTS}")
+    notes = [f"layout: {layout} release ({found['train']})", "no public test split: validation is reported"]
+    splits = datasets.DatasetDict()
+    for split, place in found.items():
+        rows = Rows(**read(place))
+        counts = {CODES[code]: number for code, number in Counter(rows.codes).items() if code in range(len(CODES))}
+        notes += drift("affectnet", split, counts, EXPECTED[layout][split])
+        splits[split], left_out = _dataset(split, rows, with_none, upstream_filter)
+        notes += left_out
+    return Source("affectnet", splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), CROPS[layout])
+
+
+def refuse_repack(folder: Path) -> None:
+    """Say why a repack is not AffectNet: its labels or rows differ, so no score on it compares with published ones.
+
+    Raises:
+        ValueError: the folder looks like AffectNet+, or like one of the repacks with class folders or labels.csv.
+    """
+    reason = None
+    if (folder / "human_annotated").is_dir():
+        reason = "AffectNet+ (one JSON an image), which has other labels and is not read"
+    elif (folder / "labels.csv").is_file():
+        reason = "the 96 x 96 repack, whose labels a model made and whose monochrome images were removed"
+    else:
+        for parent in (folder, folder / "train", folder / "Train"):
+            names = [path.name for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
+            classes = [name for name in names if name.lower().split("-")[-1].strip() in _FOLDER_NAMES]
+            if len(classes) >= 3:
+                reason = f"a repack in class folders ({', '.join(sorted(classes)[:3])}, ...) in an order of its own"
+                break
+        if reason is None and any(folder.rglob("*.parquet")):
+            reason = "a repack as parquet files (the known one has 27,823 images and 7 classes in another order)"
+    if reason:
+        raise ValueError(
+            f"affectnet: {folder} looks like {reason}. Scores on it do not compare with AffectNet's. To train on it "
+            f"all the same, with its own names, use the source 'custom'.\n{LAYOUTS}"
+        )
+
+
+_FOLDER_NAMES = {*EMOTIONS, "angry", "happiness", "sadness", "surprised", "fearful", "disgusted", *map(str, range(8))}
+
+
+def _dataset(split: str, rows: Rows, with_none: bool, upstream_filter: bool) -> tuple[datasets.Dataset, list[str]]:
+    """The rows that the options keep, and a note for each reason to leave some out."""
+    highest = NONE if with_none else NONE - 1
+    unread = (".tif", ".bmp") if split == "train" else (".tif",)
+    left_out: Counter = Counter({"whose image or label file is missing": rows.missing_files})
+    keep = []
+    for row, (path, code) in enumerate(zip(rows.paths, rows.codes, strict=True)):
+        if code not in range(len(CODES)):
+            left_out["whose expression is not a code of 0 to 10"] += 1
+        elif code > highest:
+            left_out[f"of code {code} ({CODES[code]})"] += 1
+        elif upstream_filter and any(suffix in path for suffix in unread):
+            left_out[f"with {' or '.join(unread)} in their path (upstream_filter)"] += 1
+        else:
+            keep.append(row)
+    notes = [f"{split}: {count:,} rows left out {reason}" for reason, count in left_out.items() if count]
+    emotions = [code if code < NONE else -1 for code in (rows.codes[row] for row in keep)]
+    columns = {"emotion": (datasets.ClassLabel(names=list(EMOTIONS)), emotions)}
+    for name, values in (("valence", rows.valence), ("arousal", rows.arousal)):
+        kept = [_in_range(values[row]) for row in keep]
+        columns[name] = (datasets.Value("float32"), kept)
+        if missing := sum(map(math.isnan, kept)):
+            notes.append(f"{split}: {missing:,} rows have no {name}")
+    return make_dataset(images_of_paths([rows.paths[row] for row in keep]), columns), notes
+
+
+def _in_range(value: float) -> float:
+    return value if -1 <= value <= 1 else math.nan

@@ -1,0 +1,182 @@
+"""Faces of the user's own: class folders, image files with a table, CSV, parquet, or a dataset on the Hub."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import datasets
+
+from hf_hmtl.data.sources import SPLITS, Source, did_you_mean, resolve
+from hf_hmtl.data.sources._building import IMAGE
+from hf_hmtl.data.sources._labels import check_classes, class_column, find_column, is_numeric, number_column
+from hf_hmtl.data.sources._tables import LAYOUTS, from_csv, from_folder, from_hub
+from hf_hmtl.data.splits import SPLIT_SEED, SUBJECT, carve, cross_split_duplicates
+
+LICENCE = "The user's own data: its terms are not known to hf_hmtl"
+CITATION = "The user's own data: none known"
+HOMEPAGE = ""
+DUPLICATES_UP_TO = 50_000  # rows; beyond, reading every file to compare it would hold up the start
+
+
+def load(
+    data_dir: str | Path | None = None,
+    label_column: str = "label",
+    image_column: str | None = None,
+    hub_id: str | None = None,
+    csv: str | Path | None = None,
+    task: str = "emotion",
+    label_columns: Mapping[str, str] | None = None,
+    validation_fraction: float = 0.15,
+    test_fraction: float = 0.15,
+    seed: int = SPLIT_SEED,
+) -> Source:
+    """Any faces with labels, in the splits they come in; what is absent is carved from the training rows.
+
+    Given train, validation and test are used as they are. Without validation, it is carved from train. Without test,
+    it is carved too when there is only train; with train and validation there is no test, and validation is reported.
+    A column `subject` keeps each person in one split of those carved. The notes say what was done.
+
+    Args:
+        data_dir: folder with one of the layouts; None means ${HF_HMTL_DATA}/custom.
+        label_column: column of the classes; class folders give the column `label`.
+        image_column: column of the images; None finds it by type or by name.
+        hub_id: a dataset on the Hugging Face Hub instead of a folder.
+        csv: one CSV file instead of the layouts, absolute or relative to data_dir; its column `split` is used.
+        task: name of the label in the result, such as emotion or gender.
+        label_columns: further labels, {task: column}. Columns of numbers become numbers with NaN for missing; text,
+            truth values and ClassLabels become classes with -1 for missing.
+        validation_fraction, test_fraction: shares of the training rows to carve.
+        seed: seed of the carving, apart from the seed of training.
+
+    Raises:
+        FileNotFoundError: no folder, no layout in it, or none of its image files exists.
+        ConnectionError: the Hub dataset cannot be reached.
+        ValueError: an absent column, an empty split, one class only, classes spelled in two ways, a class that
+            training never shows, or too few rows to carve a split.
+    """
+    name, tables, layout = _read(data_dir, hub_id, csv, image_column)
+    tables = {split: tables[split] for split in SPLITS if split in tables}
+    labels = {task: label_column, **(label_columns or {})}
+    find_column(tables, label_column, "--label_column NAME")
+    for extra in labels.values():
+        find_column(tables, extra, "label_columns: {task: NAME}")
+    if "train" not in tables:
+        raise ValueError(f"custom: {name} has the splits {', '.join(tables)} but no train split")
+    for split, table in tables.items():
+        if len(table) == 0:
+            raise ValueError(f"custom: the {split} split of {name} is empty; add images to it or remove it")
+    notes = [f"layout: {layout}"]
+    tables, left_out = _without_missing_images(tables)
+    splits, found = _with_labels(tables, labels, task)
+    notes += left_out + found
+    check_classes(splits, task)
+    splits, carved = _complete(splits, task, validation_fraction, test_fraction, seed)
+    check_classes(splits, task)
+    notes += carved + _leaks(splits)
+    return Source(name, splits, LICENCE, CITATION, HOMEPAGE, tuple(notes))
+
+
+def _read(data_dir, hub_id, csv, image_column) -> tuple[str, dict[str, datasets.Dataset], str]:
+    """The name of the data, its tables, and the name of its layout."""
+    if hub_id is not None:
+        if data_dir is not None or csv is not None:
+            raise ValueError(f"custom: hub_id {hub_id!r} was given together with data_dir or csv; give one of them")
+        return hub_id, from_hub(hub_id, image_column), f"Hub dataset {hub_id}"
+    if csv is not None:
+        path = Path(data_dir or "", csv).expanduser()
+        if not path.is_file():
+            others = [file.name for file in path.parent.glob("*.csv")] if path.parent.is_dir() else []
+            raise FileNotFoundError(f"custom: there is no file {path}.{did_you_mean(path.name, others)}\n{LAYOUTS}")
+        return path.stem, from_csv([path], image_column), f"CSV and image files ({path.name})"
+    folder = resolve("custom", data_dir, LAYOUTS)
+    return folder.resolve().name, *from_folder(folder, image_column)
+
+
+def _without_missing_images(tables: dict[str, datasets.Dataset]) -> tuple[dict[str, datasets.Dataset], list[str]]:
+    """Rows whose image exists: an image is absent where its cell is empty or no file of that path exists."""
+    kept, notes = {}, []
+    for split, table in tables.items():
+        batches = table.with_format("arrow").iter(1000)  # encoded images of a large table do not fit in memory at once
+        exists = [_exists(image) for batch in batches for image in batch["image"].to_pylist()]
+        keep = [row for row, there in enumerate(exists) if there]
+        if not keep:
+            raise FileNotFoundError(
+                f"custom: none of the {len(table):,} images of {split} exists; the first is {table[0]['image']}. Paths "
+                "are relative to the table that names them"
+            )
+        if len(keep) < len(table):
+            notes.append(f"{split}: {len(table) - len(keep):,} rows left out whose image file is missing")
+        kept[split] = table if len(keep) == len(table) else table.select(keep)
+    return kept, notes
+
+
+def _exists(image: dict | None) -> bool:
+    if image is None or (image["bytes"] is None and image["path"] is None):
+        return False
+    return image["bytes"] is not None or Path(image["path"]).is_file()
+
+
+def _with_labels(
+    tables: dict[str, datasets.Dataset], labels: dict[str, str], task: str
+) -> tuple[datasets.DatasetDict, list[str]]:
+    """Tables with the image, the labels under their tasks' names, and `subject`; no other column."""
+    columns: dict[str, dict[str, tuple]] = {split: {} for split in tables}
+    notes = []
+    for name, column in labels.items():
+        if name != task and is_numeric(tables["train"], column):
+            for split, table in tables.items():
+                columns[split][name] = (datasets.Value("float32"), number_column(table, column))
+        else:
+            names, numbers, found = class_column(tables, column)
+            notes += found
+            for split in tables:
+                columns[split][name] = (datasets.ClassLabel(names=names), numbers[split])
+    splits = datasets.DatasetDict()
+    for split, table in tables.items():
+        if SUBJECT in table.column_names:
+            subjects = [None if value is None else str(value) for value in table[SUBJECT][:]]
+            columns[split][SUBJECT] = (datasets.Value("string"), subjects)
+        plain = table.select_columns("image").cast_column("image", IMAGE)
+        for name, (feature, values) in columns[split].items():
+            plain = plain.add_column(name, values, feature=feature)
+        splits[split] = plain
+    return splits, notes
+
+
+def _complete(
+    splits: datasets.DatasetDict, task: str, validation_fraction: float, test_fraction: float, seed: int
+) -> tuple[datasets.DatasetDict, list[str]]:
+    """The splits with a validation split, and a test split when only train was given."""
+    train, notes = splits["train"], []
+    how = f"{'by subject' if SUBJECT in train.column_names else 'stratified by class'}, split seed {seed}"
+    parts = dict(splits)
+    if "validation" in splits and "test" not in splits:
+        notes.append("no test split was given: validation is both selected on and reported")
+    if len(splits) == 1:
+        train, parts["test"] = carve(train, task, test_fraction, seed)
+        notes.append(f"test: {len(parts['test']):,} rows carved from train ({how})")
+        if not 0 < validation_fraction < 1 - test_fraction:
+            raise ValueError(
+                f"custom: validation_fraction {validation_fraction} and test_fraction {test_fraction} leave no "
+                "training rows; their sum must stay below 1"
+            )
+        validation_fraction /= 1 - test_fraction  # a share of the whole, not of what is left
+    if "validation" not in splits:
+        parts["train"], parts["validation"] = carve(train, task, validation_fraction, seed)
+        notes.append(f"validation: {len(parts['validation']):,} rows carved from train ({how})")
+    return datasets.DatasetDict({split: parts[split] for split in SPLITS if split in parts}), notes
+
+
+def _leaks(splits: datasets.DatasetDict) -> list[str]:
+    """Notes on persons and images that occur in two splits."""
+    notes = []
+    if all(SUBJECT in data.column_names for data in splits.values()):
+        people = {split: set(data[SUBJECT][:]) - {None} for split, data in splits.items()}
+        for split in list(people)[1:]:
+            if shared := len(people[split] & people["train"]):
+                notes.append(f"{shared} subjects are in train and in {split}: scores flatter the model")
+    if sum(map(len, splits.values())) > DUPLICATES_UP_TO:
+        return [*notes, f"identical images across splits were not looked for: over {DUPLICATES_UP_TO:,} rows"]
+    for (earlier, later), count in cross_split_duplicates(splits).items():
+        if count:
+            notes.append(f"{count} {later} images also occur, byte for byte, in {earlier}")
+    return notes

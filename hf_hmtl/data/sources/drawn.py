@@ -1,0 +1,37 @@
+"""Faces drawn by code: the embedded default, no download, every label known."""
+
+from pathlib import Path
+
+from hf_hmtl.data.sources import Source, check_options
+
+LICENCE = "Drawn by hf_hmtl's own code; under the licence of the code"
+CITATION = "None needed: hf_hmtl.data.synthetic draws the faces"
+HOMEPAGE = ""
+
+
+def load(data_dir: str | Path | None = None, **options) -> Source:
+    """Draw the faces; no person is in two splits.
+
+    Args:
+        data_dir: must be None: nothing is read.
+        options: those of `hf_hmtl.data.synthetic.synthetic_faces` (train, validation, test, size, seed, ...).
+
+    Raises:
+        ValueError: a folder was given, or an option is unknown or out of its range.
+    """
+    if data_dir is not None:
+        raise ValueError(
+            f"drawn: data_dir is {str(data_dir)!r}, but these faces are drawn and no file is read. Leave --data_dir "
+            "out, or train on your own files with the source 'custom'"
+        )
+    from hf_hmtl.data.synthetic import synthetic_faces  # here: listing and reading other sources needs no drawing code
+
+    check_options("drawn", synthetic_faces, options)
+    return Source(
+        name="drawn",
+        splits=synthetic_faces(**options),
+        licence=LICENCE,
+        citation=CITATION,
+        homepage=HOMEPAGE,
+        notes=("faces drawn by code: scores say how well the method works on drawings, not on people",),
+    )

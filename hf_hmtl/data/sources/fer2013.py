@@ -1,0 +1,199 @@
+"""FER2013: 35,887 gray 48 x 48 faces in 7 expressions, as its CSV, its folder repack or parquet files.
+
+Facts: datasets page, section 8. Classes are mapped by name: folders sort differently from the codes of the CSV.
+"""
+
+import csv
+import itertools
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import datasets
+import numpy as np
+import pyarrow.parquet
+
+from hf_hmtl.data.sources import SPLITS, Source, did_you_mean, resolve
+from hf_hmtl.data.sources._building import image_files, images_of_bytes, label_drift, make_dataset
+from hf_hmtl.data.splits import cross_split_duplicates, image_hashes
+
+LICENCE = "Kaggle competition data (ICML 2013): the competition's rules; folder repacks state other terms"
+CITATION = (
+    "Goodfellow et al., Challenges in Representation Learning: A report on three machine learning contests, "
+    "ICONIP 2013, arXiv:1307.0414"
+)
+HOMEPAGE = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
+NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # the CSV's codes 0 .. 6
+EXPECTED = {
+    "train": dict(zip(NAMES, (3995, 436, 4097, 7215, 4830, 3171, 4965), strict=True)),
+    "validation": dict(zip(NAMES, (467, 56, 496, 895, 653, 415, 607), strict=True)),
+    "test": dict(zip(NAMES, (491, 55, 528, 879, 594, 416, 626), strict=True)),
+}
+USAGES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+SIDE = 48
+
+LAYOUTS = """FER2013 is read as one of
+  FOLDER/fer2013.csv (or icml_face_data.csv)                 columns emotion, pixels, Usage
+  FOLDER/train/<class>/*.jpg  FOLDER/test/<class>/*.jpg      files named Training_*, PublicTest_*, PrivateTest_*
+  FOLDER/train.parquet  validation.parquet  test.parquet     columns image and label (or emotion)
+It comes from Kaggle (challenges-in-representation-learning-facial-expression-recognition-challenge). Then type
+  --data_dir FOLDER"""
+
+
+def load(data_dir: str | Path | None = None, remove_duplicates: bool = False) -> Source:
+    """FER2013 in its official splits: Training, PublicTest as validation, PrivateTest as test.
+
+    Args:
+        data_dir: folder in one of the three layouts; None means ${HF_HMTL_DATA}/fer2013.
+        remove_duplicates: drop the training rows whose exact image occurs in validation or test. The official
+            protocol keeps them.
+
+    Raises:
+        FileNotFoundError: no folder, or none of the layouts in it.
+        ValueError: a merged test folder without file prefixes, an unknown class, usage or pixel count.
+    """
+    folder = resolve("fer2013", data_dir, LAYOUTS)
+    splits, notes = _read(folder)
+    notes += label_drift("fer2013", splits, "emotion", EXPECTED)
+    notes += _duplicate_notes(splits)
+    if remove_duplicates:
+        rows = len(splits["train"])
+        splits["train"] = _without_evaluation_images(splits)
+        notes.append(
+            f"remove_duplicates: {rows - len(splits['train'])} training rows dropped whose image occurs in validation "
+            "or test; this is not the official protocol"
+        )
+    return Source("fer2013", splits, LICENCE, CITATION, HOMEPAGE, tuple(notes))
+
+
+def _read(folder: Path) -> tuple[datasets.DatasetDict, list[str]]:
+    for place in (folder, folder / "fer2013"):  # archives often unpack into one more folder
+        for name in ("fer2013.csv", "icml_face_data.csv"):
+            if (place / name).is_file():
+                return _from_csv(place / name), [f"layout: {name}"]
+        if all((place / f"{split}.parquet").is_file() for split in SPLITS):
+            return _from_parquet(place)
+        if (place / "train").is_dir() and (place / "test").is_dir():
+            return _from_folders(place)
+    found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+    raise FileNotFoundError(f"fer2013: {folder} holds none of the known layouts (found: {found}).\n{LAYOUTS}")
+
+
+def _from_csv(path: Path) -> datasets.DatasetDict:
+    rows = {split: ([], []) for split in SPLITS}
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        lines = csv.reader(file)
+        header = [cell.strip() for cell in next(lines, [])]  # icml_face_data.csv: "emotion, Usage, pixels"
+        if not {"emotion", "pixels", "Usage"} <= set(header):
+            raise ValueError(
+                f"fer2013: {path} has the columns {', '.join(header) or 'none'}; needed are emotion, pixels and Usage. "
+                "Kaggle's train.csv and test.csv lack the splits or labels: use fer2013.csv or icml_face_data.csv"
+            )
+        emotion, pixels, usage = (header.index(name) for name in ("emotion", "pixels", "Usage"))
+        for number, cells in enumerate(lines, start=2):
+            where = f"{path}, line {number}"
+            split = USAGES.get(cells[usage].strip())
+            if split is None:
+                raise ValueError(f"fer2013: {where}: Usage is {cells[usage]!r}, known are {', '.join(USAGES)}")
+            images, labels = rows[split]
+            images.append(_png(cells[pixels], where))
+            labels.append(_code(cells[emotion], where))
+    return _splits(rows)
+
+
+def _png(text: str, where: str) -> bytes:
+    # PNG, because it is lossless: the pixels stay those of the CSV.
+    try:
+        values = np.fromstring(text, dtype=np.int64, sep=" ")  # six times as fast as text.split()
+    except ValueError:
+        values = np.empty(0, dtype=np.int64)  # no numbers: the same complaint as too few of them
+    if len(values) != SIDE * SIDE or values.min() < 0 or values.max() > 255:
+        raise ValueError(f"fer2013: {where}: {len(values)} pixels, needed are {SIDE * SIDE} values of 0 to 255")
+    return cv2.imencode(".png", values.astype(np.uint8).reshape(SIDE, SIDE))[1].tobytes()
+
+
+def _code(value: object, where: str) -> int:
+    text = str(value).strip()
+    if not text.isdecimal() or int(text) >= len(NAMES):
+        raise ValueError(f"fer2013: {where}: emotion is {text}, known codes are 0 to {len(NAMES) - 1}")
+    return int(text)
+
+
+def _from_parquet(folder: Path) -> tuple[datasets.DatasetDict, list[str]]:
+    rows, notes = {}, ["layout: parquet files"]
+    for split in SPLITS:
+        path = folder / f"{split}.parquet"
+        # In memory: a cached dataset would outlive a changed file, and 67 MB are little.
+        dataset = datasets.Dataset(pyarrow.parquet.read_table(path))
+        column = next((name for name in ("emotion", "label") if name in dataset.column_names), None)
+        if column is None or "image" not in dataset.column_names:
+            raise ValueError(
+                f"fer2013: {path} has the columns {', '.join(dataset.column_names)}; needed are image and label"
+            )
+        feature = dataset.features[column]
+        if isinstance(feature, datasets.ClassLabel):
+            codes = {code: _named(name, path) for code, name in enumerate(feature.names)}
+        else:
+            codes = {value: value if isinstance(value, int) else _named(value, path) for value in set(dataset[column])}
+            notes.append(f"{path.name} names no classes: its labels are read as the CSV's codes or names")
+        labels = [_code(codes.get(value), f"{path}, row {row}") for row, value in enumerate(dataset[column][:])]
+        images = dataset.select_columns("image").with_format("arrow")[:]["image"].to_pylist()
+        rows[split] = ([image["bytes"] if isinstance(image, dict) else image for image in images], labels)
+    return _splits(rows), notes
+
+
+def _from_folders(folder: Path) -> tuple[datasets.DatasetDict, list[str]]:
+    rows = {split: ([], []) for split in SPLITS}
+    moved = Counter()
+    has_validation = (folder / "validation").is_dir()
+    for parent in SPLITS:
+        for class_folder in sorted(path for path in (folder / parent).glob("*") if path.is_dir()):
+            code = _named(class_folder.name, class_folder)
+            for path in image_files(class_folder):
+                split = USAGES.get(path.name.split("_")[0])
+                if split is None and parent == "test" and not has_validation:
+                    raise ValueError(
+                        f"fer2013: {path} lacks the prefix PublicTest_ or PrivateTest_, so the two official test sets "
+                        "are merged and cannot be told apart; a score on both equals no published one. Use "
+                        "fer2013.csv, or the source 'custom', which carves a validation split"
+                    )
+                split = split or parent
+                moved[f"{parent}/ -> {split}"] += split != parent
+                images, labels = rows[split]
+                images.append(path.read_bytes())
+                labels.append(code)
+    notes = ["layout: class folders, mapped by name"]
+    notes += [f"{count} files split by their prefix: {name}" for name, count in moved.items() if count]
+    return _splits(rows), notes
+
+
+def _named(name: str, where: Path) -> int:
+    if name.lower() not in NAMES:
+        raise ValueError(
+            f"fer2013: {where}: unknown class {name!r}.{did_you_mean(name, list(NAMES))} Known: {', '.join(NAMES)}"
+        )
+    return NAMES.index(name.lower())
+
+
+def _splits(rows: dict[str, tuple[list, list]]) -> datasets.DatasetDict:
+    emotion = datasets.ClassLabel(names=list(NAMES))
+    return datasets.DatasetDict(
+        {
+            split: make_dataset(images_of_bytes(images), {"emotion": (emotion, labels)})
+            for split, (images, labels) in rows.items()
+        }
+    )
+
+
+def _duplicate_notes(splits: datasets.DatasetDict) -> list[str]:
+    return [
+        f"{count} {later} images also occur, byte for byte, in {earlier}"
+        for (earlier, later), count in cross_split_duplicates(splits).items()
+        if count
+    ]
+
+
+def _without_evaluation_images(splits: datasets.DatasetDict) -> datasets.Dataset:
+    seen = set(itertools.chain(image_hashes(splits["validation"]), image_hashes(splits["test"])))
+    keep = [row for row, value in enumerate(image_hashes(splits["train"])) if value not in seen]
+    return splits["train"].select(keep)

@@ -1,0 +1,389 @@
+"""The user's own faces in every layout, and every error that foresees a mistake."""
+
+import io
+import json
+import math
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image
+
+from hf_hmtl.data.sources import custom
+from hf_hmtl.data.splits import class_counts
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def jpeg_of(number):
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(file, "JPEG")
+    return file.getvalue()
+
+
+def write_images(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(jpeg_of(sum(name.encode())))
+
+
+def write_classes(folder, count=10, classes=("happy", "sad")):
+    write_images(folder, *[f"{label}/{number}.jpg" for label in classes for number in range(count)])
+
+
+def write_table(path, columns, *rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([columns, *rows]) + "\n")
+
+
+def labels(source, split="train", task="emotion"):
+    data = source.splits[split]
+    return [None if value < 0 else data.features[task].names[value] for value in data[task]]
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    return folder
+
+
+# Layouts
+
+
+def test_class_folders_without_splits_are_carved_by_class(root):
+    write_classes(root, 20)
+    source = custom.load(root, validation_fraction=0.2, test_fraction=0.1)
+    assert source.name == "faces"
+    assert [class_counts(source.splits[split], "emotion") for split in ("train", "validation", "test")] == [
+        {"happy": 14, "sad": 14},
+        {"happy": 4, "sad": 4},
+        {"happy": 2, "sad": 2},
+    ]
+    assert source.report_split == "test"
+    assert "test: 4 rows carved from train (stratified by class, split seed 2106)" in source.notes
+    paths = [row["image"]["path"] for data in source.splits.values() for row in data]
+    assert len(set(paths)) == 40
+    again = custom.load(root, validation_fraction=0.2, test_fraction=0.1)
+    assert [row["image"]["path"] for data in again.splits.values() for row in data] == paths
+
+
+def test_given_splits_are_used_under_any_of_their_names(root):
+    for name, count in (("Training", 4), ("valid", 2), ("testing", 1)):
+        write_classes(root / name, count)
+    source = custom.load(root)
+    assert {split: len(data) for split, data in source.splits.items()} == {"train": 8, "validation": 4, "test": 2}
+    assert not [note for note in source.notes if "carved" in note]
+
+
+def test_train_and_test_get_a_validation_split(root):
+    write_classes(root / "train", 10)
+    write_classes(root / "test", 3)
+    source = custom.load(root, validation_fraction=0.2)
+    assert {split: len(data) for split, data in source.splits.items()} == {"train": 16, "validation": 4, "test": 6}
+
+
+def test_train_and_validation_report_on_validation(root):
+    write_classes(root / "train", 4)
+    write_classes(root / "val", 2)
+    source = custom.load(root)
+    assert list(source.splits) == ["train", "validation"]
+    assert source.report_split == "validation"
+    assert "no test split was given: validation is both selected on and reported" in source.notes
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_metadata_beside_the_images(root, kind):
+    names = [f"{number}.jpg" for number in range(12)]
+    write_images(root, *names)
+    if kind == "csv":
+        write_table(root / "metadata.csv", "file_name,mood", *[f"{name},{'ab'[int(name[0]) % 2]}" for name in names])
+    else:
+        rows = [json.dumps({"file_name": name, "mood": "ab"[int(name[0]) % 2]}) for name in names]
+        (root / "metadata.jsonl").write_text("\n".join(rows))
+    source = custom.load(root, label_column="mood", task="mood")
+    assert sum(map(len, source.splits.values())) == 12
+    assert set(labels(source, task="mood")) == {"a", "b"}
+    for row in source.splits["train"]:
+        name = row["image"]["path"].rsplit("/", 1)[1]
+        assert row["mood"] == int(name[0]) % 2
+
+
+def test_one_metadata_file_for_split_folders(root):
+    names = [f"{split}/{label}{number}.jpg" for split in ("train", "test") for label in "ab" for number in range(5)]
+    write_images(root, *names)
+    write_table(root / "metadata.csv", "file_name,label", *[f"{name},{name.split('/')[1][0]}" for name in names])
+    source = custom.load(root, validation_fraction=0.4)
+    assert {split: len(data) for split, data in source.splits.items()} == {"train": 6, "validation": 4, "test": 10}
+
+
+def test_metadata_in_each_split_folder(root):
+    for split in ("train", "validation"):
+        write_images(root / split, "1.jpg", "2.jpg")
+        write_table(root / split / "metadata.csv", "file_name,label", "1.jpg,a", "2.jpg,b")
+    assert labels(custom.load(root), "validation") == ["a", "b"]
+
+
+def test_csv_a_split_with_paths_relative_to_the_csv(root):
+    write_images(root, "images/1.jpg", "images/2.jpg")
+    for split in ("train", "val", "test"):
+        write_table(root / f"{split}.csv", "path,label", "images/1.jpg,a", "images/2.jpg,b")
+    source = custom.load(root)
+    assert source.splits["test"][1]["image"] == {"bytes": None, "path": str((root / "images/2.jpg").resolve())}
+    assert "2 test images also occur, byte for byte, in train" in source.notes
+
+
+def test_one_csv_with_a_split_column_and_a_byte_order_mark(root):
+    write_images(root, "1.jpg", "2.jpg", "3.jpg", "4.jpg")
+    rows = ["1.jpg,a,train", "2.jpg,b,train", "3.jpg,a,dev", "4.jpg,b,test"]
+    (root / "list.csv").write_text("\n".join(["image,label,split", *rows]), encoding="utf-8-sig")
+    source = custom.load(csv=root / "list.csv")
+    assert [labels(source, split) for split in source.splits] == [["a", "b"], ["a"], ["b"]]
+    assert [labels(custom.load(root, csv="list.csv"), "test")] == [["b"]]
+
+
+def write_parquet(path, label, feature, **columns):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = [{"bytes": jpeg_of(number), "path": None} for number in range(len(label))]
+    features = datasets.Features({"image": datasets.Image(), "label": feature})
+    data = datasets.Dataset.from_dict({"image": images, "label": label}, features=features)
+    for name, values in columns.items():
+        data = data.add_column(name, values)
+    data.to_parquet(path)
+
+
+def test_parquet_keeps_encoded_bytes_and_class_order(root):
+    feature = datasets.ClassLabel(names=["sad", "happy"])
+    for split in ("train", "validation", "test"):
+        write_parquet(root / "data" / f"{split}-00000-of-00001.parquet", [1, 0, 1], feature)
+    source = custom.load(root)
+    assert source.splits["train"].features["emotion"].names == ["sad", "happy"]
+    assert labels(source, "test") == ["happy", "sad", "happy"]
+    assert source.splits["test"][2]["image"]["bytes"] == jpeg_of(2)
+
+
+def test_parquet_changed_in_place_is_read_again(root):
+    for split in ("train", "test", "validation"):
+        write_parquet(root / f"{split}.parquet", ["a", "b"], datasets.Value("string"))
+    custom.load(root)
+    write_parquet(root / "train.parquet", ["a", "b", "b"], datasets.Value("string"))
+    assert labels(custom.load(root)) == ["a", "b", "b"]
+
+
+def test_class_numbers_of_splits_are_matched_by_name(root):
+    write_parquet(root / "train.parquet", [0, 1], datasets.ClassLabel(names=["happy", "sad"]))
+    write_parquet(root / "validation.parquet", [0, 1], datasets.ClassLabel(names=["sad", "happy"]))
+    source = custom.load(root)
+    assert labels(source) == ["happy", "sad"]
+    assert labels(source, "validation") == ["sad", "happy"]
+
+
+def hub(monkeypatch, **splits):
+    images = [{"bytes": jpeg_of(number), "path": None} for number in range(20)]
+    features = datasets.Features({"picture": datasets.Image(), "label": datasets.Value("string")})
+    data = datasets.Dataset.from_dict({"picture": images, "label": ["a", "b"] * 10}, features=features)
+    loaded = datasets.DatasetDict({name: data.select(range(count)) for name, count in splits.items()})
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: loaded)
+
+
+def test_hub_dataset(monkeypatch):
+    hub(monkeypatch, train=20, valid=4)
+    source = custom.load(hub_id="someone/faces")
+    assert source.name == "someone/faces"
+    assert {split: len(data) for split, data in source.splits.items()} == {"train": 20, "validation": 4}
+    hub(monkeypatch, full=20)
+    assert set(custom.load(hub_id="someone/faces").splits) == {"train", "validation", "test"}
+    hub(monkeypatch, train=20, extra=4)
+    with pytest.raises(ValueError, match="splits train, extra; known are train, validation, test"):
+        custom.load(hub_id="someone/faces")
+
+
+def test_hub_dataset_offline_says_what_to_do():
+    with pytest.raises(ConnectionError, match=r"hf download --repo-type dataset someone/absent .*--data_dir FOLDER"):
+        custom.load(hub_id="someone/absent")
+
+
+def test_hub_id_and_folder_exclude_each_other(root):
+    with pytest.raises(ValueError, match="give one of them"):
+        custom.load(root, hub_id="someone/faces")
+
+
+# Labels
+
+
+def table(root, column, *values, extra="", image="image"):
+    """One CSV whose rows all train, twice over for validation."""
+    write_images(root, "1.jpg")
+    head = f"{image},{column},split" if not extra else f"{image},{column},split,{extra}"
+    cells = [str(value).split("|") for value in values]
+    rows = [",".join(["1.jpg", cell[0], split, *cell[1:]]) for split in ("train", "validation") for cell in cells]
+    write_table(root / "list.csv", head, *rows)
+    return root
+
+
+def test_missing_labels_stay_in_as_missing(root):
+    source = custom.load(table(root, "label", "a", "b", "", "NA"))
+    assert source.splits["train"]["emotion"][:] == [0, 1, -1, -1]
+    assert "train: 2 of 4 rows have no label in 'label'" in source.notes
+
+
+def test_whole_numbers_without_names(root):
+    source = custom.load(table(root, "label", 10, 2, "", -1, 2))
+    assert source.splits["train"].features["emotion"].names == ["2", "10"]
+    assert labels(source) == ["10", "2", None, None, "2"]
+    assert "column 'label' holds numbers without names: the classes are called 2, 10" in source.notes
+
+
+def test_whole_numbers_written_with_a_point(root):
+    assert labels(custom.load(table(root, "label", "1.0", "", "0.0"))) == ["1", None, "0"]
+
+
+def test_truth_values(root):
+    source = custom.load(table(root, "smiling", "true", "false", ""), label_column="smiling", task="smile")
+    assert source.splits["train"].features["smile"].names == ["false", "true"]
+    assert labels(source, task="smile") == ["true", "false", None]
+
+
+def test_measures_are_no_classes(root):
+    with pytest.raises(ValueError, match="holds 0.5, so it is a measure and not a class"):
+        custom.load(table(root, "label", "0.5", "1"))
+
+
+def test_further_labels_under_their_tasks_names(root):
+    table(root, "label", "a|0.25|f|x", "b||m|x", "a|-1|f|x", extra="v,sex,unused")
+    source = custom.load(root, label_columns={"valence": "v", "gender": "sex"})
+    train = source.splits["train"]
+    assert train.column_names == ["image", "emotion", "valence", "gender"]
+    assert train["valence"][0] == 0.25
+    assert math.isnan(train["valence"][1])
+    assert labels(source, task="gender") == ["f", "m", "f"]
+
+
+def test_subjects_are_kept_apart(root):
+    write_images(root, *[f"{number}.jpg" for number in range(40)])
+    rows = [f"{number}.jpg,{'ab'[number % 2]},{number // 4}" for number in range(40)]
+    write_table(root / "list.csv", "image,label,subject", *rows)
+    source = custom.load(root)
+    people = [set(data["subject"]) for data in source.splits.values()]
+    assert sum(map(len, people)) == len(set.union(*people)) == 10
+    assert any("by subject" in note for note in source.notes)
+
+
+def test_subjects_in_two_given_splits_are_noted(root):
+    table(root, "label", "a|1", "b|2", extra="subject")
+    assert "2 subjects are in train and in validation: scores flatter the model" in custom.load(root).notes
+
+
+# Mistakes
+
+
+def test_absent_label_column_names_the_nearest(root):
+    table(root, "emotions", "a", "b")
+    with pytest.raises(ValueError, match=r"no column 'emotion'. Did you mean 'emotions'\? .*--label_column NAME"):
+        custom.load(root, label_column="emotion")
+    with pytest.raises(ValueError, match="no column 'v'.* label_columns"):
+        custom.load(root, label_column="emotions", label_columns={"valence": "v"})
+
+
+def test_absent_image_column_names_the_nearest(root):
+    table(root, "label", "a", "b", image="picture")
+    with pytest.raises(ValueError, match="no column of images. Its columns are picture, label, split"):
+        custom.load(root)
+    with pytest.raises(ValueError, match=r"no image column 'pictures'. Did you mean 'picture'\?"):
+        custom.load(root, image_column="pictures")
+    assert len(custom.load(root, image_column="picture").splits["train"]) == 2
+
+
+def test_missing_folder_and_file(root):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*/nothing(.|\n)*--data_dir FOLDER"):
+        custom.load(root / "nothing")
+    write_table(root / "faces.csv", "image,label")
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*Did you mean 'faces.csv'\?"):
+        custom.load(root, csv="face.csv")
+
+
+def test_folder_without_images(root):
+    with pytest.raises(FileNotFoundError, match="no class folder with images"):
+        custom.load(root)
+
+
+def test_empty_split(root):
+    write_classes(root / "train")
+    (root / "test" / "happy").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="test holds no class folder with images"):
+        custom.load(root)
+
+
+def test_empty_tables(root):
+    (root / "list.csv").touch()
+    with pytest.raises(ValueError, match="is empty; needed are a header"):
+        custom.load(root)
+    write_table(root / "list.csv", "image,label")
+    with pytest.raises(ValueError, match="the train split of faces is empty"):
+        custom.load(root)
+
+
+def test_no_train_split(root):
+    write_classes(root / "test")
+    with pytest.raises(FileNotFoundError, match="has test but no train folder"):
+        custom.load(root)
+
+
+def test_one_class_or_no_label(root):
+    with pytest.raises(ValueError, match="only the class 'a' in 'emotion'"):
+        custom.load(table(root, "label", "a", "a"))
+    with pytest.raises(ValueError, match="no label at all in 'emotion'"):
+        custom.load(table(root, "label", "", ""))
+
+
+def test_classes_that_differ_by_case(root):
+    write_classes(root / "train", classes=("happy", "sad"))
+    write_classes(root / "test", classes=("Happy", "sad"))
+    with pytest.raises(ValueError, match="'happy' in train, 'Happy' in test"):
+        custom.load(root)
+
+
+def test_class_that_training_never_shows(root):
+    write_classes(root / "train", classes=("happy", "sad"))
+    write_classes(root / "test", 3, classes=("happy", "fear"))
+    with pytest.raises(ValueError, match=r"training never shows: 'fear' \(3 rows\); training has happy, sad"):
+        custom.load(root)
+
+
+def test_missing_image_files_are_left_out_and_noted(root):
+    write_images(root, "1.jpg", "2.jpg")
+    rows = [f"{number}.jpg,{'ab'[number % 2]},{split}" for split in ("train", "validation") for number in (1, 2, 3)]
+    write_table(root / "list.csv", "image,label,split", *rows)
+    source = custom.load(root)
+    assert len(source.splits["train"]) == 2
+    assert "train: 1 rows left out whose image file is missing" in source.notes
+    (root / "1.jpg").unlink()
+    (root / "2.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match="none of the 3 images of train exists"):
+        custom.load(root)
+
+
+def test_unknown_split_word(root):
+    write_images(root, "1.jpg")
+    write_table(root / "list.csv", "image,label,split", "1.jpg,a,train", "1.jpg,b,holdout")
+    with pytest.raises(ValueError, match="column 'split' holds holdout"):
+        custom.load(root)
+
+
+def test_files_of_unknown_splits(root):
+    write_images(root, "1.jpg")
+    for name in ("first", "second"):
+        write_table(root / f"{name}.csv", "image,label", "1.jpg,a")
+    with pytest.raises(ValueError, match=r"first.csv belongs to no split by its name.* train.csv"):
+        custom.load(root)
+
+
+def test_fractions_that_leave_no_training_rows(root):
+    write_classes(root)
+    with pytest.raises(ValueError, match="their sum must stay below 1"):
+        custom.load(root, validation_fraction=0.5, test_fraction=0.5)
+    with pytest.raises(ValueError, match="0 < fraction < 1"):
+        custom.load(root, test_fraction=0)
