@@ -1,0 +1,73 @@
+"""What the models need to know of timm: making a backbone, its feature pyramid, its published weights."""
+
+import difflib
+import inspect
+import os
+
+import timm
+from torch import nn
+
+from .heads_hmtl import DECODER_STRIDES
+
+
+def new_backbone(name: str, image_size: int) -> nn.Module:
+    """The timm model of this name without its classifier, as timm initialises it; raises ValueError on other names."""
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        raise ValueError(
+            f"timm {timm.__version__} has no model {name!r}."
+            + (f" Did you mean {' or '.join(map(repr, near))}?" if near else "")
+            + " timm.list_models('*resnet*') lists the names with a word in them."
+        )
+    # Most transformers learn something for each place of the image, and have to know its size beforehand.
+    options = {"img_size": image_size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
+    return timm.create_model(name, pretrained=False, num_classes=0, **options)
+
+
+def feature_pyramid(backbone: nn.Module) -> dict:
+    """The maps that a decoder is connected to.
+
+    Returns:
+        {stride: (index for `forward_intermediates`, channels)} for the strides 16, 8, 4 and, where there is one, 2;
+        {} for a backbone without a pyramid, like a ViT, whose maps all have one stride.
+    """
+    levels = getattr(backbone, "feature_info", None)
+    if not isinstance(levels, list) or not hasattr(backbone, "forward_intermediates"):
+        return {}
+    found = {level["reduction"]: (index, level["num_chs"]) for index, level in enumerate(levels)}
+    if not {4, 8, 16} <= found.keys():
+        return {}
+    return {stride: found[stride] for stride in DECODER_STRIDES if stride in found}
+
+
+def published_weights(name: str) -> dict:
+    """timm's own pretrained weights of a model, from the Hub or its local cache: {tensor name: tensor}.
+
+    Raises:
+        OSError: they cannot be had; the message names two remedies.
+        ValueError: timm publishes none for this model.
+    """
+    try:
+        return timm.create_model(name, pretrained=True, num_classes=0).state_dict()
+    except RuntimeError as error:
+        raise ValueError(f"timm has no pretrained weights for {name!r}: {error}") from error
+    except OSError as error:
+        raise OSError(
+            f"The pretrained weights of {name!r} are neither in the local cache nor can they be downloaded. Either run "
+            f"python -c \"import timm; timm.create_model('{name}', pretrained=True)\" on a machine with a connection "
+            f"and copy its Hugging Face cache here (see HF_HOME), or give a local file: --pretrained path/to/file.pth "
+            f"or .safetensors, load_pretrained_backbone(path) in Python."
+        ) from error
+
+
+def weights_from_file(path: str | os.PathLike, backbone: nn.Module) -> dict:
+    """The weights in a local .safetensors or .pth file, named as the backbone names them: {tensor name: tensor}.
+
+    Nothing is unpickled but tensors. Raises FileNotFoundError.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"There is no file {os.fspath(path)!r} with weights of a backbone.")
+    weights = timm.models.load_state_dict(os.fspath(path), weights_only=True)
+    # Files in the format of a model's first publication need the conversion that timm keeps beside the model.
+    convert = getattr(inspect.getmodule(type(backbone)), "checkpoint_filter_fn", None)
+    return convert(weights, backbone) if convert else weights

@@ -1,0 +1,237 @@
+"""What an image becomes before the network sees it: the one definition, for evaluation in training and for serving."""
+
+import contextlib
+import io
+import os
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from transformers import BatchFeature
+from transformers.image_processing_utils import BaseImageProcessor
+from transformers.processing_utils import ImagesKwargs
+
+LARGEST_IMAGE = 178_956_970  # pixels; where Pillow refuses an image as a possible decompression bomb
+_CHANNELS = (1, 3, 4)
+_WRITTEN_BY_OTHERS = ("auto_map", "image_processor_type")
+
+
+class ImageError(ValueError):
+    """An image that cannot be used; the message says which and why."""
+
+
+def decode(source) -> Image.Image:
+    """Turns whatever holds an image into an upright RGB image of 8 bits.
+
+    The EXIF orientation is applied. Gray, palette and CMYK images are converted and an alpha channel is dropped, all as
+    Pillow's `convert("RGB")` does, because `pipeline()` has done so before it calls an image processor. 16-bit gray
+    images are scaled by 1/257, not clipped. Of an animation the first frame is used.
+
+    Args:
+        source: the bytes of an image file; a path; a PIL image; or an array or tensor of shape (height, width),
+            (height, width, 1, 3 or 4) or (1, 3 or 4, height, width): uint8, uint16, or floats in [0, 1].
+
+    Raises:
+        ImageError: empty, truncated or not an image, more than 178,956,970 pixels, an array whose layout or range can
+            be read in two ways.
+        FileNotFoundError, PermissionError ...: from opening a path.
+    """
+    if isinstance(source, (np.ndarray, torch.Tensor)):
+        return _from_array(source)
+    if isinstance(source, Image.Image):
+        with _damage_reported("a PIL image"):
+            return _upright_rgb(source, "a PIL image", in_place=False)
+    if isinstance(source, (str, os.PathLike)):
+        with open(source, "rb") as file:
+            return _from_bytes(file.read(), os.fspath(source))
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _from_bytes(bytes(source), "the given bytes")
+    raise ImageError(
+        f"An image is given as the bytes of a file, a path, a PIL image, an array or a tensor, not as "
+        f"{type(source).__name__}."
+    )
+
+
+def to_pixels(source, size: int, crop_fraction: float = 1.0, resample: int = Image.Resampling.BILINEAR) -> np.ndarray:
+    """The pixels of one image as the network sees them in evaluation and serving: (size, size, 3) uint8.
+
+    The central `crop_fraction` of each side is resized to a square with antialiasing, in one step. The aspect ratio is
+    ignored, as the paper's authors do (protocols, section 11); they crop 0.8 in evaluation.
+
+    Args:
+        source: anything that `decode` takes.
+        size: side of the result in pixels.
+        crop_fraction: share of the width and of the height that is kept; 1.0 keeps everything.
+        resample: a filter of Pillow.
+    """
+    image = decode(source)
+    width, height = image.size
+    left, top = width * (1 - crop_fraction) / 2, height * (1 - crop_fraction) / 2
+    box = (left, top, width - left, height - top)
+    return np.array(image.resize((size, size), resample=resample, box=box))
+
+
+class HMTLImageProcessorKwargs(ImagesKwargs, total=False):
+    """The options that `from_pretrained` may override, beside the usual ones."""
+
+    crop_fraction: float
+
+
+class HMTLImageProcessor(BaseImageProcessor):
+    """Makes `pixel_values`, uint8 of shape (images, 3, size, size), of images; see `to_pixels`.
+
+    It neither rescales nor normalises, since the model takes pixels (0..255) and does both itself.
+
+    Args:
+        size: side of the result in pixels, or {"height": side, "width": side}.
+        crop_fraction: share of each side that is kept, from the centre; 1.0 keeps everything.
+        resample: a filter of Pillow, bilinear by default as the authors resize.
+
+    Raises:
+        ValueError: an option is unknown or out of range.
+    """
+
+    model_input_names = ["pixel_values"]
+    valid_kwargs = HMTLImageProcessorKwargs
+
+    def __init__(self, size=224, crop_fraction: float = 1.0, resample: int = Image.Resampling.BILINEAR, **recorded):
+        super().__init__()
+        side = _checked_side(size)
+        if not 0 < crop_fraction <= 1:
+            raise ValueError(f"crop_fraction is the share of each side that is kept, in (0, 1], got {crop_fraction}")
+        self.size = {"height": side, "width": side}
+        self.crop_fraction = float(crop_fraction)
+        self.resample = int(Image.Resampling(resample))
+        self.do_resize, self.do_rescale, self.do_normalize = True, False, False
+        self._accept_recorded(recorded)
+
+    def _accept_recorded(self, recorded: dict):
+        """Accepts what a saved preprocessor_config.json says beside the options, and nothing else."""
+        for name, value in recorded.items():
+            if name in _WRITTEN_BY_OTHERS:
+                continue
+            if name not in ("do_resize", "do_rescale", "do_normalize"):
+                raise ValueError(f"HMTLImageProcessor has no option {name!r}; it has size, crop_fraction and resample.")
+            if value != getattr(self, name):
+                raise ValueError(
+                    f"{name}={value} is not possible: images are always resized, and never rescaled or normalised "
+                    f"here, because the model takes pixels from 0 to 255 and does that itself. Leave {name} out."
+                )
+
+    def to_dict(self) -> dict:
+        """The options alone; the class stands in the config of the model, whose `save_pretrained` says why."""
+        return {name: value for name, value in super().to_dict().items() if name not in _WRITTEN_BY_OTHERS}
+
+    def preprocess(self, images, return_tensors: str = "pt") -> BatchFeature:
+        """Preprocesses one image or several.
+
+        Args:
+            images: one image in any form that `decode` takes, a list of them, or a four-dimensional array or tensor.
+            return_tensors: "pt" or "np".
+
+        Returns:
+            {"pixel_values": (images, 3, size, size) uint8}; its memory holds the colours of a pixel side by side.
+        """
+        if return_tensors not in ("pt", "np"):
+            raise ValueError(f'return_tensors is "pt" or "np", got {return_tensors!r}')
+        several = isinstance(images, (list, tuple)) or getattr(images, "ndim", None) == 4
+        images = images if several else [images]
+        if len(images) == 0:
+            raise ValueError("No images were given: the list is empty.")
+        side = self.size["height"]
+        rows = [to_pixels(image, side, self.crop_fraction, self.resample) for image in images]
+        pixels = np.stack(rows).transpose(0, 3, 1, 2)
+        return BatchFeature({"pixel_values": torch.from_numpy(pixels) if return_tensors == "pt" else pixels})
+
+
+def _checked_side(size) -> int:
+    is_square = isinstance(size, dict) and set(size) == {"height", "width"} and size["height"] == size["width"]
+    side = size["height"] if is_square else size
+    if not isinstance(side, int) or side < 1:
+        raise ValueError(f"size is the side of a square in pixels, like 224, got {size}")
+    return side
+
+
+@contextlib.contextmanager
+def _damage_reported(name: str):
+    """Turns whatever Pillow raises into an ImageError that names the image.
+
+    On damaged files its readers raise OSError, SyntaxError, struct.error, IndexError, zlib.error and others; to the
+    caller they all mean that this image cannot be used.
+    """
+    try:
+        yield
+    except ImageError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ImageError(f"{name}: not an image that Pillow reads, or a damaged one ({reason}).") from error
+
+
+def _from_bytes(content: bytes, name: str) -> Image.Image:
+    if not content:
+        raise ImageError(f"{name}: the image is empty (0 bytes).")
+    with _damage_reported(f"{name} ({len(content)} bytes)"), Image.open(io.BytesIO(content)) as image:
+        return _upright_rgb(image, name, in_place=True)
+
+
+def _upright_rgb(image: Image.Image, name: str, in_place: bool) -> Image.Image:
+    _check_pixels(image.size, name)
+    image.load()
+    if in_place:
+        ImageOps.exif_transpose(image, in_place=True)
+    else:
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image)
+        if values.dtype == np.int32 and values.min() >= 0 and values.max() <= 65535:
+            values = values.astype(np.uint16)  # how older versions of Pillow open 16-bit files
+        return _from_array(values, name)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _check_pixels(size: tuple, name: str):
+    width, height = size
+    if width * height > LARGEST_IMAGE:
+        raise ImageError(f"{name}: {width} x {height} pixels are more than the {LARGEST_IMAGE:,} that are allowed.")
+
+
+def _from_array(array, name: str = "an array") -> Image.Image:
+    if isinstance(array, torch.Tensor):
+        array = array.detach().cpu()
+        array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
+    pixels = _colours_last(array, name)
+    _check_pixels(pixels.shape[1::-1], name)
+    return Image.fromarray(_eight_bits(pixels, name)).convert("RGB")
+
+
+def _colours_last(array: np.ndarray, name: str) -> np.ndarray:
+    """(height, width) or (height, width, 3 or 4), from either layout."""
+    if array.size == 0:
+        raise ImageError(f"{name}: the shape {array.shape} holds no pixels.")
+    if array.ndim == 2:
+        return array
+    first = array.ndim == 3 and array.shape[0] in _CHANNELS
+    last = array.ndim == 3 and array.shape[2] in _CHANNELS
+    if first == last:
+        reason = "either the first or the last axis could be the colours" if first else "no axis can be the colours"
+        raise ImageError(
+            f"{name}: of the shape {array.shape}, {reason}. Allowed are (height, width), (height, width, colours) and "
+            f"(colours, height, width) with 1, 3 or 4 colours."
+        )
+    array = array.transpose(1, 2, 0) if first else array
+    return np.ascontiguousarray(array[..., 0] if array.shape[2] == 1 else array)
+
+
+def _eight_bits(array: np.ndarray, name: str) -> np.ndarray:
+    if array.dtype == np.uint8:
+        return array
+    low, high = float(array.min()), float(array.max())
+    if array.dtype.kind == "f" and low >= 0 and high <= 1:
+        return np.rint(array * 255.0).astype(np.uint8)
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        return np.rint(array / 257.0).astype(np.uint8)
+    raise ImageError(
+        f"{name}: values of type {array.dtype} from {low:g} to {high:g} cannot be read as an image without guessing. "
+        f"Allowed are uint8 (0 to 255), uint16 (0 to 65535) and floats from 0 to 1."
+    )
