@@ -1,0 +1,328 @@
+"""The three augmentation levels of the paper's appendix A: one affine warp, then one colour pass.
+
+Flip, zoom, crop, rotation and resize compose into one map, so a picture is resampled once, straight into the uint8
+batch. Every number is drawn from `Draws` for the whole batch, never from a global generator.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from hf_hmtl.data.colour import REFERENCE_SIDE, colour, cutout, mask_to_inscribed_disc
+from hf_hmtl.draws import Draws
+
+__all__ = ["LEVELS", "Augmentation", "augment_batch", "colour", "cutout", "show_levels", "warp", "warp_matrices"]
+
+_LARGEST_PLAIN_STEP = 1.25  # source pixels per output pixel that are sampled without a filter
+
+_WEAK = {"zoom": (0.69, 1.0), "contrast": (0.6, 1.4), "rotation": 15.0}
+_STRONG = {
+    **_WEAK,
+    "rotation": 20.0,
+    "brightness": 0.05,
+    "channel_swap": 0.5,
+    "blur": (1, 3, 5),
+    "noise": 0.05,
+    "cutout": 60 / REFERENCE_SIDE,
+}
+LEVELS = {"none": {}, "weak": _WEAK, "strong": _STRONG}
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Magnitudes of the nine transformations of appendix A, table 1; the defaults are its level "none": flip only.
+
+    Attributes:
+        flip: probability of a horizontal flip.
+        zoom: smallest and largest visible fraction of the side, about the centre.
+        contrast: smallest and largest factor on the distance to the mean of the channel.
+        rotation: largest angle in degrees, in both directions; positive angles turn counter-clockwise.
+        brightness: largest shift, in both directions, as a fraction of the full range.
+        channel_swap: probability of a random order of the channels (which may be R, G, B again). The paper gives none.
+        blur: sizes in pixels at a side of 224 of the Gaussian filters to choose from; 1 is no blur.
+        noise: largest standard deviation of the normal noise, as a fraction of the full range. The paper prints
+            "var=0.05"; in the authors' code it is the largest standard deviation.
+        cutout: side of the black square as a fraction of the image's side.
+
+    Raises:
+        ValueError: a magnitude is outside of its range.
+    """
+
+    flip: float = 0.5
+    zoom: tuple[float, float] = (1.0, 1.0)
+    contrast: tuple[float, float] = (1.0, 1.0)
+    rotation: float = 0.0
+    brightness: float = 0.0
+    channel_swap: float = 0.0
+    blur: tuple[int, ...] = (1,)
+    noise: float = 0.0
+    cutout: float = 0.0
+
+    def __post_init__(self):
+        for name in ("zoom", "contrast", "blur"):  # YAML and JSON know lists only
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("flip", "brightness", "channel_swap", "noise", "cutout"):
+            self._require(name, _is_number(getattr(self, name), 0, 1), "a number from 0 to 1")
+        self._require("rotation", _is_number(self.rotation, 0, 180), "the largest angle, from 0 to 180 degrees")
+        self._require("zoom", _is_range(self.zoom, 1) and self.zoom[0] > 0, "two fractions, 0 < low <= high <= 1")
+        self._require("contrast", _is_range(self.contrast, math.inf), "two factors, 0 <= low <= high")
+        odd = isinstance(self.blur, tuple) and all(
+            isinstance(size, int) and size > 0 and size % 2 for size in self.blur
+        )
+        self._require("blur", odd and len(self.blur) > 0, "odd sizes in pixels, such as (1, 3, 5)")
+
+    def _require(self, name: str, valid: bool, allowed: str) -> None:
+        if not valid:
+            raise ValueError(f"augmentation option {name} is {getattr(self, name)!r}; allowed: {allowed}")
+
+    @classmethod
+    def level(cls, name: str, **overrides) -> "Augmentation":
+        """The level "none", "weak" or "strong" of appendix A, with some magnitudes replaced.
+
+        Raises:
+            ValueError: no level or option has this name; the nearest one is proposed.
+        """
+        _require_known("augmentation level", name, LEVELS)
+        for option in overrides:
+            _require_known("augmentation option", option, [field.name for field in fields(cls)])
+        return cls(**{**LEVELS[name], **overrides})
+
+    def to_dict(self) -> dict:
+        """Every magnitude as plain JSON types; `Augmentation(**to_dict())` is equal to this one."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+def _is_number(value, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and low <= value <= high
+
+
+def _is_range(value, highest: float) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(_is_number(end, 0, highest) for end in value)
+        and value[0] <= value[1]
+        and math.isfinite(value[1])
+    )
+
+
+def _require_known(what: str, name: str, allowed) -> None:
+    if name not in allowed:
+        nearest = get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise ValueError(f"no {what} is called {name!r}: known are {', '.join(allowed)}{hint}")
+
+
+def augment_batch(
+    images: Sequence[np.ndarray],
+    draws: Draws,
+    augmentation: Augmentation,
+    size: int,
+    crop_fraction: float = 1.0,
+    extra_angles: np.ndarray | None = None,
+    inscribed_disc: bool = False,
+) -> torch.Tensor:
+    """Decoded images of any sizes -> one augmented uint8 batch; everything but cutout, which follows the pretexts.
+
+    Where the level has no rotation and no pretext turns the image, the central crop is rounded to whole source pixels
+    and resized, which is cheaper than a warp. Otherwise, and for every angle of a pretext alike, it is one warp.
+
+    Args:
+        images: uint8, (height, width, 3) RGB or (height, width) gray; the aspect ratio is not kept, as in the paper.
+        draws: random numbers of these rows.
+        augmentation: magnitudes.
+        size: side of the output in pixels.
+        crop_fraction: central fraction of the side that is visible at zoom 1.
+        extra_angles: (rows,) degrees, counter-clockwise: a pretext's rotation of the finished picture.
+        inscribed_disc: make everything outside the inscribed disc black, in every row, after the colour pass.
+
+    Returns:
+        torch.uint8 (rows, 3, size, size) in channels_last memory.
+
+    Raises:
+        ValueError: an image is not uint8 of one or three channels, or numbers of rows differ.
+    """
+    if len(images) != len(draws):
+        raise ValueError(f"got {len(images)} images but draws of {len(draws)} rows: make Draws from the rows shown")
+    matrices = warp_matrices(draws, augmentation, crop_fraction, extra_angles)
+    place = _crop_and_resize if augmentation.rotation == 0 and extra_angles is None else warp
+    pixels = np.empty((len(images), size, size, 3), dtype=np.uint8)
+    gray = np.empty((size, size), dtype=np.uint8)
+    for image, matrix, target in zip(images, matrices, pixels, strict=True):
+        _require_image(image)
+        if image.ndim == 3:
+            place(image, matrix, target)
+        else:
+            place(image, matrix, gray)
+            cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB, dst=target)
+    colour(pixels, draws, augmentation)
+    if inscribed_disc:
+        mask_to_inscribed_disc(pixels, draws)
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+
+def warp_matrices(
+    draws: Draws, augmentation: Augmentation, crop_fraction: float = 1.0, extra_angles: np.ndarray | None = None
+) -> np.ndarray:
+    """One affine map per row: from a point of the output to the point of the source that is seen there.
+
+    Both pictures are the unit square, (0, 0) their upper left and (1, 1) their lower right corner, so sources of any
+    size work, and pixel i of n has its centre at (i + 0.5) / n. The source is flipped, turned by the augmentation's
+    angle, cropped to crop_fraction * zoom about the centre, and last turned by the pretext's own angle. Positive angles
+    turn the picture counter-clockwise, as `PIL.Image.rotate` does.
+
+    Args:
+        draws: random numbers of the rows.
+        augmentation: its flip, zoom and rotation.
+        crop_fraction: central fraction of the side that is visible at zoom 1, in (0, 1].
+        extra_angles: (rows,) degrees.
+
+    Returns:
+        (rows, 2, 3) float64: source x, y = matrix @ (output x, output y, 1).
+
+    Raises:
+        ValueError: crop_fraction is outside (0, 1], or extra_angles is not one angle for each row.
+    """
+    if not 0 < crop_fraction <= 1:
+        raise ValueError(f"crop_fraction is {crop_fraction}; it is the visible part of the side, above 0 and at most 1")
+    visible = crop_fraction * draws.uniform("augment/zoom", *augmentation.zoom)
+    angles = draws.uniform("augment/rotation", -augmentation.rotation, augmentation.rotation)
+    if extra_angles is not None:
+        if np.shape(extra_angles) != (len(draws),):
+            raise ValueError(
+                f"extra_angles has shape {np.shape(extra_angles)}; needed is one angle a row: {len(draws)}"
+            )
+        angles = angles + np.asarray(extra_angles, dtype=np.float64)
+    mirror = np.where(draws.chosen("augment/flip", augmentation.flip), -1.0, 1.0)
+    cosine, sine = visible * np.cos(np.deg2rad(angles)), visible * np.sin(np.deg2rad(angles))
+    matrices = np.empty((len(draws), 2, 3))
+    matrices[:, 0, :2] = np.stack([mirror * cosine, -mirror * sine], axis=1)
+    matrices[:, 1, :2] = np.stack([sine, cosine], axis=1)
+    matrices[:, :, 2] = 0.5 - matrices[:, :, :2].sum(axis=2) / 2  # the centre stays where it is
+    return matrices
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
+    """Sample a picture through one affine map straight into its place in the batch: bilinear, black outside.
+
+    Args:
+        image: uint8, (height, width) or (height, width, 3).
+        matrix: (2, 3), output to source in unit squares, a row of `warp_matrices`.
+        out: uint8, (side, side) or (side, side, 3), C-contiguous, overwritten.
+    """
+    side = out.shape[0]
+    rows = []
+    for length, (along_x, along_y, start) in zip((image.shape[1], image.shape[0]), matrix.tolist(), strict=True):
+        scale = length / side
+        # Pixel centres: (i + 0.5) / side in the output, (j + 0.5) / length in the source.
+        rows.append((along_x * scale, along_y * scale, start * length + (along_x + along_y) * scale / 2 - 0.5))
+    image = _prefilter(image, *(math.hypot(row[0], row[1]) for row in rows))
+    options = {"M": np.array(rows), "dsize": (side, side), "flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP}
+    if image.ndim == 2:
+        cv2.warpAffine(image, dst=out, **options)
+    else:  # OpenCV warps four channels in under half the time of three, and to the same values
+        padded = cv2.warpAffine(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA), **options)
+        cv2.cvtColor(padded, cv2.COLOR_RGBA2RGB, dst=out)
+
+
+def _crop_and_resize(image: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
+    """`warp` for a map without rotation; the crop is rounded to whole source pixels."""
+    visible, side = matrix[1, 1], out.shape[0]
+    height, width = (max(1, round(visible * length)) for length in image.shape[:2])
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    piece = _prefilter(image[top : top + height, left : left + width], width / side, height / side)
+    cv2.resize(piece, (side, side), dst=out, interpolation=cv2.INTER_LINEAR)
+    if matrix[0, 0] < 0:
+        cv2.flip(out, 1, dst=out)
+
+
+def _prefilter(image: np.ndarray, step_x: float, step_y: float) -> np.ndarray:
+    """Blur a picture that is sampled every `step` pixels by what bilinear sampling lacks of an antialiased resize.
+
+    Evaluation and serving resize with Pillow's bilinear filter, a triangle that grows with the step: its variance is
+    step^2 / 6. Bilinear sampling is that triangle at step 1, so a Gaussian blur of variance (step^2 - 1) / 6 adds the
+    rest. It costs a seventh of INTER_AREA and, unlike a shrunk picture, leaves no second pixel grid that would tell a
+    turn by 90 degrees from one by 45. Up to a step of 1.25 (a blur of 0.3 pixels) nothing is done.
+    """
+    if max(step_x, step_y) <= _LARGEST_PLAIN_STEP:
+        return image
+    taps, sigmas = zip(*(_gaussian((step * step - 1.0) / 6.0) for step in (step_x, step_y)), strict=True)
+    return cv2.GaussianBlur(image, taps, sigmas[0], sigmaY=sigmas[1], borderType=cv2.BORDER_REPLICATE)
+
+
+def _gaussian(variance: float) -> tuple[int, float]:
+    """Taps and sigma of the sampled Gaussian of a variance in pixels^2 (a narrow one has less than sigma^2)."""
+    if variance < 0.01:
+        return 1, 1.0
+    if variance <= 0.5:  # three taps e, 1, e over 1 + 2e: variance 2e / (1 + 2e)
+        neighbour = variance / 2 / (1 - variance)
+        return 3, math.sqrt(-0.5 / math.log(neighbour))
+    return 2 * math.ceil(3 * math.sqrt(variance)) + 1, math.sqrt(variance)
+
+
+def _require_image(image: np.ndarray) -> None:
+    gray_or_rgb = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    if image.dtype != np.uint8 or not gray_or_rgb or image.size == 0:
+        raise ValueError(
+            f"got an image of {image.dtype} {image.shape}; needed is uint8 (height, width) or (height, width, 3), "
+            "as hf_hmtl.data.decode.decode_for_training gives"
+        )
+
+
+def show_levels(images: Sequence[np.ndarray], path, size: int) -> None:
+    """Draw every level and every single transformation into one picture file: a row for each face.
+
+    Args:
+        images: decoded faces, as `augment_batch` takes them.
+        path: file to write; its suffix chooses the format.
+        size: side of each sample in pixels.
+    """
+    from matplotlib.figure import Figure  # only this function needs it; a Figure of its own leaves pyplot alone
+
+    columns = _shown_augmentations()
+    figure = Figure(figsize=(1.1 * len(columns), 1.1 * len(images) + 0.4), layout="constrained", dpi=110)
+    axes = figure.subplots(len(images), len(columns), squeeze=False)
+    for number, (label, augmentation) in enumerate(columns):
+        draws = Draws(number, np.zeros(len(images)), np.arange(len(images)))
+        samples = augment_batch(images, draws, augmentation, size)
+        cutout(samples, draws, augmentation)
+        axes[0, number].set_title(label, fontsize=7)
+        for axis, sample in zip(axes[:, number], samples, strict=True):
+            axis.imshow(sample.permute(1, 2, 0).numpy())
+            axis.set_axis_off()
+    path = Path(path)
+    unfinished = path.with_name(f".{path.stem}.unfinished{path.suffix}")
+    figure.savefig(unfinished)
+    unfinished.replace(path)
+
+
+def _shown_augmentations() -> list[tuple[str, Augmentation]]:
+    """Columns of the picture: the source, three samples of a level each, and the extremes of the strong level."""
+    plain = {"flip": 0.0}
+    strong = Augmentation.level("strong")
+    low_zoom, (low, high), shift = strong.zoom[0], strong.contrast, strong.brightness
+    singles = {
+        "flip": {"flip": 1.0},
+        f"zoom {low_zoom}": {"zoom": (low_zoom, low_zoom)},
+        f"contrast {low}": {"contrast": (low, low)},
+        f"contrast {high}": {"contrast": (high, high)},
+        f"rotation ±{strong.rotation:g}°": {"rotation": strong.rotation},
+        f"brightness ±{shift}": {"brightness": shift},
+        "channels": {"channel_swap": 1.0},
+        f"blur {max(strong.blur)}": {"blur": (max(strong.blur),)},
+        f"noise ≤ {strong.noise}": {"noise": strong.noise},
+        "cutout": {"cutout": strong.cutout},
+    }
+    levels = [(name, Augmentation.level(name)) for name in LEVELS for _ in range(3)]
+    return [
+        ("source", Augmentation(**plain)),
+        *levels,
+        *((label, Augmentation(**{**plain, **options})) for label, options in singles.items()),
+    ]
