@@ -1,0 +1,258 @@
+"""result.json: what one training run did and what came out, with a versioned schema.
+
+Model cards and comparison tables are made from this file alone. Splits are called train, validation and test; only the
+keys of `metrics` and `baselines` carry the prefixes of transformers' Trainer: train_, eval_ (validation) and test_.
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import platform
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+import torch
+
+from hf_hmtl._version import __version__
+
+SCHEMA_VERSION = 1
+SPLITS = {"train_": "train", "eval_": "validation", "test_": "test"}  # metric prefix -> name of the split
+
+# The keys of each group, every one required. A group that may be None says so in _OPTIONAL.
+_GROUPS = {
+    "model": ("backbone", "image_size", "base_model", "primary", "supervised", "auxiliary"),
+    "protocol": ("selection", "reported_on", "notes"),
+    "data": ("source", "fingerprint", "licence", "citation", "notes"),
+    "paper": ("table", "row", "metric", "value"),
+    "hardware": ("system", "cpu", "cores", "gpus"),
+    "seconds": ("total", "per_step"),
+    "parameters": ("total", "supervised", "auxiliary"),
+}
+_SELECTION = ("metric", "split", "step", "epoch")
+_OPTIONAL = ("paper", "finished")
+_PACKAGES = ("torch", "transformers", "timm", "datasets", "accelerate")
+
+
+@dataclasses.dataclass
+class Result:
+    """One finished run; every value becomes plain Python data when the object is made.
+
+    Args:
+        name: recipe and row, such as "fer2013/puzzle-3x3".
+        recipe: the full recipe; absolute paths are kept as their last part, so that no file names a machine's folders.
+        model: {backbone, image_size, base_model: Hub id of the weights it started from or None, primary: head shown by
+            the pipeline, supervised: [heads that stay], auxiliary: [heads that were dropped after training]}.
+        metrics: floats by train_/eval_/test_ + task + measure, such as "eval_emotion_accuracy"; NaN where undefined.
+        baselines: the same keys for the answer that needs no image (the majority class).
+        confusion: {split: {task: {labels: [...], matrix: rows true, columns answered}}}.
+        rows: {split: {rows: int, classes: {task: {label: int}}}}.
+        protocol: {selection: {metric, split, step, epoch} or None if the last weights were kept,
+            reported_on: validation or test, notes: [sentences]}.
+        seeds: {purpose: int}, such as {"training": 0, "fraction": 0}.
+        data: {source, fingerprint, licence, citation, notes: [sentences]}.
+        packages, hardware: what `environment` returns.
+        seconds: {total, per_step}.
+        parameters: {total, supervised, auxiliary}: total while training, supervised in the final model.
+        steps: optimiser steps taken.
+        epochs: passes over the training rows.
+        broken_images: rows that could not be decoded.
+        history: the log of the run, a list of dicts as transformers' Trainer.state.log_history.
+        paper: the paper's own figure {table, row, metric: key of `metrics` without its split, value} or None.
+        finished: ISO time at which the run ended, or None.
+
+    Raises:
+        ValueError: a group misses a key or has an unknown one, a metric has no split prefix, a split is unknown, or a
+            share of the paper is given in percent.
+        TypeError: a value cannot be written as JSON.
+    """
+
+    name: str
+    recipe: dict[str, Any]
+    model: dict[str, Any]
+    metrics: dict[str, float]
+    baselines: dict[str, float]
+    confusion: dict[str, dict[str, dict[str, list]]]
+    rows: dict[str, dict[str, Any]]
+    protocol: dict[str, Any]
+    seeds: dict[str, int]
+    data: dict[str, Any]
+    packages: dict[str, str]
+    hardware: dict[str, Any]
+    seconds: dict[str, float]
+    parameters: dict[str, int]
+    steps: int
+    epochs: float
+    broken_images: int
+    history: list[dict[str, Any]]
+    paper: dict[str, Any] | None = None
+    finished: str | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self):
+        self.recipe = _without_folders(self.recipe)
+        for field in dataclasses.fields(self):
+            setattr(self, field.name, _plain(getattr(self, field.name), field.name))
+        for group, keys in _GROUPS.items():
+            if getattr(self, group) is not None or group not in _OPTIONAL:
+                _require(getattr(self, group), keys, group)
+        if self.protocol["selection"] is not None:
+            _require(self.protocol["selection"], _SELECTION, "protocol.selection")
+        self._check_splits()
+        self._check_paper()
+
+    def write(self, path: str | Path) -> None:
+        """Write strict JSON to `path` (NaN and infinity as null), so that no reader ever sees half of it."""
+        with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            json.dump(_finite(dataclasses.asdict(self)), file, indent=2, ensure_ascii=False, allow_nan=False)
+            file.write("\n")
+
+    def _check_splits(self) -> None:
+        for group in ("metrics", "baselines"):
+            for key in getattr(self, group):
+                if not key.startswith(tuple(SPLITS)):
+                    raise ValueError(f"{group} has the key {key!r}; it must start with one of {', '.join(SPLITS)}.")
+        named = {"confusion": list(self.confusion), "rows": list(self.rows)}
+        named["protocol.reported_on"] = [self.protocol["reported_on"]]
+        for where, splits in named.items():
+            unknown = [split for split in splits if split not in SPLITS.values()]
+            if unknown:
+                raise ValueError(f"{where} names the split {unknown[0]!r}; splits are {', '.join(SPLITS.values())}.")
+
+    def _check_paper(self) -> None:
+        if self.paper is None:
+            return
+        metric, value = self.paper["metric"], self.paper["value"]
+        if metric.startswith(tuple(SPLITS)):
+            raise ValueError(f"paper.metric is {metric!r}; leave out its split: {metric.split('_', 1)[1]!r}.")
+        if metric.endswith(("accuracy", "f1")) and not 0 <= value <= 1:
+            raise ValueError(
+                f"paper.value of {metric} is {value}, but metrics are shares from 0 to 1; "
+                f"if it is in percent, write {value / 100:.6g}."
+            )
+
+
+def read(path: str | Path) -> Result:
+    """Read a result.json; nulls in metrics, baselines and history come back as NaN.
+
+    Raises:
+        ValueError: the file is no JSON, has no or a newer schema version, or misses a key or has an unknown one.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path} is not JSON ({error}); a result.json is written by a finished training run."
+        ) from error
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if type(version) is not int:
+        raise ValueError(f"{path} has no schema_version, so it is not the result.json of a training run.")
+    if version != SCHEMA_VERSION:
+        raise ValueError(
+            f"{path} has schema version {version}; this hf_hmtl reads version {SCHEMA_VERSION}. "
+            "Update with `pip install --upgrade hf_hmtl`, or train again."
+        )
+    try:
+        _require(values, [field.name for field in dataclasses.fields(Result)], "the file")
+        for group in ("metrics", "baselines"):
+            values[group] = _nan_for_none(values[group])
+        values["history"] = [_nan_for_none(entry) for entry in values["history"]]
+        return Result(**values)
+    except ValueError as error:
+        raise ValueError(f"{path} does not follow schema version {SCHEMA_VERSION}: {error}") from error
+
+
+def environment() -> dict[str, dict[str, Any]]:
+    """Describe packages and hardware without the network, and without names of users, hosts or folders.
+
+    Returns:
+        packages: {name: version}, python included.
+        hardware: {system, cpu: model name, cores: those this process may use, gpus: [names]}.
+    """
+    packages = {"python": platform.python_version(), "hf_hmtl": __version__}
+    packages |= {name: metadata.version(name) for name in _PACKAGES}
+    affinity = getattr(os, "sched_getaffinity", None)  # macOS and Windows have none
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    hardware = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu_name(),
+        "cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "gpus": gpus,
+    }
+    return {"packages": packages, "hardware": hardware}
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name to write to; it becomes `path` only if the block ends well, and vanishes otherwise."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")  # Linux; platform.processor() is empty or only the architecture there
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def _require(values: dict[str, Any], keys, where: str) -> None:
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} must be a dict with the keys {', '.join(keys)}; got {values!r}.")
+    missing = [key for key in keys if key not in values]
+    unknown = [key for key in values if key not in keys]
+    if missing or unknown:
+        found = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has the unknown {', '.join(unknown)}"] * bool(
+            unknown
+        )
+        raise ValueError(f"{where} {' and '.join(found)}; its keys are {', '.join(keys)}.")
+
+
+def _plain(value: Any, where: str) -> Any:
+    """Python data only, exactly as JSON gives it back, so that a Result equals itself after a round trip."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner, f"{where}.{key}") for key, inner in value.items()}
+    if isinstance(value, np.ndarray | np.generic | torch.Tensor):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(inner, where) for inner in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise TypeError(f"{where} holds a {type(value).__name__}, which is no JSON; give text, numbers, lists or dicts.")
+
+
+def _without_folders(value: Any) -> Any:
+    """Keep the last part of absolute paths, wherever they stand."""
+    if isinstance(value, dict):
+        return {key: _without_folders(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_folders(inner) for inner in value]
+    if isinstance(value, str | os.PathLike):
+        for kind in (PurePosixPath, PureWindowsPath):
+            if kind(value).is_absolute():
+                return kind(value).name
+        return str(value)
+    return value
+
+
+def _finite(value: Any) -> Any:
+    """None for NaN and infinity, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _nan_for_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: math.nan if value is None else value for key, value in values.items()}
