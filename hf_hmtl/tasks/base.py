@@ -17,6 +17,15 @@ MISSING = -100
 """Target of a row that has no label (torch's own `ignore_index`); real-valued targets use NaN."""
 
 
+CLASSIFIER_LOSSES = ("cross_entropy", "focal")
+
+
+def require_choice(task: str, option: str, given: Any, allowed: tuple) -> None:
+    """Raise when an option is none of the allowed values."""
+    if given not in allowed:
+        raise ValueError(f"{task}: {option} is {given!r}, allowed are {', '.join(map(str, allowed))}")
+
+
 def cross_entropies(
     logits: Tensor,
     target: Tensor,
@@ -56,6 +65,12 @@ def number_correct(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return ((logits.argmax(-1) == target) & labelled).sum(), labelled.sum()
 
 
+def classifier_head(shape: list[int], dropout: float, hidden: int | None) -> dict[str, Any]:
+    """An auxiliary head that classifies: linear, or with one hidden layer (appendix C: 512 units)."""
+    described = {"kind": "linear", "shape": shape, "dropout": dropout, "auxiliary": True}
+    return described if hidden is None else {**described, "kind": "mlp", "hidden": hidden}
+
+
 @dataclass(frozen=True)
 class Task:
     """One thing the network learns.
@@ -72,7 +87,10 @@ class Task:
 
     auxiliary: ClassVar[bool] = False
     per_row: ClassVar[bool] = True
-    """False for losses on batch statistics, which cannot be summed over the parts of an accumulated batch."""
+    """False for losses on batch statistics, which cannot be summed over the parts of an accumulated batch: `losses`
+    then returns one number, the same on every process."""
+    needs_teacher: ClassVar[bool] = False
+    """Whether `losses` compares features of the recipe's frozen teacher (see `hf_hmtl.teacher`)."""
 
     def __post_init__(self):
         if not self.weight >= 0:
@@ -135,7 +153,8 @@ class Pretext(Task):
     """Place of `corrupt` among several pretexts on one view: 0 rotate, 1 puzzle, 2 cut."""
     augmented_views: ClassVar[int] = 0
     view_level: ClassVar[str | None] = None
-    needs_disc: ClassVar[bool] = False
+    inscribed_disc: ClassVar[bool] = False
+    """Whether everything outside the inscribed disc is made black, in every row of the view."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 from hf_hmtl.metrics.classification import scores
-from hf_hmtl.tasks.base import MISSING, Supervised, cross_entropies, number_correct
-
-LOSSES = ("cross_entropy", "focal")
+from hf_hmtl.tasks.base import CLASSIFIER_LOSSES, MISSING, Supervised, cross_entropies, number_correct, require_choice
 
 
 def balanced_class_weights(counts: list[int]) -> tuple[float, ...]:
@@ -52,8 +50,7 @@ class Classification(Supervised):
             raise ValueError(
                 f"{self.name}: classes are {list(self.labels)}; a classifier needs two or more, so that it can be wrong"
             )
-        if self.loss not in LOSSES:
-            raise ValueError(f"{self.name}: loss is {self.loss!r}, allowed are {', '.join(LOSSES)}")
+        require_choice(self.name, "loss", self.loss, CLASSIFIER_LOSSES)
         if self.class_weights is not None and len(self.class_weights) != len(self.labels):
             raise ValueError(
                 f"{self.name}: {len(self.class_weights)} class weights for {len(self.labels)} classes "

@@ -9,9 +9,15 @@ from torch import Tensor
 
 from hf_hmtl.draws import Draws
 from hf_hmtl.metrics.puzzle import scores
-from hf_hmtl.tasks.base import MISSING, Pretext, cross_entropies, number_correct
-
-LOSSES = ("cross_entropy", "focal")
+from hf_hmtl.tasks.base import (
+    CLASSIFIER_LOSSES,
+    MISSING,
+    Pretext,
+    classifier_head,
+    cross_entropies,
+    number_correct,
+    require_choice,
+)
 
 
 def shuffle_tiles(pixels: Tensor, sources: Tensor) -> Tensor:
@@ -47,6 +53,7 @@ class Puzzle(Pretext):
     Attributes:
         grid: g, tiles a side: 2, 3 and 4 in the paper; 1 leaves the image whole.
         loss: "cross_entropy" (hybrid learning) or "focal" with `gamma` (pre-training, section 4.3).
+        hidden: units of a hidden layer before the heads; None for linear heads. 512 in puzzling-rotation (appendix C).
         region_weights: g x g factors lambda_j of Eq. 5. They belong to regions of the original image and follow the
             shuffle: the head of slot j is weighted by the place its tile came from.
     """
@@ -55,6 +62,7 @@ class Puzzle(Pretext):
     grid: int = 3
     loss: str = "cross_entropy"
     gamma: float = 2.0
+    hidden: int | None = None
     region_weights: tuple[tuple[float, ...], ...] | None = None
 
     order: ClassVar[int] = 1
@@ -65,8 +73,7 @@ class Puzzle(Pretext):
             raise ValueError(
                 f"{self.name}: grid is {self.grid!r}, allowed are 1 to 8 tiles a side (the paper: 2, 3, 4)"
             )
-        if self.loss not in LOSSES:
-            raise ValueError(f"{self.name}: loss is {self.loss!r}, allowed are {', '.join(LOSSES)}")
+        require_choice(self.name, "loss", self.loss, CLASSIFIER_LOSSES)
         if self.region_weights is not None and np.shape(self.region_weights) != (self.grid, self.grid):
             raise ValueError(
                 f"{self.name}: region_weights has shape {np.shape(self.region_weights)}, the grid needs "
@@ -87,7 +94,7 @@ class Puzzle(Pretext):
             )
 
     def head(self) -> dict[str, Any]:
-        return {"kind": "linear", "shape": [self.tiles, self.tiles], "dropout": self.dropout, "auxiliary": True}
+        return classifier_head([self.tiles, self.tiles], self.dropout, self.hidden)
 
     def corrupt(self, pixels: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         sources = torch.from_numpy(draws.permutations(f"{self.name}/permutation", self.tiles))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hf_hmtl.data.sources import Source, check_options
 
-LICENCE = "Drawn by hf_hmtl's own code; under the licence of the code"
+LICENCE = "apache-2.0"  # of the code that draws them
 CITATION = "None needed: hf_hmtl.data.synthetic draws the faces"
 HOMEPAGE = ""
 

@@ -1,0 +1,194 @@
+"""Rows -> pixels, views and targets: the batch that the model and the tasks take.
+
+{"pixel_values": uint8 (all views' rows, 3, side, side), channels-last memory,
+ "views": {task: (first row, row after the last)},
+ "targets": {task: tensor},
+ "broken_rows": int64 (number of broken images in this batch,)}
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hf_hmtl.data.augment import Augmentation, augment_batch, cutout
+from hf_hmtl.data.decode import BrokenImage, decode_for_training
+from hf_hmtl.draws import Draws
+from hf_hmtl.model.image_processing_hmtl import to_pixels
+from hf_hmtl.tasks.base import MISSING, Pretext, Supervised
+
+logger = logging.getLogger(__name__)
+
+ON_BROKEN_IMAGE = ("skip", "replace", "raise")
+IMAGE_VIEW = "image"
+
+
+def channels_last_batch(images: list[np.ndarray]) -> Tensor:
+    """(side, side, 3) arrays -> (batch, 3, side, side) tensor whose memory stays (batch, side, side, 3)."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
+
+@dataclass
+class Collator:
+    """What training and evaluation share: decoding with a policy for broken images, and supervised targets.
+
+    Args:
+        supervised: tasks whose targets are columns of the rows.
+        image_size: side of the batch, pixels.
+        crop_fraction: share of the image's sides that the central crop keeps; 1 keeps all.
+        on_broken_image: "skip" leaves the row out, "replace" puts another row of the batch in its place (a function of
+            seed, epoch and row), "raise" stops. Every broken image is logged with its file or row, and counted.
+    """
+
+    supervised: list[Supervised]
+    image_size: int
+    crop_fraction: float = 1.0
+    on_broken_image: str = "skip"
+
+    def __post_init__(self):
+        if self.on_broken_image not in ON_BROKEN_IMAGE:
+            raise ValueError(
+                f"on_broken_image is {self.on_broken_image!r}, allowed are {', '.join(map(repr, ON_BROKEN_IMAGE))}"
+            )
+
+    def decoded(self, rows: dict[str, list], decoder: Callable) -> tuple[list, list[int]]:
+        """Images of a batch, None where broken, and the row numbers of the broken ones."""
+        images, broken = [], []
+        for number, source in zip(rows["row"], rows["image"], strict=True):
+            try:
+                images.append(decoder(source))
+            except (ValueError, OSError) as error:
+                name = (source or {}).get("path") or f"row {number}"
+                if self.on_broken_image == "raise":
+                    raise BrokenImage(
+                        f"{name}: {error}. Repair or remove it, or pass --on_broken_image skip (or replace)"
+                    ) from error
+                logger.warning("broken image %s (row %d): %s", name, number, error)
+                images.append(None)
+                broken.append(number)
+        return images, broken
+
+    def targets(self, rows: dict[str, list], places: list[int]) -> dict[str, Tensor]:
+        """Supervised targets of the rows at these places of the batch."""
+        return {task.name: task.target([rows[task.name][place] for place in places]) for task in self.supervised}
+
+
+@dataclass
+class TrainingCollator(Collator):
+    """Augmented and corrupted batches. Every random number is a function of (seed, epoch, row, purpose).
+
+    Args:
+        pretexts: self-supervised tasks. Those with `view: image` corrupt the view that the supervised heads see, in
+            the order rotate, puzzle, cut; those with `view: own` each corrupt a copy of it.
+        augmentation: the augmentation level.
+        seed: seed of the run.
+    """
+
+    pretexts: list[Pretext] = field(default_factory=list)
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation.level("none"))
+    seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        for pretext in self.pretexts:
+            pretext.check_side(self.image_size)
+
+    def __call__(self, rows: dict[str, list]) -> dict:
+        images, broken = self.decoded(rows, lambda source: decode_for_training(source, self.image_size))
+        places = self.usable_places(rows, images)
+        images = [images[place] for place in places]
+        draws = Draws(self.seed, [rows["epoch"][place] for place in places], [rows["row"][place] for place in places])
+        pixels, views, targets = [], {}, self.targets(rows, places)
+
+        def add(names: list[str], view: Tensor) -> None:
+            first = sum(map(len, pixels))
+            pixels.append(view)
+            views.update(dict.fromkeys(names, (first, first + len(view))))
+
+        sharing = [pretext for pretext in self.pretexts if pretext.view == IMAGE_VIEW and not pretext.augmented_views]
+        if self.supervised or sharing:
+            view, made = self.view(images, draws, sharing)
+            add([task.name for task in self.supervised] + list(made), view)
+            targets.update(made)
+        for pretext in self.pretexts:
+            if pretext.augmented_views:
+                level = self.augmentation if pretext.view_level is None else Augmentation.level(pretext.view_level)
+                parts = [draws.view(f"{pretext.name}/{number}") for number in range(pretext.augmented_views)]
+                add([pretext.name], torch.cat([self.view(images, part, [], level)[0] for part in parts]))
+                targets[pretext.name] = pretext.view_target(len(images))
+            elif pretext.view == "own":
+                view, made = self.view(images, draws, [pretext])
+                add(list(made), view)
+                targets.update(made)
+        return {
+            "pixel_values": pixels[0] if len(pixels) == 1 else torch.cat(pixels),
+            "views": views,
+            "targets": targets,
+            "broken_rows": torch.tensor(broken, dtype=torch.int64),
+        }
+
+    def view(
+        self, images: list[np.ndarray], draws: Draws, pretexts: list[Pretext], augmentation: Augmentation | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """One view of the rows: one warp, one colour pass, then the pretexts' corruptions in their order."""
+        augmentation = augmentation or self.augmentation
+        angles, targets = None, {}
+        for pretext in pretexts:
+            turned = pretext.affine(draws)
+            if turned is not None:
+                angles = turned[0] if angles is None else angles + turned[0]
+                targets[pretext.name] = turned[1]
+        disc = any(pretext.inscribed_disc for pretext in pretexts)
+        pixels = augment_batch(images, draws, augmentation, self.image_size, self.crop_fraction, angles, disc)
+        for pretext in sorted(pretexts, key=lambda pretext: pretext.order):
+            corrupted = pretext.corrupt(pixels, draws)
+            if corrupted is not None:
+                pixels, targets[pretext.name] = corrupted
+        # The augmentation's own cutout comes after the puzzle, as in the authors' code (protocols: cutout moves last).
+        cutout(pixels, draws, augmentation)
+        return pixels, {pretext.name: targets[pretext.name] for pretext in pretexts if pretext.weight > 0}
+
+    def usable_places(self, rows: dict[str, list], images: list) -> list[int]:
+        """Places of the batch to train on, broken images left out or replaced."""
+        good = [place for place, image in enumerate(images) if image is not None]
+        if len(good) == len(images):
+            return good
+        if not good:
+            raise BrokenImage(
+                f"all {len(images)} images of a batch are broken (rows {rows['row']}); the messages above say why each "
+                "one is. Check the files, or whether the image column is the right one"
+            )
+        if self.on_broken_image == "skip":
+            return good
+        picks = Draws(self.seed, rows["epoch"], rows["row"]).integers("broken/replacement", len(good))
+        return [place if image is not None else good[picks[place]] for place, image in enumerate(images)]
+
+
+@dataclass
+class EvaluationCollator(Collator):
+    """Clean batches, by the definition of preprocessing that serving uses (`HMTLImageProcessor`).
+
+    A broken image keeps its place in the batch, black and without labels, so that it counts in no score and the
+    processes of a distributed evaluation stay in step.
+    """
+
+    def __call__(self, rows: dict[str, list]) -> dict:
+        def clean(source: dict) -> np.ndarray:
+            content = source["path"] if source["bytes"] is None else source["bytes"]
+            return to_pixels(content, self.image_size, self.crop_fraction)
+
+        images, broken = self.decoded(rows, clean)
+        blank = np.zeros((self.image_size, self.image_size, 3), dtype=np.uint8)
+        usable = torch.tensor([image is not None for image in images])
+        targets = self.targets(rows, list(range(len(images))))
+        for name, target in targets.items():
+            targets[name] = torch.where(usable, target, float("nan") if target.is_floating_point() else MISSING)
+        return {
+            "pixel_values": channels_last_batch([blank if image is None else image for image in images]),
+            "views": {task.name: (0, len(images)) for task in self.supervised},
+            "targets": targets,
+            "broken_rows": torch.tensor(broken, dtype=torch.int64),
+        }

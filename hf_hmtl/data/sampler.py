@@ -1,0 +1,88 @@
+"""The order of the rows: the only place that knows epochs, processes and where a resumed epoch begins.
+
+The sampler yields (epoch, row), so that everything drawn for a row later on, in any worker, is a function of the two.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Dataset, Sampler
+
+from hf_hmtl.draws import Draws
+
+
+class EpochRowSampler(Sampler[list[tuple[int, int]]]):
+    """Batches of (epoch, row) for one process, shuffled anew in every epoch.
+
+    All processes cut the same global batches; process p takes every world-size-th row of each. A run with two
+    processes of batch 16 therefore sees the batches of one process of batch 32. The last batch of an epoch is filled
+    up with the first rows of that epoch, so that every batch is full (batch norm cannot train on one row), or left out
+    if `drop_last`.
+
+    Args:
+        rows: number of rows of the dataset.
+        batch_size: rows of one batch of one process.
+        seed: seed of the run.
+        process_index, process_count: this process among all.
+        drop_last: leave an incomplete last batch out.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        batch_size: int,
+        seed: int,
+        process_index: int = 0,
+        process_count: int = 1,
+        drop_last: bool = False,
+    ):
+        self.rows, self.batch_size, self.seed = rows, batch_size, seed
+        self.process_index, self.process_count = process_index, process_count
+        self.global_batch = batch_size * process_count
+        self.batches = rows // self.global_batch if drop_last else -(-rows // self.global_batch)
+        if self.batches < 1:
+            raise ValueError(
+                f"{rows} training rows make no batch of {batch_size} x {process_count} process(es)"
+                f"{' with drop_last' if drop_last else ''}; use a smaller --per_device_train_batch_size"
+            )
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration yields."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def order(self, epoch: int) -> np.ndarray:
+        """(batches * global batch,) row numbers of an epoch, in order."""
+        shuffled = np.argsort(Draws(self.seed, np.full(self.rows, epoch), np.arange(self.rows)).words("order", 1)[:, 0])
+        return np.resize(shuffled, self.batches * self.global_batch)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        epoch = self.epoch
+        batches = self.order(epoch).reshape(self.batches, self.global_batch)
+        for batch in batches[:, self.process_index :: self.process_count]:
+            yield [(epoch, int(row)) for row in batch]
+
+
+class RowReader(Dataset):
+    """Reads whole batches of rows from a `datasets.Dataset`, for keys that are rows or (epoch, row).
+
+    Returns the columns of the rows (`image` as encoded bytes or a path, labels) with their `row` and `epoch`; plain
+    row numbers, which the evaluation uses, belong to epoch 0.
+    """
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitems__(self, keys: list) -> dict[str, list]:
+        pairs = [key if isinstance(key, tuple) else (0, int(key)) for key in keys]
+        epochs, rows = (list(part) for part in zip(*pairs, strict=True))
+        return {**self.dataset[rows], "epoch": epochs, "row": rows}
+
+    def __getitem__(self, key) -> dict[str, list]:
+        return self.__getitems__([key])

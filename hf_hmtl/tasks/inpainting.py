@@ -1,0 +1,114 @@
+"""In-painting: cut a square out of the face and have a decoder paint it again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hf_hmtl.draws import Draws
+from hf_hmtl.tasks.base import Pretext, require_choice
+
+LOSSES = ("mse", "rmse", "perceptual")
+_UNDER_ROOT = 1e-12  # keeps the gradient of the root finite at a perfect reconstruction
+
+
+def cut_squares(pixels: Tensor, top: Tensor, left: Tensor, side: int) -> Tensor:
+    """A copy of (batch, 3, height, width) pixels with one black square of `side` pixels a row."""
+    rows = torch.arange(pixels.shape[2])[None, :]
+    columns = torch.arange(pixels.shape[3])[None, :]
+    inside = ((rows >= top[:, None]) & (rows < top[:, None] + side))[:, :, None]
+    inside = inside & ((columns >= left[:, None]) & (columns < left[:, None] + side))[:, None, :]
+    return pixels.masked_fill(inside[:, None], 0)
+
+
+@dataclass(frozen=True)
+class InPainting(Pretext):
+    """In-painting pixel-wise, or perceptual with an offline teacher (section 3.2, figures 4 and 6, Eq. 3).
+
+    The target is the image just before the cut; the supervised heads see the cut image. The decoder is that of
+    appendix C. The weight is lambda of Eq. 3; `weight: calibrate` in a recipe sets it once, so that this loss starts
+    equal to the supervised ones.
+
+    Attributes:
+        loss: "mse" (section 3.2) or "rmse" (section 4.3) over the pixels of a row, in units of [0, 1]; or "perceptual":
+            the RMSE between the softmax of the teacher's features of the painted and of the original image.
+        softmax: False leaves the softmax of Eq. 3 out, which the paper reports as unstable (section 4.4.1).
+        square: side of the square as a share of the image's. The paper gives no number; 60 of 224 px as its cutout.
+        region: (top, bottom, left, right) of the face region that the square lies in, as shares of the image; the paper
+            shows it without numbers.
+    """
+
+    name: str = "inpainting"
+    loss: str = "mse"
+    softmax: bool = True
+    square: float = 60 / 224
+    region: tuple[float, float, float, float] = (0.2, 0.9, 0.15, 0.85)
+
+    order: ClassVar[int] = 2
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_choice(self.name, "loss", self.loss, LOSSES)
+        top, bottom, left, right = self.region
+        if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
+            raise ValueError(
+                f"{self.name}: region is {self.region}, needed is 0 <= top < bottom <= 1 and 0 <= left < right <= 1"
+            )
+        if not 0 < self.square <= min(bottom - top, right - left):
+            raise ValueError(
+                f"{self.name}: a square of {self.square} of the side does not fit the region {self.region}"
+            )
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Perceptual losses compare features of a frozen teacher."""
+        return self.loss == "perceptual"
+
+    def head(self) -> dict[str, Any]:
+        return {"kind": "decoder", "auxiliary": True}
+
+    def corrupt(self, pixels: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        height = pixels.shape[2]
+        side = max(1, round(self.square * height))
+        top, bottom, left, right = (round(edge * height) for edge in self.region)
+        place = draws.uniform(f"{self.name}/place", count=2)
+        rows = torch.from_numpy(top + np.floor(place[:, 0] * (bottom - top - side + 1)).astype(np.int64))
+        columns = torch.from_numpy(left + np.floor(place[:, 1] * (right - left - side + 1)).astype(np.int64))
+        # Rows that are not chosen are cut nowhere: the square begins below the image.
+        rows = torch.where(torch.from_numpy(draws.chosen(f"{self.name}/share", self.share)), rows, height)
+        return cut_squares(pixels, rows, columns, side), pixels
+
+    def labelled(self, target: Tensor) -> Tensor:
+        return torch.ones(len(target), dtype=torch.bool, device=target.device)
+
+    def losses(self, prediction: Tensor, target: Tensor, features: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """(rows,) reconstruction losses in float32.
+
+        Args:
+            prediction: (rows, 3, height, width) in [0, 1].
+            target: (rows, 3, height, width) uint8, the image before the cut.
+            features: the frozen teacher's pooled features of images, for the perceptual loss.
+        """
+        original = target.float() / 255
+        if self.loss != "perceptual":
+            squared = (prediction.float() - original).square().flatten(1).mean(1)
+            return squared if self.loss == "mse" else (squared + _UNDER_ROOT).sqrt()
+        with torch.no_grad():
+            wanted = features(target).float()
+        painted = features(prediction).float()
+        if self.softmax:
+            wanted, painted = wanted.softmax(1), painted.softmax(1)
+        return ((painted - wanted).square().mean(1) + _UNDER_ROOT).sqrt()
+
+    def progress(self, prediction: Tensor, target: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        error = (prediction.float() - target.float() / 255).abs().flatten(1).mean(1)
+        return {"pixel_error": (error.sum(), torch.tensor(len(error)))}
+
+    def score(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        return {"pixel_error": float(np.abs(predictions - targets / 255).mean())}
+
+
+TASK = InPainting
