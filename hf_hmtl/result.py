@@ -4,13 +4,11 @@ Model cards and comparison tables are made from this file alone. Splits are call
 keys of `metrics` and `baselines` carry the prefixes of transformers' Trainer: train_, eval_ (validation) and test_.
 """
 
-import contextlib
 import dataclasses
 import json
 import math
 import os
 import platform
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -19,6 +17,7 @@ import numpy as np
 import torch
 
 from hf_hmtl._version import __version__
+from hf_hmtl.files import replacing
 
 SCHEMA_VERSION = 1
 SPLITS = {"train_": "train", "eval_": "validation", "test_": "test"}  # metric prefix -> name of the split
@@ -184,19 +183,6 @@ def environment() -> dict[str, dict[str, Any]]:
         "gpus": gpus,
     }
     return {"packages": packages, "hardware": hardware}
-
-
-@contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name to write to; it becomes `path` only if the block ends well, and vanishes otherwise."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _cpu_name() -> str:

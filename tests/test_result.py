@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from hf_hmtl.result import SCHEMA_VERSION, Result, environment, read, replacing
+from hf_hmtl.files import replacing
+from hf_hmtl.result import SCHEMA_VERSION, Result, environment, read
 
 EXAMPLE = Path(__file__).with_name("example_result.json")
 
