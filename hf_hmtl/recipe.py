@@ -1,0 +1,182 @@
+"""Recipes: a file looks like a table of the paper, one of its rows is one experiment.
+
+A file holds `defaults` and `rows`; a row states only how it differs, and beside it the paper's own figure. Mappings are
+merged key by key, everything else is replaced. Unknown keys raise with the nearest known one.
+"""
+
+import copy
+import dataclasses
+import difflib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FOLDER = Path(__file__).parent / "recipes"
+FILE_KEYS = ("about", "default_row", "defaults", "rows")
+PAPER_KEYS = ("table", "row", "metric", "value")
+
+
+def nearest(given: str, known) -> str:
+    """ " Did you mean 'x'?" for the closest known name, or an empty string."""
+    close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def require_known(given, known, what: str) -> None:
+    """Raise for the first key that is not known.
+
+    Raises:
+        ValueError: it names the key, the nearest known key and all known keys.
+    """
+    for key in given:
+        if key not in known:
+            raise ValueError(f"unknown {what} {key!r}.{nearest(str(key), known)} Known: {', '.join(sorted(known))}")
+
+
+def merged(base: dict, changes: dict) -> dict:
+    """A new mapping: `changes` over `base`, mappings merged key by key, everything else replaced."""
+    result = copy.deepcopy(base)
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One experiment: everything that decides its result, apart from where the data lie.
+
+    Attributes:
+        name: "file/row".
+        about: one line for readers.
+        source: {name: file in `data/sources`, and that source's options}.
+        train_fraction: share of the training rows, stratified by the first supervised task; its seed is fixed.
+        backbone: name of a timm model.
+        pretrained: False, True (timm's ImageNet weights) or the path of a local weights file.
+        image_size: side, pixels.
+        crop: {train, eval}: share of the sides that the central crop keeps.
+        augmentation: {level: none | weak | strong, and changes to its magnitudes} (appendix A).
+        supervised: {column of the dataset: {task, and its options}}.
+        auxiliary: {name: {task, and its options}}; the task is the name unless given. A null entry, here and in
+            `supervised`, takes a task of the defaults away.
+        on_broken_image: skip, replace or raise.
+        report_batch_norm: also report accuracy on corrupted validation images, and with re-estimated statistics.
+        training: defaults of the training arguments.
+        paper: {table, row, metric, value}: the paper's own figure for this row, if it has one; a share, not percent.
+    """
+
+    name: str
+    about: str = ""
+    source: dict[str, Any] = field(default_factory=lambda: {"name": "drawn"})
+    train_fraction: float = 1.0
+    backbone: str = "efficientnet_b0"
+    pretrained: bool | str = False
+    image_size: int = 224
+    crop: dict[str, float] = field(default_factory=lambda: {"train": 1.0, "eval": 1.0})
+    augmentation: dict[str, Any] = field(default_factory=lambda: {"level": "none"})
+    supervised: dict[str, dict] = field(default_factory=dict)
+    auxiliary: dict[str, dict] = field(default_factory=dict)
+    on_broken_image: str = "skip"
+    report_batch_norm: bool = False
+    training: dict[str, Any] = field(default_factory=dict)
+    paper: dict[str, Any] | None = None
+
+    def __post_init__(self):
+        if not 0 < self.train_fraction <= 1:
+            raise ValueError(
+                f"train_fraction is {self.train_fraction}, allowed is 0 < fraction <= 1 (0.2 keeps every fifth row)"
+            )
+        if not (isinstance(self.image_size, int) and self.image_size >= 16):
+            raise ValueError(f"image_size is {self.image_size!r}, allowed are whole numbers of pixels from 16")
+        require_known(self.crop, ("train", "eval"), f"crop key of recipe {self.name}")
+        for split, fraction in self.crop.items():
+            if not 0 < fraction <= 1:
+                raise ValueError(f"crop.{split} is {fraction}, allowed is 0 < fraction <= 1 (1 keeps the whole image)")
+        if self.paper is not None:
+            require_known(self.paper, PAPER_KEYS, f"key of `paper` in recipe {self.name}")
+            if set(self.paper) != set(PAPER_KEYS) or not 0 <= self.paper["value"] <= 1:
+                raise ValueError(
+                    f"`paper` of recipe {self.name} is {self.paper}; it needs {', '.join(PAPER_KEYS)}, and the value "
+                    "is a share from 0 to 1, not percent"
+                )
+        if not self.supervised and not self.auxiliary:
+            raise ValueError(f"recipe {self.name} has no task; give it a supervised or an auxiliary one")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain mapping of all fields."""
+        return dataclasses.asdict(self)
+
+
+FIELDS = tuple(recipe_field.name for recipe_field in dataclasses.fields(Recipe))
+
+
+def available() -> dict[str, list[str]]:
+    """{file: rows} of the recipes in this package."""
+    return {path.stem: list(_read(path)["rows"]) for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    require_known(content, FILE_KEYS, f"key in {path.name}")
+    if not content.get("rows"):
+        raise ValueError(f"{path} has no rows; a recipe file needs at least one")
+    return content
+
+
+def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
+    """The recipe of a row.
+
+    Args:
+        name: "file/row" or "file" (its default row) of this package, or "path/to/mine.yaml" with ":row" behind it.
+        overrides: mapping merged over the row, with the same keys.
+
+    Raises:
+        ValueError: unknown file, row or key; the message has the nearest known name.
+    """
+    if ".yaml" in name:
+        file_name, _, row = name.partition(":")
+        path, label = Path(file_name), Path(file_name).stem
+        if not path.is_file():
+            raise ValueError(f"recipe file {file_name} does not exist")
+    else:
+        label, _, row = name.partition("/")
+        path = FOLDER / f"{label}.yaml"
+        if not path.is_file():
+            files = available()
+            raise ValueError(
+                f"unknown recipe {name!r}.{nearest(label, files)} Known files: {', '.join(files)}; "
+                "or give the path of a .yaml file"
+            )
+    content = _read(path)
+    rows = content["rows"]
+    row = row or content.get("default_row") or next(iter(rows))
+    if row not in rows:
+        raise ValueError(f"unknown row {row!r} in recipe {label}.{nearest(row, rows)} Known rows: {', '.join(rows)}")
+    fields = merged(content.get("defaults") or {}, rows[row] or {})
+    fields = merged(fields, overrides or {})
+    for group in ("supervised", "auxiliary"):
+        fields[group] = {task: settings for task, settings in fields.get(group, {}).items() if settings is not None}
+    require_known(fields, [known for known in FIELDS if known != "name"], f"key in recipe {label}/{row}")
+    return Recipe(name=f"{label}/{row}", **fields)
+
+
+def override(assignments: list[str]) -> dict[str, Any]:
+    """{"a": {"b": 3}} from ["a.b=3"]; values are YAML.
+
+    Raises:
+        ValueError: an assignment has no "=".
+    """
+    result: dict[str, Any] = {}
+    for assignment in assignments:
+        path, separator, value = assignment.partition("=")
+        if not separator:
+            raise ValueError(f"--set {assignment!r} has no '='; write --set auxiliary.puzzle.weight=0.1")
+        nested: Any = yaml.safe_load(value)
+        for key in reversed(path.split(".")):
+            nested = {key: nested}
+        result = merged(result, nested)
+    return result

@@ -1,0 +1,1 @@
+"""The recipe files: package data, so that a wheel has them too."""

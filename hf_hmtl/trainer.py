@@ -1,0 +1,309 @@
+"""The one trainer: a `transformers.Trainer` that sums the losses of several tasks.
+
+Batches come from `EpochRowSampler` and `TrainingCollator`; everything else (devices, processes, precision, checkpoints,
+logging) is the Trainer's and accelerate's.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from timm.optim import AdaBelief
+from torch.utils.data import DataLoader
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import EvalPrediction
+
+from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
+from hf_hmtl.data.sampler import EpochRowSampler, RowReader
+from hf_hmtl.tasks import Task
+
+ADABELIEF = {"eps": 1e-14, "betas": (0.9, 0.999), "rectify": True, "degenerated_to_sgd": True}
+"""Defaults of the optimizer package that the authors used (adabelief-tf 0.2.1); timm's own eps is 1e-16."""
+
+
+@dataclass
+class HMTLTrainingArguments(TrainingArguments):
+    """`TrainingArguments` and the few settings that the paper adds."""
+
+    optim: str = field(
+        default="adamw_torch_fused",
+        metadata={
+            "help": "Any optimizer of transformers, or 'adabelief' with the authors' settings (paper, section 4)."
+        },
+    )
+    decay_epochs: str = field(
+        default="none",
+        metadata={
+            "help": "Divide the learning rate by 10 at these epochs, e.g. '15,40' (paper, section 4.2); 'none' leaves "
+            "it to lr_scheduler_type."
+        },
+    )
+    channels_last: bool = field(
+        default=True, metadata={"help": "Keep images and weights channels-last (1.5 times as fast on CPUs)."}
+    )
+    logging_first_step: bool = field(
+        default=True, metadata={"help": "Log the first step too, so that curves begin where training does."}
+    )
+    early_stopping_patience: int | None = field(
+        default=None, metadata={"help": "Stop after so many evaluations without a better metric_for_best_model."}
+    )
+
+    def __post_init__(self):
+        adabelief = self.optim == "adabelief"
+        if adabelief:  # unknown to transformers' own list of names
+            self.optim = "adamw_torch"
+        super().__post_init__()
+        if adabelief:
+            self.optim = "adabelief"
+        # Rows carry bytes and labels of several tasks; the collator, not the model's signature, decides what is used.
+        self.remove_unused_columns = False
+        self.label_names = ["targets"]
+        self.dataloader_pin_memory = self.dataloader_pin_memory and torch.cuda.is_available()
+        if self.milestones and self.lr_scheduler_type != "constant":
+            raise ValueError(
+                f"--decay_epochs {self.decay_epochs} and --lr_scheduler_type {self.lr_scheduler_type.value} are two "
+                "schedules; pass --decay_epochs none, or --lr_scheduler_type constant"
+            )
+
+    @property
+    def milestones(self) -> tuple[float, ...]:
+        """Epochs at which the learning rate is divided by 10.
+
+        Raises:
+            ValueError: `decay_epochs` is not a comma-separated list of epochs.
+        """
+        if self.decay_epochs == "none":
+            return ()
+        try:
+            return tuple(float(epoch) for epoch in self.decay_epochs.split(","))
+        except ValueError:
+            raise ValueError(
+                f"--decay_epochs is {self.decay_epochs!r}; give epochs with commas between them, as in 15,40, or none"
+            ) from None
+
+
+class _SetEpoch(TrainerCallback):
+    """Tells the sampler its epoch; the Trainer's own call does not reach it behind accelerate's batch skipping."""
+
+    def __init__(self, trainer: "HMTLTrainer"):
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        self.trainer.sampler.set_epoch(int(state.epoch or 0))
+
+
+class HMTLTrainer(Trainer):
+    """Trains supervised and pretext tasks together: L = sum_t weight_t * L_t (Eq. 1, 2 and 5).
+
+    Each L_t is the sum of the task's row losses divided by the number of its labelled rows in the whole accumulated,
+    all-process batch, so that accumulation and distribution change nothing. Evaluation sees clean images and the
+    supervised heads only, and reports `eval_<task>_<measure>` and `eval_<task>_loss`.
+
+    Args:
+        model: an `HMTLForImageClassification` whose heads fit the tasks.
+        args: the training arguments.
+        tasks: supervised and pretext tasks; pretexts of weight 0 corrupt images and are not learned.
+        train_collator, eval_collator: collators of the two kinds of batches.
+        train_dataset, eval_dataset: `datasets.Dataset` with `image` and one column per supervised task.
+    """
+
+    loss_is_scaled_for_ga = True  # divided by the labelled rows of the whole accumulated batch
+
+    def __init__(
+        self,
+        model,
+        args: HMTLTrainingArguments,
+        tasks: Sequence[Task],
+        train_collator: TrainingCollator,
+        eval_collator: EvaluationCollator,
+        train_dataset=None,
+        eval_dataset=None,
+        **kwargs,
+    ):
+        self.tasks = [task for task in tasks if task.weight > 0]
+        self.train_collator = train_collator
+        if args.channels_last:
+            model = model.to(memory_format=torch.channels_last)
+        super().__init__(
+            model,
+            args,
+            data_collator=eval_collator,
+            train_dataset=None if train_dataset is None else RowReader(train_dataset),
+            eval_dataset=None if eval_dataset is None else RowReader(eval_dataset),
+            compute_metrics=self.score if any(not task.auxiliary for task in self.tasks) else None,
+            **kwargs,
+        )
+        self.model_accepts_loss_kwargs = True  # the same as loss_is_scaled_for_ga, in the words of transformers 5.17
+        self._check_accumulation()
+        self.add_callback(_SetEpoch(self))
+        if args.early_stopping_patience is not None:
+            self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
+        self.broken_rows: dict[str, set[int]] = {"train": set(), "eval": set()}
+        self._reset_sums()
+
+    def _check_accumulation(self) -> None:
+        batched = [task.name for task in self.tasks if not task.per_row]
+        if batched and self.args.gradient_accumulation_steps > 1:
+            raise ValueError(
+                f"{', '.join(batched)}: this loss is a statistic of the batch, not a sum over rows, so accumulating "
+                f"{self.args.gradient_accumulation_steps} small batches is not one large batch. Use "
+                "--gradient_accumulation_steps 1 and the batch size you mean"
+            )
+
+    # Data
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Loader of this process's share of every global batch.
+
+        It is not handed to accelerate: the sampler already knows the processes. The loader has a generator of its own,
+        so that starting workers takes nothing from the global one and a resumed run stays bit-identical.
+        """
+        args = self.args
+        self.sampler = EpochRowSampler(
+            len(self.train_dataset),
+            self._train_batch_size,
+            args.data_seed if args.data_seed is not None else args.seed,
+            args.process_index,
+            args.world_size,
+            args.dataloader_drop_last,
+        )
+        return DataLoader(
+            self.train_dataset,
+            batch_sampler=self.sampler,
+            collate_fn=self.train_collator,
+            num_workers=args.dataloader_num_workers,
+            pin_memory=args.dataloader_pin_memory,
+            persistent_workers=args.dataloader_persistent_workers,
+            prefetch_factor=args.dataloader_prefetch_factor,
+            generator=torch.Generator(),
+        )
+
+    def get_eval_dataloader(self, eval_dataset=None) -> DataLoader:
+        """As the Trainer's, without its cache: with persistent workers that would hand back the loader of validation
+        for any other dataset, test included."""
+        self._eval_dataloaders = {}
+        return super().get_eval_dataloader(eval_dataset)
+
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> dict[str, torch.Tensor]:
+        """Labelled rows of each task over the accumulated batches of all processes: {task: count}, at least 1."""
+        present = [task for task in self.tasks if all(task.name in batch["targets"] for batch in batch_samples)]
+        counts = torch.stack(
+            [sum(task.labelled(batch["targets"][task.name]).sum() for batch in batch_samples) for task in present]
+        ).to(device)
+        if self.args.world_size > 1:
+            counts = self.accelerator.reduce(counts, "sum")
+        return {task.name: count for task, count in zip(present, counts.clamp_min(1), strict=True)}
+
+    # Loss
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """Weighted sum of the tasks' losses; one call of the model a step."""
+        split = "train" if model.training else "eval"
+        self.broken_rows[split].update(inputs["broken_rows"].tolist())
+        outputs = model(pixel_values=inputs["pixel_values"], views=inputs["views"])
+        total = 0.0
+        for task in self.tasks:
+            if task.name not in num_items_in_batch:
+                continue
+            prediction, target = outputs.predictions[task.name], inputs["targets"][task.name]
+            loss = task.losses(prediction, target).sum() / num_items_in_batch[task.name]
+            total = total + task.weight * loss
+            if model.training:
+                self._add_to_log(task, loss.detach(), prediction.detach(), target)
+        # DDP averages gradients over the processes; the counts above are sums over them.
+        total = total * self.args.world_size
+        return (total, outputs) if return_outputs else total
+
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+        """As the Trainer's, but gathers nothing except the heads' predictions."""
+        unused = ["logits", "log_variances"]
+        return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys=unused)
+
+    def score(self, evaluation: EvalPrediction) -> dict[str, float]:
+        """Scores and losses of every supervised task: {"<task>_<measure>": value}."""
+        metrics = {}
+        for task in self.tasks:
+            if task.auxiliary or task.name not in evaluation.label_ids:
+                continue
+            predictions, targets = evaluation.predictions[task.name], evaluation.label_ids[task.name]
+            for measure, value in task.score(predictions, targets).items():
+                metrics[f"{task.name}_{measure}"] = value
+            target = torch.from_numpy(np.asarray(targets))
+            losses = task.losses(torch.from_numpy(np.asarray(predictions)), target)
+            metrics[f"{task.name}_loss"] = (losses.sum() / task.labelled(target).sum().clamp_min(1)).item()
+        return metrics
+
+    # Logging: sums stay on the device and are reduced only when the Trainer logs.
+
+    def _reset_sums(self) -> None:
+        self._sums: dict[str, list] = defaultdict(lambda: [0, 0])
+        self._first_step_of_sums = self.state.global_step
+
+    def _add_to_log(self, task: Task, loss, prediction, target) -> None:
+        self._sums[f"loss_{task.name}"][0] += loss
+        for measure, (total, count) in task.progress(prediction, target).items():
+            sums = self._sums[f"{task.name}_{measure}"]
+            sums[0] += total
+            sums[1] += count
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Adds `loss_<task>` (mean over the steps) and `<task>_<measure>` (over the rows) since the last log."""
+        if "loss" in logs and self._sums:
+            names = sorted(self._sums)
+            totals = torch.tensor([[float(part) for part in self._sums[name]] for name in names], dtype=torch.float64)
+            if self.args.world_size > 1:
+                totals = self.accelerator.reduce(totals.float().to(self.args.device), "sum").double().cpu()
+            steps = max(self.state.global_step - self._first_step_of_sums, 1)
+            for name, (total, count) in zip(names, totals.tolist(), strict=True):
+                if name.startswith("loss_"):
+                    logs[name] = total / steps
+                elif count:
+                    logs[name] = total / count
+            self._reset_sums()
+        super().log(logs, start_time)
+
+    # Optimizer and schedule
+
+    def create_optimizer(self, model=None):
+        """As the Trainer's, with AdaBelief among the optimizers."""
+        if self.args.optim == "adabelief":
+            self.optimizer_cls_and_kwargs = (AdaBelief, {"lr": self.args.learning_rate, **ADABELIEF})
+        return super().create_optimizer(model) if model is not None else super().create_optimizer()
+
+    def get_decay_parameter_names(self, model) -> list[str]:
+        """Weight decay is for matrices and filters; the Trainer's own rule would decay timm's batch norms as well."""
+        return [name for name, parameter in model.named_parameters() if parameter.ndim > 1]
+
+    def create_scheduler(self, num_training_steps: int, optimizer=None):
+        """As the Trainer's, or the paper's step decay: the learning rate is divided by 10 at each milestone epoch."""
+        milestones = self.args.milestones
+        if milestones and self.lr_scheduler is None:
+            updates = -(-len(self.sampler) // self.args.gradient_accumulation_steps)
+            self.lr_scheduler = torch.optim.lr_scheduler.MultiStepLR(
+                optimizer or self.optimizer, [round(epoch * updates) for epoch in milestones], gamma=0.1
+            )
+            self._created_lr_scheduler = True
+            return self.lr_scheduler
+        return super().create_scheduler(num_training_steps, optimizer)
+
+
+def last_complete_checkpoint(folder: str | Path) -> Path | None:
+    """The newest `checkpoint-N` that was written to its end, or None.
+
+    The Trainer writes `trainer_state.json` last, so a checkpoint cut off by a crash has none, or half of one.
+    """
+
+    def complete(checkpoint: Path) -> bool:
+        try:
+            json.loads((checkpoint / "trainer_state.json").read_text())
+        except (OSError, ValueError):
+            return False
+        return True
+
+    numbered = [path for path in Path(folder).glob("checkpoint-*") if path.name.split("-")[1].isdigit()]
+    found = sorted((path for path in numbered if complete(path)), key=lambda path: int(path.name.split("-")[1]))
+    return found[-1] if found else None

@@ -1,0 +1,80 @@
+import pytest
+import yaml
+
+from hf_hmtl import recipe as recipes
+from hf_hmtl.experiment import augmentation_of, build_pretext
+from hf_hmtl.recipe import Recipe, load, merged, override
+
+ROWS = [f"{file}/{row}" for file, rows in recipes.available().items() for row in rows]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_loads_and_its_tasks_can_be_made(name):
+    recipe = load(name)
+    assert recipe.name == name
+    for task, settings in recipe.auxiliary.items():
+        build_pretext(task, settings, name).check_side(recipe.image_size)
+    augmentation_of(recipe)
+
+
+def test_rows_are_deltas_over_defaults(tmp_path):
+    path = tmp_path / "mine.yaml"
+    supervised, puzzle = {"emotion": {"loss": "focal"}}, {"puzzle": {"grid": 2}}
+    rows = {"one": None, "two": {"image_size": 96, "auxiliary": {"puzzle": {"weight": 0.5}}}}
+    rows["three"] = {"auxiliary": {"puzzle": None}}
+    content = {"defaults": {"image_size": 64, "supervised": supervised, "auxiliary": puzzle}, "rows": rows}
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    assert load(str(path)).auxiliary == {"puzzle": {"grid": 2}}
+    two = load(f"{path}:two")
+    assert two.image_size == 96 and two.auxiliary == {"puzzle": {"grid": 2, "weight": 0.5}}
+    assert load(f"{path}:three").auxiliary == {} and two.name == "mine/two"
+
+
+def test_overrides_reach_any_key():
+    recipe = load(
+        "quickstart", override(["auxiliary.puzzle.weight=0.5", "augmentation.level=weak", "backbone=resnet18"])
+    )
+    assert recipe.auxiliary["puzzle"]["weight"] == 0.5 and recipe.augmentation == {"level": "weak"}
+    assert recipe.backbone == "resnet18" and recipe.auxiliary["puzzle"]["grid"] == 3
+
+
+def test_merging_changes_neither_side():
+    base = {"a": {"b": 1}}
+    merged(base, {"a": {"c": 2}})["a"]["b"] = 9
+    assert base == {"a": {"b": 1}}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("quickstrat", {}, "Did you mean 'quickstart'"),
+        ("quickstart/puzzel-3x3", {}, "Did you mean 'puzzle-3x3'"),
+        ("missing.yaml", {}, "does not exist"),
+        ("quickstart", {"imagesize": 64}, "Did you mean 'image_size'"),
+        ("quickstart", {"crop": {"trian": 1}}, "Did you mean 'train'"),
+        ("quickstart", {"crop": {"train": 1.2}}, "0 < fraction <= 1"),
+        ("quickstart", {"train_fraction": 0.0}, "train_fraction"),
+        ("quickstart", {"image_size": 8}, "image_size"),
+        ("quickstart", {"supervised": {"emotion": None}, "auxiliary": {"puzzle": None}}, "no task"),
+    ],
+)
+def test_mistakes_name_the_nearest(name, changes, message):
+    with pytest.raises(ValueError, match=message):
+        load(name, changes)
+
+
+def test_an_assignment_without_equals_raises():
+    with pytest.raises(ValueError, match="write --set"):
+        override(["auxiliary.puzzle.weight"])
+
+
+def test_unknown_task_options_name_the_nearest():
+    with pytest.raises(ValueError, match="Did you mean 'grid'"):
+        build_pretext("puzzle", {"gird": 3}, "mine")
+    with pytest.raises(ValueError, match="supervised task"):
+        build_pretext("emotion", {"task": "classification"}, "mine")
+
+
+def test_recipes_are_plain_data():
+    assert yaml.safe_load(yaml.safe_dump(load("quickstart").to_dict())) == load("quickstart").to_dict()
+    assert isinstance(load("quickstart"), Recipe)

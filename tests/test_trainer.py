@@ -1,0 +1,316 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from accelerate.data_loader import SkipBatchSampler
+from safetensors.torch import load_file
+from sklearn.metrics import accuracy_score, f1_score
+from timm.optim import AdaBelief
+from transformers import set_seed
+
+from hf_hmtl import HMTLConfig, HMTLForImageClassification, HMTLTrainer, HMTLTrainingArguments
+from hf_hmtl.data.augment import Augmentation
+from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
+from hf_hmtl.data.sampler import RowReader
+from hf_hmtl.tasks.classification import Classification
+from hf_hmtl.tasks.puzzle import Puzzle
+from hf_hmtl.trainer import last_complete_checkpoint
+
+SIDE = 48
+
+
+def make(faces, folder, *pretexts, backbone="test_efficientnet", dropout=0.3, level="weak", **options):
+    """A trainer on drawn faces; batch 16, 6 steps an epoch."""
+    labels = tuple(faces["train"].features["emotion"].names)
+    emotion = Classification(name="emotion", labels=labels, dropout=dropout)
+    learned = [task for task in (emotion, *pretexts) if task.weight > 0]
+    settings = {
+        "output_dir": str(folder),
+        "per_device_train_batch_size": 16,
+        "num_train_epochs": 1,
+        "learning_rate": 1e-3,
+        "use_cpu": True,
+        "seed": 7,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "disable_tqdm": True,
+        **options,
+    }
+    set_seed(settings["seed"])
+    config = HMTLConfig(backbone=backbone, image_size=SIDE, heads={task.name: task.head() for task in learned})
+    collators = (
+        TrainingCollator(
+            [emotion], SIDE, pretexts=list(pretexts), augmentation=Augmentation.level(level), seed=settings["seed"]
+        ),
+        EvaluationCollator([emotion], SIDE),
+    )
+    return HMTLTrainer(
+        HMTLForImageClassification(config),
+        HMTLTrainingArguments(**settings),
+        [emotion, *pretexts],
+        *collators,
+        train_dataset=faces["train"],
+        eval_dataset=faces["validation"],
+    )
+
+
+def weights(trainer):
+    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+def first_batch(trainer):
+    trainer.get_train_dataloader()
+    trainer.sampler.set_epoch(0)
+    rows = RowReader(trainer.train_dataset.dataset).__getitems__(next(iter(trainer.sampler)))
+    return trainer.train_collator(rows)
+
+
+def loss_of(trainer, batches):
+    """Gradients of one optimizer step over these batches, as the Trainer would accumulate them."""
+    counts = trainer._get_num_items_in_batch(batches, torch.device("cpu"))
+    trainer.model.train().zero_grad()
+    losses = []
+    for batch in batches:
+        loss = trainer.compute_loss(trainer.model, batch, num_items_in_batch=counts)
+        loss.backward()
+        losses.append(loss.item())
+    return sum(losses), {
+        name: p.grad.clone() for name, p in trainer.model.named_parameters() if p.grad is not None
+    }  # fmt: skip
+
+
+def test_the_loss_is_the_weighted_sum_of_the_tasks(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=2, weight=0.25, dropout=0.0), dropout=0.0)
+    batch = first_batch(trainer)
+    total, _ = loss_of(trainer, [batch])
+    with torch.no_grad():
+        outputs = trainer.model(batch["pixel_values"], views=batch["views"])
+    emotion = torch.nn.functional.cross_entropy(outputs.predictions["emotion"], batch["targets"]["emotion"])
+    tiles = sum(
+        torch.nn.functional.cross_entropy(outputs.predictions["puzzle"][:, head], batch["targets"]["puzzle"][:, head])
+        for head in range(4)
+    )
+    assert total == pytest.approx((emotion + 0.25 * tiles).item(), rel=1e-5)
+
+
+def test_accumulated_batches_give_the_gradient_of_one_large_batch(faces, tmp_path):
+    # Without batch norm and dropout. The halves carry different numbers of labels, so a mean of means would differ.
+    trainer = make(faces, tmp_path, Puzzle(grid=2, dropout=0.0, share=0.5), backbone="test_vit", dropout=0.0)
+    batch = first_batch(trainer)
+    batch["targets"]["emotion"][:5] = -100
+    _, whole = loss_of(trainer, [batch])
+    halves = []
+    for rows in (slice(0, 8), slice(8, 16)):
+        half = {**batch, "pixel_values": batch["pixel_values"][rows], "views": dict.fromkeys(batch["views"], (0, 8))}
+        halves.append({**half, "targets": {name: target[rows] for name, target in batch["targets"].items()}})
+    _, accumulated = loss_of(trainer, halves)
+    assert whole.keys() == accumulated.keys()
+    for name, gradient in whole.items():
+        torch.testing.assert_close(accumulated[name], gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_the_trainer_accumulates_like_one_large_batch(faces, tmp_path):
+    options = {"backbone": "test_vit", "dropout": 0.0, "max_steps": 2, "optim": "sgd", "max_grad_norm": 0.0}
+    puzzle = Puzzle(grid=2, dropout=0.0)
+    large = make(faces, tmp_path, puzzle, **options)
+    large.train()
+    small = make(
+        faces, tmp_path, puzzle, **options, per_device_train_batch_size=8, gradient_accumulation_steps=2
+    )  # fmt: skip
+    small.train()
+    for name, tensor in weights(large).items():
+        torch.testing.assert_close(weights(small)[name], tensor, rtol=1e-4, atol=1e-6)
+    assert small.state.log_history[0]["loss"] == pytest.approx(large.state.log_history[0]["loss"], rel=1e-4)
+
+
+def test_a_batch_without_labels_for_a_task_trains_the_others(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=2))
+    batch = first_batch(trainer)
+    batch["targets"]["emotion"][:] = -100
+    total, gradients = loss_of(trainer, [batch])
+    assert np.isfinite(total)
+    assert (gradients["heads.emotion.linear.weight"] == 0).all() if "heads.emotion.linear.weight" in gradients else True
+    heads = {name: gradient for name, gradient in gradients.items() if name.startswith("heads.emotion")}
+    assert heads and all((gradient == 0).all() for gradient in heads.values())
+    assert any(gradient.abs().sum() > 0 for name, gradient in gradients.items() if name.startswith("auxiliary"))
+
+
+def test_weight_zero_and_grid_one_is_the_supervised_run_step_by_step(faces, tmp_path):
+    supervised = make(faces, tmp_path)
+    supervised.train()
+    hybrid = make(faces, tmp_path, Puzzle(grid=1, weight=0.0))
+    hybrid.train()
+    losses = [[entry["loss"] for entry in run.state.log_history if "loss" in entry] for run in (supervised, hybrid)]
+    assert losses[0] == losses[1] and len(losses[0]) == 6
+    assert_same(weights(supervised), weights(hybrid))
+
+
+def test_one_seed_starts_supervised_and_hybrid_runs_alike(faces, tmp_path):
+    # Paired comparisons need it: a head more must not shift the numbers of the others.
+    supervised, hybrid = make(faces, tmp_path), make(faces, tmp_path, Puzzle(grid=3))
+    start = weights(hybrid)
+    for name, tensor in weights(supervised).items():
+        assert torch.equal(tensor, start[name]), name
+
+
+def test_every_parameter_moves(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=3))
+    before = weights(trainer)
+    trainer.train()
+    still = [name for name, parameter in trainer.model.named_parameters() if torch.equal(parameter, before[name])]
+    assert still == []
+
+
+def test_workers_change_nothing(faces, tmp_path):
+    runs = []
+    for options in (
+        {},
+        {"dataloader_num_workers": 2},
+        {"dataloader_num_workers": 2, "dataloader_persistent_workers": True},
+    ):
+        trainer = make(faces, tmp_path, Puzzle(grid=3), num_train_epochs=2, level="strong", **options)
+        trainer.train()
+        runs.append(weights(trainer))
+    assert_same(runs[0], runs[1])
+    assert_same(runs[0], runs[2])
+
+
+@pytest.mark.parametrize("at", [12, 15], ids=["epoch boundary", "mid epoch"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_resuming_gives_the_weights_of_the_uninterrupted_run(faces, tmp_path, at, workers):
+    options = {"num_train_epochs": 3, "save_strategy": "steps", "save_steps": 3, "dataloader_num_workers": workers}
+    whole = make(faces, tmp_path, Puzzle(grid=3), level="strong", **options)
+    whole.train()
+    resumed = make(faces, tmp_path, Puzzle(grid=3), level="strong", **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{at}"))
+    assert isinstance(resumed.sampler, object) and resumed.state.global_step == 18
+    assert_same(weights(whole), weights(resumed))
+
+
+def test_skipping_is_what_a_resume_does(faces, tmp_path):
+    # Guards the test above: if accelerate stopped wrapping the sampler, mid-epoch resumes would repeat batches.
+    trainer = make(faces, tmp_path)
+    trainer.get_train_dataloader()
+    assert len(SkipBatchSampler(trainer.sampler, 2)) == 4
+
+
+def test_scores_are_sklearns_on_clean_images(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=3))
+    metrics = trainer.evaluate()
+    truth = np.array(faces["validation"]["emotion"][:])
+    batch = trainer.data_collator(RowReader(faces["validation"]).__getitems__(list(range(len(truth)))))
+    with torch.no_grad():
+        logits = trainer.model.eval()(batch["pixel_values"]).logits
+    answers = logits.argmax(-1).numpy()
+    assert metrics["eval_emotion_accuracy"] == pytest.approx(accuracy_score(truth, answers))
+    assert metrics["eval_emotion_macro_f1"] == pytest.approx(
+        f1_score(truth, answers, average="macro", labels=range(8), zero_division=0)
+    )
+    expected = torch.nn.functional.cross_entropy(logits, torch.from_numpy(truth)).item()
+    assert metrics["eval_emotion_loss"] == pytest.approx(expected, rel=1e-4)
+    assert metrics["eval_loss"] == pytest.approx(expected, rel=1e-4)
+    assert not any("puzzle" in name for name in metrics)
+
+
+def test_persistent_workers_do_not_evaluate_the_wrong_split(faces, tmp_path):
+    trainer = make(faces, tmp_path, dataloader_num_workers=1, dataloader_persistent_workers=True)
+    trainer.evaluate()
+    again = trainer.evaluate(RowReader(faces["test"].select(range(8))), metric_key_prefix="test")
+    assert again["test_emotion_count"] == 8
+
+
+def test_the_log_has_losses_and_scores_of_every_task(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=3, weight=0.5), logging_steps=3)
+    trainer.train()
+    first, second = [entry for entry in trainer.state.log_history if "loss" in entry]
+    for entry in (first, second):
+        assert entry["loss"] == pytest.approx(entry["loss_emotion"] + 0.5 * entry["loss_puzzle"], rel=1e-4)
+        assert 0 <= entry["emotion_accuracy"] <= 1 and 0 <= entry["puzzle_tile_accuracy"] <= 1
+        assert entry["loss_puzzle"] > 9 * 1.5  # nine heads near log 9 at the start
+    assert first["loss_puzzle"] != second["loss_puzzle"]
+
+
+def test_step_decay_divides_by_ten_at_the_epochs(faces, tmp_path):
+    trainer = make(
+        faces, tmp_path, num_train_epochs=3, decay_epochs="1,2", lr_scheduler_type="constant", learning_rate=0.5
+    )
+    trainer.train()
+    rates = [entry["learning_rate"] for entry in trainer.state.log_history if "loss" in entry]
+    np.testing.assert_allclose(rates, np.repeat([0.5, 0.05, 0.005], 6))
+
+
+def test_two_schedules_raise(faces, tmp_path):
+    with pytest.raises(ValueError, match="--decay_epochs none"):
+        make(faces, tmp_path, decay_epochs="1", lr_scheduler_type="linear")
+    with pytest.raises(ValueError, match="15,40"):
+        make(faces, tmp_path, decay_epochs="fifteen", lr_scheduler_type="constant")
+
+
+def test_adabelief_has_the_authors_settings(faces, tmp_path):
+    trainer = make(faces, tmp_path, optim="adabelief", learning_rate=1e-3, max_steps=2)
+    trainer.train()
+    optimizer = getattr(trainer.optimizer, "optimizer", trainer.optimizer)
+    assert isinstance(optimizer, AdaBelief)
+    group = optimizer.param_groups[0]
+    assert (group["eps"], group["betas"], group["weight_decay"]) == (1e-14, (0.9, 0.999), 0.0)
+    assert optimizer.defaults.get("rectify", True) and optimizer.defaults.get("degenerated_to_sgd", True)
+
+
+def test_weight_decay_is_for_matrices_only(faces, tmp_path):
+    trainer = make(faces, tmp_path)
+    decayed = set(trainer.get_decay_parameter_names(trainer.model))
+    for name, parameter in trainer.model.named_parameters():
+        assert (name in decayed) == (parameter.ndim > 1), name
+
+
+def test_channels_last_reaches_the_weights(faces, tmp_path):
+    trainer = make(faces, tmp_path)
+    filters = [p for p in trainer.model.parameters() if p.ndim == 4 and p.shape[1] > 1 and p.shape[2] > 1]
+    assert filters and all(p.is_contiguous(memory_format=torch.channels_last) for p in filters)
+
+
+def test_early_stopping_stops(faces, tmp_path):
+    trainer = make(
+        faces, tmp_path, num_train_epochs=9, early_stopping_patience=1, learning_rate=0.0, eval_strategy="epoch",
+        save_strategy="epoch", load_best_model_at_end=True, metric_for_best_model="eval_emotion_accuracy",
+    )  # fmt: skip
+    trainer.train()
+    assert trainer.state.epoch == 2
+
+
+def test_broken_images_are_counted_and_training_goes_on(faces, tmp_path):
+    images = faces["train"]["image"][:]
+    images[3] = {"bytes": b"", "path": None}
+    images[50] = {"bytes": images[50]["bytes"][:40], "path": None}
+    features = faces["train"].features
+    damaged = copy.copy(faces)
+    damaged["train"] = faces["train"].remove_columns("image").add_column("image", images, feature=features["image"])
+    trainer = make(damaged, tmp_path, Puzzle(grid=3), num_train_epochs=2)
+    trainer.train()
+    assert trainer.broken_rows["train"] == {3, 50}
+
+
+def test_every_checkpoint_keeps_all_heads_in_safetensors(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=3), save_strategy="epoch")
+    trainer.train()
+    saved = load_file(tmp_path / "checkpoint-6" / "model.safetensors")
+    assert any(name.startswith("auxiliary.puzzle") for name in saved)
+    reloaded = HMTLForImageClassification.from_pretrained(tmp_path / "checkpoint-6")
+    assert set(reloaded.config.heads) == {"emotion", "puzzle"}
+
+
+def test_a_checkpoint_cut_off_by_a_crash_is_passed_over(tmp_path):
+    for step, state in ((10, '{"global_step": 10}'), (20, '{"global_'), (9, '{"global_step": 9}')):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text(state)
+    (tmp_path / "checkpoint-30").mkdir()
+    assert last_complete_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    assert last_complete_checkpoint(tmp_path / "checkpoint-30") is None
