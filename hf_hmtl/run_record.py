@@ -1,0 +1,72 @@
+"""The record of what a run was asked for, kept beside its checkpoints, so that a resumed run cannot silently change."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hf_hmtl.data.splits import fingerprint
+from hf_hmtl.files import replacing
+
+NAME = "run.json"
+
+# Training arguments that change what is learned. Batches depend on the product of the two batch factors only, so a run
+# may go on with another number of processes as long as the global batch stays.
+DECISIVE = (
+    "num_train_epochs", "max_steps", "learning_rate", "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
+    "weight_decay", "max_grad_norm", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "decay_epochs",
+    "gradient_accumulation_steps", "seed", "data_seed", "bf16", "fp16", "dataloader_drop_last", "channels_last",
+)  # fmt: skip
+
+
+def record(experiment) -> dict[str, Any]:
+    """Flat mapping of everything that decides the result: recipe, training arguments, data."""
+    args = experiment.args
+    flat = _flat({"recipe": experiment.recipe.to_dict()})
+    flat |= {f"training.{name}": _plain(getattr(args, name)) for name in DECISIVE}
+    flat["training.global_batch_size"] = args.train_batch_size * args.world_size
+    flat["data.fingerprint"] = fingerprint(experiment.splits)
+    flat["data.train_rows"] = len(experiment.splits["train"])
+    return json.loads(json.dumps(flat))
+
+
+def write_record(folder: Path, content: dict[str, Any]) -> None:
+    """Write the record of a new run."""
+    with replacing(folder / NAME) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def check_unchanged(folder: Path, content: dict[str, Any]) -> None:
+    """Raise when a run is resumed with other options than it began with.
+
+    Raises:
+        ValueError: it names every difference, with the old and the new value.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise ValueError(f"{folder} has no {NAME}, so its options are unknown; start a new run instead")
+    before = json.loads(path.read_text(encoding="utf-8"))
+    missing = object()
+    changed = [
+        f"{key}: {before.get(key, 'unset')!r} then, {content.get(key, 'unset')!r} now"
+        for key in sorted({*before, *content})
+        if before.get(key, missing) != content.get(key, missing)
+    ]
+    if changed:
+        raise ValueError(
+            f"this run began with other options, so it cannot be resumed: {'; '.join(changed)}. "
+            "Resume with the old ones, or train into another --output_dir"
+        )
+
+
+def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in nested.items():
+        if isinstance(value, dict) and value and key != "training":
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif key != "training":  # defaults of the arguments, which are recorded by their final values
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    return getattr(value, "value", value)

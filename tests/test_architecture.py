@@ -1,0 +1,84 @@
+"""The import direction of the house: who may import whom, read from the source."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import hf_hmtl
+
+PACKAGE = Path(hf_hmtl.__file__).parent
+ROOT = PACKAGE.parent
+
+# room -> rooms it may import; itself is always allowed. `entry` are the modules that put the rest together.
+ALLOWED = {
+    "draws": set(),
+    "model": set(),
+    "metrics": set(),
+    "_version": set(),
+    "files": set(),
+    "tasks": {"metrics", "draws"},
+    "data": {"tasks", "draws", "files", "model.image_processing_hmtl"},
+    "weighting": set(),
+    "trainer": {"model", "tasks", "data", "weighting"},
+    "recipe": set(),
+    "result": {"_version", "files"},
+    "card": {"result", "recipe", "files"},
+    "analysis": {"model", "metrics", "data", "tasks", "draws", "files"},
+    "progress": set(),
+    "experiment": {"model", "tasks", "data", "trainer", "recipe", "progress"},
+    "options": {"recipe", "trainer"},
+    "run_record": {"data", "files"},
+}
+
+
+def modules():
+    return sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def imported(path):
+    """Names of hf_hmtl modules that a file imports, without the package's own name; and its relative imports."""
+    own, relative = set(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            own |= {alias.name for alias in node.names if alias.name.split(".")[0] == "hf_hmtl"}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            relative.add((node.level, node.module))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "hf_hmtl":
+            deep = (PACKAGE / "/".join(node.module.split(".")[1:])).is_dir()
+            own |= {f"{node.module}.{alias.name}" for alias in node.names} if deep else {node.module}
+    return {name.removeprefix("hf_hmtl").lstrip(".") for name in own}, relative
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path):
+    room = room_of(path)
+    if room not in ALLOWED:
+        return  # the package itself and the modules that put the rest together
+    for name in imported(path)[0]:
+        target = name.split(".")[0]
+        fits = target == room or any(name == rule or name.startswith(f"{rule}.") for rule in ALLOWED[room])
+        assert fits, f"{path.relative_to(ROOT)} imports hf_hmtl.{name}; {room} may import {sorted(ALLOWED[room])}"
+
+
+def test_the_model_folder_travels_alone():
+    for path in (PACKAGE / "model").glob("*.py"):
+        own, relative = imported(path)
+        assert not own, f"{path.name} imports {own}: the Hub copies flat files only"
+        assert all(level == 1 and module and "." not in module for level, module in relative), path.name
+
+
+def test_nobody_imports_scripts_and_scripts_are_short():
+    for path in modules():
+        assert "scripts" not in path.read_text().split("import "), path
+    for script in (ROOT / "scripts").glob("*.py"):
+        assert len(script.read_text().splitlines()) < 80, script
+
+
+def test_no_file_is_too_long_to_hold_in_mind():
+    long = {path.name: lines for path in modules() if (lines := len(path.read_text().splitlines())) > 450}
+    assert not long

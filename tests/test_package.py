@@ -1,0 +1,63 @@
+"""What is not code: the wheel, the citation, the README's promises that a machine can check."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+import hf_hmtl
+from hf_hmtl import recipe as recipes
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_public_names_are_lazy_and_all_there():
+    for name in hf_hmtl.__all__:
+        assert getattr(hf_hmtl, name) is not None
+    with pytest.raises(AttributeError, match="HMTLModle"):
+        hf_hmtl.HMTLModle  # noqa: B018
+
+
+def test_citation_and_setup_agree_on_the_version():
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == hf_hmtl.__version__
+
+
+def test_the_readme_names_only_recipes_scripts_and_files_that_exist():
+    readme = (ROOT / "README.md").read_text()
+    rows = {f"{file}/{row}" for file, names in recipes.available().items() for row in names}
+    for mentioned in re.findall(r"\b(?:quickstart|fer2013|fer2013-small|custom|affectnet)/[a-z0-9-]+", readme):
+        assert mentioned in rows, mentioned
+    for path in re.findall(r"\]\(((?!http)[^)#]+)\)", readme) + re.findall(r"\bscripts/\w+\.py", readme):
+        assert (ROOT / path).exists(), path
+    for file in recipes.available():
+        assert f"`{file}`" in readme, f"README does not list the recipes of {file}"
+
+
+@pytest.mark.slow
+def test_a_wheel_trains_outside_the_checkout(tmp_path):
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    site = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    command = [sys.executable, "-m", "hf_hmtl.train", "quickstart", "--backbone", "test_efficientnet", "--use_cpu"]
+    command += ["--image_size", "48", "--max_steps", "2", "--eval_strategy", "steps", "--eval_steps", "2"]
+    command += ["--save_strategy", "steps", "--save_steps", "2", "--output_dir", "run", "--set", "source.train=64"]
+    command += ["source.validation=16", "source.test=16", "source.size=48"]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(site), "HF_HUB_OFFLINE": "1"}
+    where = "import hf_hmtl; print(hf_hmtl.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-c", where], cwd=elsewhere, env=environment, capture_output=True, text=True
+    )
+    assert str(site) in found.stdout  # the wheel's files, not the checkout's
+    done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (elsewhere / "run" / "result.json").exists() and "accuracy" in done.stdout

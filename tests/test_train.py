@@ -1,0 +1,249 @@
+"""The command line end to end: what a run writes, how it is loaded, killed, resumed, and what mistakes say."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
+
+from hf_hmtl.data.synthetic import synthetic_faces
+from hf_hmtl.options import parse
+from hf_hmtl.result import read
+from hf_hmtl.train import main
+
+SMALL = ["--backbone", "test_efficientnet", "--image_size", "48", "--use_cpu", "--disable_tqdm", "true",
+         "--per_device_train_batch_size", "32", "--logging_steps", "2"]  # fmt: skip
+
+
+def tiny(*changes):
+    """Options for drawn faces that train in seconds: 6 steps an epoch."""
+    return [*SMALL, "--set", "source.train=192", "source.validation=32", "source.test=32", "source.size=48", *changes]
+
+
+TINY = tiny()
+STEPS = ["--num_train_epochs", "4", "--save_strategy", "steps", "--save_steps", "4", "--eval_strategy", "no",
+         "--load_best_model_at_end", "false", "--save_total_limit", "9"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "quickstart"
+    main(["quickstart", *TINY, "--num_train_epochs", "2", "--output_dir", str(folder), "--report_batch_norm"])
+    return folder
+
+
+def test_the_folder_is_complete_and_has_no_pickle(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert {"model.safetensors", "config.json", "preprocessor_config.json", "result.json", "README.md"} <= names
+    assert {"curves.png", "checkpoint-12", "modeling_hmtl.py"} <= names
+    assert not [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl", ".writing"))]
+    assert Image.open(finished / "curves.png").size[0] > 300
+
+
+def test_the_result_follows_the_schema_and_says_what_was_measured(finished):
+    result = read(finished / "result.json")
+    assert result.steps == 12 and result.model["auxiliary"] == ["puzzle"] and result.name == "quickstart/puzzle-3x3"
+    assert result.protocol["selection"]["metric"] == "eval_emotion_accuracy"
+    best = max(entry["eval_emotion_accuracy"] for entry in result.history if "eval_emotion_accuracy" in entry)
+    assert result.metrics["eval_emotion_accuracy"] == best
+    assert result.baselines["test_emotion_accuracy"] == 1 / 8
+    labels = result.confusion["test"]["emotion"]["labels"]
+    assert result.rows["train"] == {"rows": 192, "classes": {"emotion": dict.fromkeys(labels, 24)}}
+    matrix = np.array(result.confusion["test"]["emotion"]["matrix"])
+    assert matrix.trace() / matrix.sum() == pytest.approx(result.metrics["test_emotion_accuracy"])
+    assert 0 <= result.metrics["eval_corrupted_emotion_accuracy"] <= 1
+    assert 0 <= result.metrics["eval_reestimated_emotion_accuracy"] <= 1
+    kept = AutoModelForImageClassification.from_pretrained(finished)
+    assert result.parameters["supervised"] == sum(parameter.numel() for parameter in kept.parameters())
+
+
+def test_the_final_model_is_slim_and_bit_identical_to_the_checkpoint(finished):
+    result = read(finished / "result.json")
+    slim = AutoModelForImageClassification.from_pretrained(finished)
+    best = f"checkpoint-{result.protocol['selection']['step']}"
+    full = AutoModelForImageClassification.from_pretrained(finished / best)
+    assert not any(name.startswith("auxiliary") for name in slim.state_dict())
+    assert any(name.startswith("auxiliary.puzzle") for name in full.state_dict())
+    pixels = torch.randint(0, 256, (5, 3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(slim(pixels).logits, full(pixels).logits)
+    assert slim.config.id2label[1] == "happy"
+
+
+def test_a_pipeline_over_the_files_reproduces_the_reported_accuracy(tmp_path):
+    """Gray, EXIF-rotated, palette and 2000 px files among them: prediction for prediction."""
+    data = photos(tmp_path / "faces")
+    folder = tmp_path / "run"
+    steps = ["--max_steps", "4", "--eval_strategy", "steps", "--eval_steps", "2", "--save_strategy", "steps"]
+    steps += ["--save_steps", "2", "--learning_rate", "0.01", "--output_dir", str(folder)]
+    main(["custom/puzzle-2x2", "--data_dir", str(data), *SMALL, *steps])
+    result = read(folder / "result.json")
+    classifier = pipeline("image-classification", model=str(folder))
+    files = sorted((data / "test").rglob("*.*"))
+    answers = [answer[0]["label"] for answer in classifier([str(path) for path in files], batch_size=4)]
+    truth = [path.parent.name for path in files]
+    labels = result.confusion["test"]["label"]["labels"]
+    matrix = np.zeros((len(labels), len(labels)), dtype=int)
+    for true, answer in zip(truth, answers, strict=True):
+        matrix[labels.index(true), labels.index(answer)] += 1
+    assert matrix.tolist() == result.confusion["test"]["label"]["matrix"]
+    assert result.metrics["test_label_accuracy"] == pytest.approx(matrix.trace() / len(files))
+
+
+def photos(root):
+    """Class folders with train, validation and test, of every kind of file."""
+    faces = synthetic_faces(train=64, validation=16, test=48, size=64, seed=3)
+    for split, dataset in faces.items():
+        for number, row in enumerate(dataset):
+            if row["emotion"] > 2:
+                continue
+            image = Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB")
+            folder = root / split / dataset.features["emotion"].names[row["emotion"]]
+            folder.mkdir(parents=True, exist_ok=True)
+            kind = number % 5
+            if kind == 0:
+                image.save(folder / f"{number}.jpg", quality=95)
+            elif kind == 1:
+                image.convert("L").save(folder / f"{number}.png")
+            elif kind == 2:
+                exif = Image.Exif()
+                exif[0x0112] = 6
+                image.save(folder / f"{number}.jpg", exif=exif)
+            elif kind == 3:
+                image.quantize(64).save(folder / f"{number}.png")
+            else:
+                image.resize((2000, 1500)).save(folder / f"{number}.jpg", quality=80)
+    return root
+
+
+def test_auto_classes_agree_with_the_processor(finished):
+    processor = AutoImageProcessor.from_pretrained(finished)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 70, 3), dtype=np.uint8))
+    pixels = processor(image, return_tensors="pt")["pixel_values"]
+    assert pixels.dtype == torch.uint8 and pixels.shape == (1, 3, 48, 48)
+
+
+def test_an_occupied_folder_is_left_alone_unless_told(finished):
+    before = (finished / "result.json").read_bytes()
+    with pytest.raises(FileExistsError, match="--resume_from_checkpoint last.*--overwrite"):
+        main(["quickstart", *TINY, "--output_dir", str(finished)])
+    assert (finished / "result.json").read_bytes() == before
+
+
+def test_resuming_with_other_options_names_the_difference(finished):
+    with pytest.raises(ValueError, match=r"training.learning_rate: 0.002 then, 0.01 now"):
+        main(["quickstart", *TINY, "--num_train_epochs", "2", "--output_dir", str(finished), "--report_batch_norm",
+              "--learning_rate", "0.01", "--resume_from_checkpoint", "last"])  # fmt: skip
+    with pytest.raises(ValueError, match="recipe.auxiliary.puzzle.grid: 3 then, 2 now"):
+        main(["quickstart", *tiny("auxiliary.puzzle.grid=2"), "--num_train_epochs", "2", "--output_dir", str(finished),
+              "--report_batch_norm", "--resume_from_checkpoint", "last"])  # fmt: skip
+
+
+def test_dry_run_prints_the_plan_and_draws_a_batch(tmp_path, capsys):
+    main(["quickstart", *TINY, "--dry_run", "--output_dir", str(tmp_path), "--num_train_epochs", "3"])
+    printed = capsys.readouterr().out
+    for part in ("train        192 rows", "happy 24", "puzzle: weight", "head 9 x 9", "18 of 32 rows", "minutes"):
+        assert part in printed, part
+    assert {path.name for path in tmp_path.iterdir()} == {"first_batch.png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["quickstart", "--lerning_rate", "1"], "Did you mean --learning_rate"),
+        (["quickstart", "--puzzle", "1"], "unknown option"),
+        (["quikstart"], "Did you mean 'quickstart'"),
+        (["quickstart", "--set", "auxiliary.puzzle.grd=2", "source.train=64"], "Did you mean 'grid'"),
+        (["quickstart", "--image_size", "50"], "--image_size 48 or 51"),
+        (["quickstart", "--backbone", "resnet10"], "Did you mean"),
+        (["quickstart", "--label_column", "x"], "custom"),
+        (["fer2013/supervised", "--data_dir", "/nonexistent/folder"], "/nonexistent/folder"),
+    ],
+)
+def test_mistakes_say_what_to_type(arguments, message, tmp_path):
+    with pytest.raises((ValueError, OSError), match=message):
+        main([*arguments, "--output_dir", str(tmp_path / "run")])
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_recipe_values_are_defaults_that_options_replace():
+    recipe, options, args = parse(["quickstart", "--num_train_epochs", "5", "--train_fraction", "0.5"])
+    assert args.num_train_epochs == 5 and args.learning_rate == recipe.training["learning_rate"]
+    assert recipe.train_fraction == 0.5 and args.metric_for_best_model == "eval_emotion_accuracy"
+    assert Path(args.output_dir) == Path("outputs/quickstart")
+
+
+def launch(arguments, folder, *before):
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    command = [sys.executable, *before, "-m", "hf_hmtl.train", "quickstart", *arguments, "--output_dir", str(folder)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(process):
+    printed, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, printed[-3000:]
+    return printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_killed_in_mid_epoch_and_resumed_gives_the_same_bits(tmp_path, workers):
+    arguments = [*tiny("augmentation.level=strong"), *STEPS, "--dataloader_num_workers", workers]
+    finish(launch(arguments, tmp_path / "whole"))
+    process = launch(arguments, tmp_path / "killed")
+    wanted = tmp_path / "killed" / "checkpoint-16" / "trainer_state.json"  # 6 steps an epoch: in epoch 2, after 4 of 6
+    deadline = time.monotonic() + 300
+    while not wanted.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "killed" / "result.json").exists()
+    finish(launch([*arguments, "--resume_from_checkpoint", "last"], tmp_path / "killed"))
+    whole, resumed = (
+        load_file(tmp_path / name / "checkpoint-24" / "model.safetensors") for name in ("whole", "killed")
+    )
+    assert whole.keys() == resumed.keys()
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, resumed[name]), name
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path):
+    """A model without batch norm and with dropout 0; the last global batch is incomplete."""
+    arguments = [
+        "--backbone",
+        "test_vit",
+        "--image_size",
+        "160",
+        "--use_cpu",
+        "--disable_tqdm",
+        "true",
+        "--optim",
+        "sgd",
+    ]
+    arguments += ["--max_steps", "3", "--eval_strategy", "no", "--save_strategy", "no", "--logging_steps", "1"]
+    arguments += ["--load_best_model_at_end", "false", "--set", "source.train=56", "source.validation=16"]
+    arguments += ["source.test=16", "source.size=48", "supervised.emotion.dropout=0", "auxiliary.puzzle.dropout=0"]
+    arguments += ["auxiliary.puzzle.grid=2"]
+    finish(launch([*arguments, "--per_device_train_batch_size", "16"], tmp_path / "one"))
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29517"]
+    printed = finish(launch([*arguments, "--per_device_train_batch_size", "8"], tmp_path / "two", *torchrun))
+    record = json.loads((tmp_path / "two" / "run.json").read_text())
+    assert record["training.global_batch_size"] == 16, printed  # both processes were there
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+    losses = [
+        [e["loss"] for e in read(tmp_path / name / "result.json").history if "loss" in e] for name in ("one", "two")
+    ]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
