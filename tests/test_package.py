@@ -40,7 +40,7 @@ def test_the_readme_names_only_recipes_scripts_and_files_that_exist():
 
 @pytest.mark.slow
 def test_a_wheel_trains_outside_the_checkout(tmp_path):
-    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)]
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     site = tmp_path / "site"

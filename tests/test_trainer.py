@@ -314,3 +314,18 @@ def test_a_checkpoint_cut_off_by_a_crash_is_passed_over(tmp_path):
     (tmp_path / "checkpoint-30").mkdir()
     assert last_complete_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
     assert last_complete_checkpoint(tmp_path / "checkpoint-30") is None
+
+
+def test_epochs_are_shuffled_anew(faces, tmp_path):
+    trainer = make(faces, tmp_path, num_train_epochs=3)
+    seen = []
+    collate = trainer.train_collator
+
+    def recording(rows):
+        seen.append((set(rows["epoch"]), tuple(rows["row"])))
+        return collate(rows)
+
+    trainer.train_collator = recording
+    trainer.train()
+    assert [epochs for epochs, _ in seen] == [{0}] * 6 + [{1}] * 6 + [{2}] * 6
+    assert len({rows for _, rows in seen}) == 18

@@ -45,11 +45,11 @@ class Pair(Pretext):
 class Stripe(Pretext):
     """(c) corrupt: paint a stripe in a drawn row; `order` says when."""
 
-    name: str = "stripe"
+    name: str = "cut"
     order: ClassVar[int] = 2
 
     def corrupt(self, pixels, draws):
-        target = torch.from_numpy(draws.integers("stripe", SIDE))
+        target = torch.from_numpy(draws.integers("cut", SIDE))
         pixels = pixels.clone()
         pixels[torch.arange(len(pixels)), :, target] = 255
         return pixels, target
@@ -121,8 +121,8 @@ def test_augmented_views_are_independent_and_belong_to_one_task(faces):
 
 def test_a_corruption_changes_what_the_supervised_head_sees(faces):
     batch = collator(faces, Stripe())(rows_of(faces))
-    assert batch["views"] == {"emotion": (0, 12), "stripe": (0, 12)}
-    for image, row in zip(batch["pixel_values"], batch["targets"]["stripe"], strict=True):
+    assert batch["views"] == {"emotion": (0, 12), "cut": (0, 12)}
+    for image, row in zip(batch["pixel_values"], batch["targets"]["cut"], strict=True):
         assert (image[:, row] == 255).all()
 
 
@@ -141,7 +141,7 @@ def test_the_order_is_rotate_puzzle_cut_whatever_the_recipe_says(faces):
     assert torch.equal(one["pixel_values"], other["pixel_values"])
     turned = collator(faces, Turn())(rows)["pixel_values"]
     expected = shuffle_tiles(turned, one["targets"]["puzzle"])  # turned first, puzzled next, striped last
-    stripes = one["targets"]["stripe"]
+    stripes = one["targets"]["cut"]
     expected[torch.arange(12), :, stripes] = 255
     assert torch.equal(one["pixel_values"], expected)
 
