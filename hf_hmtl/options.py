@@ -73,6 +73,9 @@ class RunOptions:
     overwrite: bool = field(
         default=False, metadata={"help": "Replace what an earlier run left in --output_dir (its checkpoints too)."}
     )
+    cpu_threads: int | None = field(
+        default=None, metadata={"help": "Threads of one process on the CPU; all cores it may use if unset."}
+    )
     tune_allocator: bool = field(
         default=True, metadata={"help": "On Linux, keep large freed blocks for the next batch (faster on CPUs)."}
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cv2
 import datasets
+import torch
 from transformers.utils.logging import disable_progress_bar
 
 from hf_hmtl.analysis.curves import plot_curves
@@ -50,6 +51,8 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
     datasets.disable_progress_bars()
     disable_progress_bar()
     cv2.setNumThreads(0)  # loader workers and torch already use the cores
+    if args.device.type == "cpu":
+        torch.set_num_threads(options.cpu_threads or cores_of_this_process())
     if options.tune_allocator:
         keep_large_blocks()
     resume = resume_point(args)
@@ -133,6 +136,16 @@ def require_free_folder(folder: Path, resume: Path | None, overwrite: bool, main
         for path in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def cores_of_this_process() -> int:
+    """Cores that this process may use, shared with the other training processes of this machine.
+
+    `accelerate launch` sets OMP_NUM_THREADS to 1 on CPUs without being asked, which leaves the other cores idle.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)  # macOS and Windows have none
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def keep_large_blocks() -> None:
