@@ -24,6 +24,8 @@ def record(experiment) -> dict[str, Any]:
     flat = _flat({"recipe": experiment.recipe.to_dict()})
     flat |= {f"training.{name}": _plain(getattr(args, name)) for name in DECISIVE}
     flat["training.global_batch_size"] = args.train_batch_size * args.world_size
+    for task in experiment.supervised:
+        flat[f"labels.{task.name}"] = list(getattr(task, "labels", ()))
     flat["data.fingerprint"] = fingerprint(experiment.splits)
     flat["data.train_rows"] = len(experiment.splits["train"])
     return json.loads(json.dumps(flat))

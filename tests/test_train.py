@@ -16,10 +16,11 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
 
+from hf_hmtl import recipe as recipes
 from hf_hmtl.data.synthetic import synthetic_faces
 from hf_hmtl.options import parse
 from hf_hmtl.result import read
-from hf_hmtl.train import main
+from hf_hmtl.train import cores_of_this_process, main
 
 SMALL = ["--backbone", "test_efficientnet", "--image_size", "48", "--use_cpu", "--disable_tqdm", "true",
          "--per_device_train_batch_size", "32", "--logging_steps", "2"]  # fmt: skip
@@ -181,6 +182,65 @@ def test_recipe_values_are_defaults_that_options_replace():
     assert args.num_train_epochs == 5 and args.learning_rate == recipe.training["learning_rate"]
     assert recipe.train_fraction == 0.5 and args.metric_for_best_model == "eval_emotion_accuracy"
     assert Path(args.output_dir) == Path("outputs/quickstart")
+
+
+def affectnet_tree(root):
+    """The CSV release in miniature: 32 training and 16 validation images, all eight emotions."""
+    faces = synthetic_faces(train=32, validation=16, test=0, size=64)
+    header = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
+    lists = root / "Manually_Annotated_file_lists"
+    lists.mkdir(parents=True)
+    for split, name in (("train", "training"), ("validation", "validation")):
+        lines = [header] if name == "training" else []
+        folder = root / "Manually_Annotated_Images" / name
+        folder.mkdir(parents=True)
+        for number, row in enumerate(faces[split]):
+            (folder / f"{number}.jpg").write_bytes(row["image"]["bytes"])
+            lines.append(f"{name}/{number}.jpg,1,1,62,62,1;2,{row['emotion']},{row['valence']},{row['arousal']}")
+        (lists / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.mark.parametrize("row", recipes.available()["affectnet"])
+def test_every_affectnet_row_is_built_and_stepped(tmp_path, row):
+    arguments = ["--data_dir", str(affectnet_tree(tmp_path / "AffectNet")), *SMALL, "--max_steps", "1"]
+    arguments += ["--eval_strategy", "steps", "--eval_steps", "1", "--save_strategy", "steps", "--save_steps", "1"]
+    main([f"affectnet/{row}", *arguments, "--output_dir", str(tmp_path / "run")])
+    result = read(tmp_path / "run" / "result.json")
+    assert result.protocol["reported_on"] == "validation" and "optimistic" in " ".join(result.protocol["notes"])
+    assert result.paper["metric"] == "emotion_accuracy" and result.recipe["training"]["optim"] == "adabelief"
+    assert result.model["auxiliary"] == (["puzzle"] if "puzzle" in row else [])
+
+
+def test_labels_in_another_order_are_named_when_a_run_is_resumed(tmp_path):
+    for names, folder in ((("angry", "happy"), "one"), (("happy", "sad"), "two")):
+        for split in ("train", "validation", "test"):
+            for name in names:
+                target = tmp_path / folder / split / name
+                target.mkdir(parents=True)
+                for number in range(8):
+                    pixels = np.random.default_rng(number).integers(0, 255, (48, 48, 3), dtype=np.uint8)
+                    Image.fromarray(pixels).save(target / f"{split}{name}{number}.png")
+    arguments = [*SMALL, "--max_steps", "2", "--save_strategy", "steps", "--save_steps", "1", "--eval_strategy", "no"]
+    arguments += ["--load_best_model_at_end", "false", "--output_dir", str(tmp_path / "run")]
+    main(["custom/supervised", "--data_dir", str(tmp_path / "one"), *arguments])
+    with pytest.raises(ValueError, match=r"labels.label: \['angry', 'happy'\] then, \['happy', 'sad'\] now"):
+        main(["custom/supervised", "--data_dir", str(tmp_path / "two"), *arguments, "--resume_from_checkpoint", "last"])
+
+
+def test_tensorboard_is_written_when_asked_for(tmp_path):
+    arguments = ["--max_steps", "2", "--eval_strategy", "no", "--save_strategy", "no", "--report_to", "tensorboard"]
+    arguments += ["--load_best_model_at_end", "false", "--output_dir", str(tmp_path)]
+    main(["quickstart", *TINY, *arguments])
+    assert list(tmp_path.rglob("events.out.tfevents.*"))
+
+
+def test_a_process_on_the_cpu_takes_its_share_of_the_cores(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    assert cores_of_this_process() == 8
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    assert cores_of_this_process() == 2
 
 
 def launch(arguments, folder, *before):
