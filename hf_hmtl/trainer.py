@@ -210,12 +210,13 @@ class HMTLTrainer(Trainer):
             if task.name not in num_items_in_batch:
                 continue
             prediction, target = outputs.predictions[task.name], inputs["targets"][task.name]
-            loss = task.losses(prediction, target).sum() / num_items_in_batch[task.name]
+            loss = task.losses(prediction, target)
+            if task.per_row:  # the others come all-reduced, with their gradient
+                # DDP averages gradients over the processes; the counts are sums over them.
+                loss = loss.sum() / num_items_in_batch[task.name] * self.args.world_size
             total = total + task.weight * loss
             if model.training:
-                self._add_to_log(task, loss.detach(), prediction.detach(), target)
-        # DDP averages gradients over the processes; the counts above are sums over them.
-        total = total * self.args.world_size
+                self._add_to_log(task, loss.detach() / self.args.world_size, prediction.detach(), target)
         return (total, outputs) if return_outputs else total
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):

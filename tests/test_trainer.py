@@ -13,8 +13,11 @@ from hf_hmtl import HMTLConfig, HMTLForImageClassification, HMTLTrainer, HMTLTra
 from hf_hmtl.data.augment import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.sampler import RowReader
+from hf_hmtl.tasks.barlow_twins import BarlowTwins
 from hf_hmtl.tasks.classification import Classification
+from hf_hmtl.tasks.inpainting import InPainting
 from hf_hmtl.tasks.puzzle import Puzzle
+from hf_hmtl.tasks.rotation import Rotation
 from hf_hmtl.trainer import last_complete_checkpoint
 
 SIDE = 48
@@ -329,3 +332,32 @@ def test_epochs_are_shuffled_anew(faces, tmp_path):
     trainer.train()
     assert [epochs for epochs, _ in seen] == [{0}] * 6 + [{1}] * 6 + [{2}] * 6
     assert len({rows for _, rows in seen}) == 18
+
+
+@pytest.mark.parametrize(
+    "pretexts",
+    [
+        (Rotation(),),
+        (Rotation(tiles=3),),
+        (Rotation(hidden=32), Puzzle(grid=3, hidden=32)),
+        (InPainting(loss="rmse"),),
+        (BarlowTwins(hidden=32, features=16, weight=0.01),),
+        (Puzzle(grid=2, view="own"), InPainting(), BarlowTwins(hidden=32, features=16, weight=0.01)),
+    ],
+    ids=lambda pretexts: "+".join(pretext.name for pretext in pretexts),
+)
+def test_every_pretext_trains_beside_the_supervised_head_and_vanishes(faces, tmp_path, pretexts):
+    trainer = make(faces, tmp_path, *pretexts)
+    before = weights(trainer)
+    trainer.train()
+    first = next(entry for entry in trainer.state.log_history if "loss" in entry)
+    assert all(np.isfinite(first[f"loss_{pretext.name}"]) for pretext in pretexts)
+    still = [name for name, parameter in trainer.model.named_parameters() if torch.equal(parameter, before[name])]
+    assert still == []
+    plain = make(faces, tmp_path).model
+    assert trainer.model.slim().state_dict().keys() == plain.state_dict().keys()
+
+
+def test_losses_on_batch_statistics_cannot_be_accumulated(faces, tmp_path):
+    with pytest.raises(ValueError, match="barlow_twins.*--gradient_accumulation_steps 1"):
+        make(faces, tmp_path, BarlowTwins(), gradient_accumulation_steps=2)

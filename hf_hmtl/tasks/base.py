@@ -89,8 +89,6 @@ class Task:
     per_row: ClassVar[bool] = True
     """False for losses on batch statistics, which cannot be summed over the parts of an accumulated batch: `losses`
     then returns one number, the same on every process."""
-    needs_teacher: ClassVar[bool] = False
-    """Whether `losses` compares features of the recipe's frozen teacher (see `hf_hmtl.teacher`)."""
 
     def __post_init__(self):
         if not self.weight >= 0:

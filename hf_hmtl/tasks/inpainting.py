@@ -1,6 +1,5 @@
-"""In-painting: cut a square out of the face and have a decoder paint it again."""
+"""In-painting, pixel-wise: cut a square out of the face and have a decoder paint it again."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ from torch import Tensor
 from hf_hmtl.draws import Draws
 from hf_hmtl.tasks.base import Pretext, require_choice
 
-LOSSES = ("mse", "rmse", "perceptual")
+LOSSES = ("mse", "rmse")
 _UNDER_ROOT = 1e-12  # keeps the gradient of the root finite at a perfect reconstruction
 
 
@@ -26,16 +25,13 @@ def cut_squares(pixels: Tensor, top: Tensor, left: Tensor, side: int) -> Tensor:
 
 @dataclass(frozen=True)
 class InPainting(Pretext):
-    """In-painting pixel-wise, or perceptual with an offline teacher (section 3.2, figures 4 and 6, Eq. 3).
+    """In-painting with a pixel-wise loss (section 3.2, figure 4).
 
     The target is the image just before the cut; the supervised heads see the cut image. The decoder is that of
-    appendix C. The weight is lambda of Eq. 3; `weight: calibrate` in a recipe sets it once, so that this loss starts
-    equal to the supervised ones.
+    appendix C.
 
     Attributes:
-        loss: "mse" (section 3.2) or "rmse" (section 4.3) over the pixels of a row, in units of [0, 1]; or "perceptual":
-            the RMSE between the softmax of the teacher's features of the painted and of the original image.
-        softmax: False leaves the softmax of Eq. 3 out, which the paper reports as unstable (section 4.4.1).
+        loss: "mse" (section 3.2) or "rmse" (section 4.3) over the pixels of a row, in units of [0, 1].
         square: side of the square as a share of the image's. The paper gives no number; 60 of 224 px as its cutout.
         region: (top, bottom, left, right) of the face region that the square lies in, as shares of the image; the paper
             shows it without numbers.
@@ -43,7 +39,6 @@ class InPainting(Pretext):
 
     name: str = "inpainting"
     loss: str = "mse"
-    softmax: bool = True
     square: float = 60 / 224
     region: tuple[float, float, float, float] = (0.2, 0.9, 0.15, 0.85)
 
@@ -62,11 +57,6 @@ class InPainting(Pretext):
                 f"{self.name}: a square of {self.square} of the side does not fit the region {self.region}"
             )
 
-    @property
-    def needs_teacher(self) -> bool:
-        """Perceptual losses compare features of a frozen teacher."""
-        return self.loss == "perceptual"
-
     def head(self) -> dict[str, Any]:
         return {"kind": "decoder", "auxiliary": True}
 
@@ -84,24 +74,10 @@ class InPainting(Pretext):
     def labelled(self, target: Tensor) -> Tensor:
         return torch.ones(len(target), dtype=torch.bool, device=target.device)
 
-    def losses(self, prediction: Tensor, target: Tensor, features: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """(rows,) reconstruction losses in float32.
-
-        Args:
-            prediction: (rows, 3, height, width) in [0, 1].
-            target: (rows, 3, height, width) uint8, the image before the cut.
-            features: the frozen teacher's pooled features of images, for the perceptual loss.
-        """
-        original = target.float() / 255
-        if self.loss != "perceptual":
-            squared = (prediction.float() - original).square().flatten(1).mean(1)
-            return squared if self.loss == "mse" else (squared + _UNDER_ROOT).sqrt()
-        with torch.no_grad():
-            wanted = features(target).float()
-        painted = features(prediction).float()
-        if self.softmax:
-            wanted, painted = wanted.softmax(1), painted.softmax(1)
-        return ((painted - wanted).square().mean(1) + _UNDER_ROOT).sqrt()
+    def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(rows,) reconstruction losses in float32, of (rows, 3, height, width) images in [0, 1] and uint8 targets."""
+        squared = (prediction.float() - target.float() / 255).square().flatten(1).mean(1)
+        return squared if self.loss == "mse" else (squared + _UNDER_ROOT).sqrt()
 
     def progress(self, prediction: Tensor, target: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         error = (prediction.float() - target.float() / 255).abs().flatten(1).mean(1)
