@@ -8,10 +8,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 import hf_hmtl
 from hf_hmtl import recipe as recipes
+from hf_hmtl.draws import Draws
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,6 +38,19 @@ def test_the_readme_names_only_recipes_scripts_and_files_that_exist():
         assert (ROOT / path).exists(), path
     for file in recipes.available():
         assert f"`{file}`" in readme, f"README does not list the recipes of {file}"
+
+
+def test_the_readmes_own_pretext_task_works():
+    (block,) = re.findall(r"```python\n(from dataclasses.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    written = {"__name__": __name__}
+    exec(block, written)
+    task = written["TASK"]()
+    pixels = torch.randint(0, 256, (40, 3, 6, 6), dtype=torch.uint8)
+    corrupted, target = task.corrupt(pixels, Draws(0, [0] * 40, range(40)))
+    assert 0 < target.sum() < 40 and task.head()["shape"] == [2]
+    for image, original, turned in zip(corrupted, pixels, target, strict=True):
+        assert torch.equal(image, original.flip(1) if turned else original)
+    assert task.losses(torch.randn(40, 2), target).shape == (40,)
 
 
 @pytest.mark.slow
