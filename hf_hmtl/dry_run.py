@@ -95,9 +95,9 @@ def _steps(experiment: Experiment) -> int:
 
 def _seconds_a_step(experiment: Experiment) -> float:
     """Median time of a few real steps, on a copy of the model: decoding, forward, backward and update."""
-    trainer = copy.copy(experiment)
-    trainer.model = copy.deepcopy(experiment.model)
-    trainer = trainer.trainer()
+    rehearsal = copy.copy(experiment)
+    rehearsal.model = copy.deepcopy(experiment.model)
+    trainer = rehearsal.trainer()
     model = trainer.model.train()
     optimizer = trainer.create_optimizer()
     times = []

@@ -3,7 +3,6 @@ import copy
 import numpy as np
 import pytest
 import torch
-from accelerate.data_loader import SkipBatchSampler
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, f1_score
 from timm.optim import AdaBelief
@@ -139,7 +138,6 @@ def test_a_batch_without_labels_for_a_task_trains_the_others(faces, tmp_path):
     batch["targets"]["emotion"][:] = -100
     total, gradients = loss_of(trainer, [batch])
     assert np.isfinite(total)
-    assert (gradients["heads.emotion.linear.weight"] == 0).all() if "heads.emotion.linear.weight" in gradients else True
     heads = {name: gradient for name, gradient in gradients.items() if name.startswith("heads.emotion")}
     assert heads and all((gradient == 0).all() for gradient in heads.values())
     assert any(gradient.abs().sum() > 0 for name, gradient in gradients.items() if name.startswith("auxiliary"))
@@ -193,15 +191,8 @@ def test_resuming_gives_the_weights_of_the_uninterrupted_run(faces, tmp_path, at
     whole.train()
     resumed = make(faces, tmp_path, Puzzle(grid=3), level="strong", **options)
     resumed.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{at}"))
-    assert isinstance(resumed.sampler, object) and resumed.state.global_step == 18
+    assert resumed.state.global_step == 18
     assert_same(weights(whole), weights(resumed))
-
-
-def test_skipping_is_what_a_resume_does(faces, tmp_path):
-    # Guards the test above: if accelerate stopped wrapping the sampler, mid-epoch resumes would repeat batches.
-    trainer = make(faces, tmp_path)
-    trainer.get_train_dataloader()
-    assert len(SkipBatchSampler(trainer.sampler, 2)) == 4
 
 
 def test_scores_are_sklearns_on_clean_images(faces, tmp_path):
