@@ -4,7 +4,9 @@ Batches come from `EpochRowSampler` and `TrainingCollator`; everything else (dev
 logging) is the Trainer's and accelerate's.
 """
 
+import itertools
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,12 +19,19 @@ from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import EvalPrediction
 
+from hf_hmtl import weighting
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.sampler import EpochRowSampler, RowReader
+from hf_hmtl.files import replacing
 from hf_hmtl.tasks import Task
+
+logger = logging.getLogger(__name__)
 
 ADABELIEF = {"eps": 1e-14, "betas": (0.9, 0.999), "rectify": True, "degenerated_to_sgd": True}
 """Defaults of the optimizer package that the authors used (adabelief-tf 0.2.1); timm's own eps is 1e-16."""
+
+CALIBRATION_BATCHES = 4
+CALIBRATION_FILE = "calibration.json"
 
 
 @dataclass
@@ -96,8 +105,21 @@ class _SetEpoch(TrainerCallback):
         self.trainer.sampler.set_epoch(int(state.epoch or 0))
 
 
+class _Calibrate(TrainerCallback):
+    """Measures the weights that are to be calibrated, before the first step of a new run."""
+
+    def __init__(self, trainer: "HMTLTrainer"):
+        self.trainer = trainer
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if state.global_step == 0:
+            self.trainer.calibrate()
+
+
 class HMTLTrainer(Trainer):
     """Trains supervised and pretext tasks together: L = sum_t weight_t * L_t (Eq. 1, 2 and 5).
+
+    A model whose config has `loss_weighting: uncertainty` learns further factors (see `weighting`).
 
     Each L_t is the sum of the task's row losses divided by the number of its labelled rows in the whole accumulated,
     all-process batch, so that accumulation and distribution change nothing. Evaluation sees clean images and the
@@ -109,6 +131,11 @@ class HMTLTrainer(Trainer):
         tasks: supervised and pretext tasks; pretexts of weight 0 corrupt images and are not learned.
         train_collator, eval_collator: collators of the two kinds of batches.
         train_dataset, eval_dataset: `datasets.Dataset` with `image` and one column per supervised task.
+        teacher: network whose pooled features perceptual losses compare (Eq. 3). It is frozen, stays in eval mode, and
+            is never saved.
+
+    Attributes:
+        weights: {task: factor of its loss}, calibrated ones included from the first step on.
     """
 
     loss_is_scaled_for_ga = True  # divided by the labelled rows of the whole accumulated batch
@@ -122,6 +149,7 @@ class HMTLTrainer(Trainer):
         eval_collator: EvaluationCollator,
         train_dataset=None,
         eval_dataset=None,
+        teacher: torch.nn.Module | None = None,
         **kwargs,
     ):
         self.tasks = [task for task in tasks if task.weight > 0]
@@ -139,7 +167,11 @@ class HMTLTrainer(Trainer):
         )
         self.model_accepts_loss_kwargs = True  # the same as loss_is_scaled_for_ga, in the words of transformers 5.17
         self._check_accumulation()
+        self.weights = {task.name: task.weight for task in self.tasks}
+        self.current_gradient_accumulation_steps = args.gradient_accumulation_steps
+        self.teacher = self._ready_teacher(teacher)
         self.add_callback(_SetEpoch(self))
+        self.add_callback(_Calibrate(self))
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
         self.broken_rows: dict[str, set[int]] = {"train": set(), "eval": set()}
@@ -154,6 +186,18 @@ class HMTLTrainer(Trainer):
                 "--gradient_accumulation_steps 1 and the batch size you mean"
             )
 
+    def _ready_teacher(self, teacher: torch.nn.Module | None) -> torch.nn.Module | None:
+        pupils = [task.name for task in self.tasks if task.auxiliary and task.needs_teacher]
+        if not pupils:
+            return None
+        if teacher is None:
+            raise ValueError(
+                f"{', '.join(pupils)}: a perceptual loss compares what an offline teacher sees, and none was given. "
+                "Train the supervised row at the same augmentation level on the same rows, and pass its folder: "
+                "--teacher FOLDER"
+            )
+        return teacher.to(self.args.device).requires_grad_(False).eval()
+
     # Data
 
     def get_train_dataloader(self) -> DataLoader:
@@ -162,15 +206,7 @@ class HMTLTrainer(Trainer):
         It is not handed to accelerate: the sampler already knows the processes. The loader has a generator of its own,
         so that starting workers takes nothing from the global one and a resumed run stays bit-identical.
         """
-        args = self.args
-        self.sampler = EpochRowSampler(
-            len(self.train_dataset),
-            self._train_batch_size,
-            args.data_seed if args.data_seed is not None else args.seed,
-            args.process_index,
-            args.world_size,
-            args.dataloader_drop_last,
-        )
+        args, self.sampler = self.args, self._new_sampler()
         return DataLoader(
             self.train_dataset,
             batch_sampler=self.sampler,
@@ -182,6 +218,17 @@ class HMTLTrainer(Trainer):
             generator=torch.Generator(),
         )
 
+    def _new_sampler(self) -> EpochRowSampler:
+        args = self.args
+        return EpochRowSampler(
+            len(self.train_dataset),
+            self._train_batch_size,
+            args.data_seed if args.data_seed is not None else args.seed,
+            args.process_index,
+            args.world_size,
+            args.dataloader_drop_last,
+        )
+
     def get_eval_dataloader(self, eval_dataset=None) -> DataLoader:
         """As the Trainer's, without its cache: with persistent workers that would hand back the loader of validation
         for any other dataset, test included."""
@@ -189,14 +236,14 @@ class HMTLTrainer(Trainer):
         return super().get_eval_dataloader(eval_dataset)
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> dict[str, torch.Tensor]:
-        """Labelled rows of each task over the accumulated batches of all processes: {task: count}, at least 1."""
+        """Labelled rows of each task over the accumulated batches of all processes: {task: count}."""
         present = [task for task in self.tasks if all(task.name in batch["targets"] for batch in batch_samples)]
         counts = torch.stack(
             [sum(task.labelled(batch["targets"][task.name]).sum() for batch in batch_samples) for task in present]
         ).to(device)
         if self.args.world_size > 1:
             counts = self.accelerator.reduce(counts, "sum")
-        return {task.name: count for task, count in zip(present, counts.clamp_min(1), strict=True)}
+        return {task.name: count for task, count in zip(present, counts, strict=True)}
 
     # Loss
 
@@ -205,19 +252,98 @@ class HMTLTrainer(Trainer):
         split = "train" if model.training else "eval"
         self.broken_rows[split].update(inputs["broken_rows"].tolist())
         outputs = model(pixel_values=inputs["pixel_values"], views=inputs["views"])
-        total = 0.0
-        for task in self.tasks:
-            if task.name not in num_items_in_batch:
-                continue
-            prediction, target = outputs.predictions[task.name], inputs["targets"][task.name]
-            loss = task.losses(prediction, target)
-            if task.per_row:  # the others come all-reduced, with their gradient
-                # DDP averages gradients over the processes; the counts are sums over them.
-                loss = loss.sum() / num_items_in_batch[task.name] * self.args.world_size
-            total = total + task.weight * loss
-            if model.training:
-                self._add_to_log(task, loss.detach() / self.args.world_size, prediction.detach(), target)
+        losses = self.task_losses(outputs.predictions, inputs["targets"], num_items_in_batch, log=model.training)
+        if outputs.log_variances is None:
+            total = weighting.static(losses, self.weights)
+        else:
+            # s_t / 2 counts once a step, and not for a task that has no label in the whole accumulated batch.
+            share = 1 / self.current_gradient_accumulation_steps
+            present = {task: share * (num_items_in_batch[task] > 0) for task in losses}
+            total = weighting.uncertainty(losses, self.weights, outputs.log_variances, present)
         return (total, outputs) if return_outputs else total
+
+    def task_losses(self, predictions, targets, counts, log: bool = False) -> dict[str, torch.Tensor]:
+        """{task: its loss}: summed over this batch's rows, divided by `counts`, the rows of the whole step.
+
+        Several processes share a step, and DDP averages their gradients: each loss is multiplied by their number.
+        """
+        losses = {}
+        for task in self.tasks:
+            if task.name not in counts:
+                continue
+            prediction, target = predictions[task.name], targets[task.name]
+            seen = self._seen_by_teacher(prediction, target) if task.auxiliary and task.needs_teacher else None
+            loss = task.losses(*(seen or (prediction, target)))
+            if task.per_row:  # the others come all-reduced, with their gradient
+                loss = loss.sum() / counts[task.name].clamp_min(1) * self.args.world_size
+            losses[task.name] = loss
+            if log:
+                self._add_to_log(task, loss.detach() / self.args.world_size, prediction.detach(), target)
+        return losses
+
+    def _seen_by_teacher(self, painted: torch.Tensor, original: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The teacher's pooled features of painted images, with their gradient, and of the originals."""
+        backbone = self.teacher.base_model
+        with torch.no_grad():
+            wanted = backbone(original).pooler_output
+        return backbone(painted).pooler_output, wanted
+
+    def calibrate(self) -> None:
+        """Scale the weights of the tasks that ask for it: on the first batches, weight * loss is then `task.weight`
+        times the weighted sum of the supervised losses. The network and the global random numbers stay as they are."""
+        calibrated = [task for task in self.tasks if task.auxiliary and task.calibrate]
+        if not calibrated:
+            return
+        supervised = [task for task in self.tasks if not task.auxiliary]
+        if not supervised:
+            raise ValueError(f"{calibrated[0].name}: calibrate needs a supervised loss to compare with; set weight")
+        sums = dict.fromkeys([task.name for task in self.tasks], 0.0)
+        model = self.accelerator.unwrap_model(self.model).train()
+        buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # batch norm counts what it sees
+        first = itertools.islice(self._new_sampler(), CALIBRATION_BATCHES)
+        with torch.no_grad(), torch.random.fork_rng():
+            for rows in first:
+                batch = self.train_collator(self.train_dataset.__getitems__(rows))
+                counts = self._get_num_items_in_batch([batch], self.args.device)
+                batch = self._prepare_inputs(batch)
+                outputs = model(pixel_values=batch["pixel_values"], views=batch["views"])
+                for task, loss in self.task_losses(outputs.predictions, batch["targets"], counts).items():
+                    sums[task] += loss
+        for name, buffer in model.named_buffers():
+            buffer.copy_(buffers[name])
+        names = list(sums)
+        totals = torch.stack([torch.as_tensor(sums[name], device=self.args.device).float() for name in names])
+        if self.args.world_size > 1:
+            totals = self.accelerator.reduce(totals, "sum")
+        sums = dict(zip(names, totals.tolist(), strict=True))
+        wanted = sum(task.weight * sums[task.name] for task in supervised)
+        for task in calibrated:
+            if not (sums[task.name] > 0 and wanted > 0):
+                raise ValueError(
+                    f"{task.name}: its loss is {sums[task.name]:g} and the supervised one {wanted:g} on the first "
+                    f"batches, so no weight makes them equal; give one: --set auxiliary.{task.name}.calibrate=false "
+                    f"auxiliary.{task.name}.weight=..."
+                )
+            self.weights[task.name] = task.weight * wanted / sums[task.name]
+            logger.info("calibrated weight of %s: %g", task.name, self.weights[task.name])
+
+    def train(self, resume_from_checkpoint: str | None = None, **kwargs):
+        """As the Trainer's; calibrated weights of a resumed run are those it began with."""
+        if resume_from_checkpoint is not None:
+            stored = Path(resume_from_checkpoint) / CALIBRATION_FILE
+            if stored.is_file():
+                self.weights |= json.loads(stored.read_text(encoding="utf-8"))
+        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+
+    def _save_checkpoint(self, model, trial) -> None:
+        """As the Trainer's, with the calibrated weights; they come first, for the Trainer's own state marks the end."""
+        calibrated = {task.name: self.weights[task.name] for task in self.tasks if task.auxiliary and task.calibrate}
+        if calibrated and self.is_world_process_zero():
+            folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
+            folder.mkdir(parents=True, exist_ok=True)
+            with replacing(folder / CALIBRATION_FILE) as temporary:
+                temporary.write_text(json.dumps(calibrated) + "\n", encoding="utf-8")
+        super()._save_checkpoint(model, trial)
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """As the Trainer's, but gathers nothing except the heads' predictions."""
@@ -264,8 +390,18 @@ class HMTLTrainer(Trainer):
                     logs[name] = total / steps
                 elif count:
                     logs[name] = total / count
+            logs |= self._moving_weights()
             self._reset_sums()
         super().log(logs, start_time)
+
+    def _moving_weights(self) -> dict[str, float]:
+        """`weight_<task>` where weights were calibrated or are learned; constants of the recipe are not logged."""
+        model = self.accelerator.unwrap_model(self.model)
+        learned = model.log_variances if model.config.loss_weighting == "uncertainty" else None
+        calibrated = any(task.auxiliary and task.calibrate for task in self.tasks)
+        if learned is None and not calibrated:
+            return {}
+        return {f"weight_{task}": float(weight) for task, weight in weighting.effective(self.weights, learned).items()}
 
     # Optimizer and schedule
 

@@ -24,6 +24,7 @@ def _is_loss(measure: str) -> bool:
 _PANELS: tuple[tuple[str, str, str, Callable[[str], bool]], ...] = (
     ("Losses", "loss (nats for cross-entropies)", "linear", _is_loss),
     ("Scores", "share of images or tiles, 0 to 1", "linear", lambda measure: measure.endswith(_SCORE_ENDINGS)),
+    ("Loss weights", "factor of the loss", "log", lambda measure: measure.startswith("weight_")),
     ("Learning rate", "learning rate a step", "log", lambda measure: measure == "learning_rate"),
     ("Other measures", "own unit", "linear", lambda measure: True),
 )

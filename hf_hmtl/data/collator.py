@@ -23,7 +23,6 @@ from hf_hmtl.tasks.base import MISSING, Pretext, Supervised
 logger = logging.getLogger(__name__)
 
 ON_BROKEN_IMAGE = ("skip", "replace", "raise")
-IMAGE_VIEW = "image"
 
 
 def channels_last_batch(images: list[np.ndarray]) -> Tensor:
@@ -108,7 +107,7 @@ class TrainingCollator(Collator):
             pixels.append(view)
             views.update(dict.fromkeys(names, (first, first + len(view))))
 
-        sharing = [pretext for pretext in self.pretexts if pretext.view == IMAGE_VIEW and not pretext.augmented_views]
+        sharing = [pretext for pretext in self.pretexts if pretext.shares_the_image]
         if self.supervised or sharing:
             view, made = self.view(images, draws, sharing)
             add([task.name for task in self.supervised] + list(made), view)
@@ -119,7 +118,7 @@ class TrainingCollator(Collator):
                 parts = [draws.view(f"{pretext.name}/{number}") for number in range(pretext.augmented_views)]
                 add([pretext.name], torch.cat([self.view(images, part, [], level)[0] for part in parts]))
                 targets[pretext.name] = pretext.view_target(len(images))
-            elif pretext.view == "own":
+            elif not pretext.shares_the_image:
                 view, made = self.view(images, draws, [pretext])
                 add(list(made), view)
                 targets.update(made)

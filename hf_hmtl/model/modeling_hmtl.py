@@ -363,8 +363,13 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
             )
         return functional.cross_entropy(logits.float(), labels, ignore_index=-100)
 
+    @property
+    def log_variances(self) -> dict | None:
+        """{head: learned log-variance} with `loss_weighting: uncertainty`, else None."""
+        return dict(self.auxiliary[LOSS_WEIGHTS]) if LOSS_WEIGHTS in self.auxiliary else None
+
     def _log_variances(self, names) -> dict | None:
-        if self.config.loss_weighting != "uncertainty":
+        if self.log_variances is None:
             return None
         # Copies: DistributedDataParallel follows the outputs back to the parameters, and a bare parameter has no past.
-        return {name: self.auxiliary[LOSS_WEIGHTS][name].clone() for name in names}
+        return {name: self.log_variances[name].clone() for name in names}

@@ -140,11 +140,14 @@ class Pretext(Task):
         view: "image" corrupts the image that the supervised heads see (the paper's hybrid learning); "own" corrupts a
             copy of it, which costs a backbone pass.
         share: share of the rows that are corrupted; 1.0 in the paper. Rows left whole have no target.
+        calibrate: multiply the weight by a factor, measured once before the first step, that makes this loss as large
+            as the supervised ones at the start (section 4.4, lambda of Eq. 3, whose value the paper does not give).
     """
 
     dropout: float = 0.2
     view: str = "image"
     share: float = 1.0
+    calibrate: bool = False
 
     auxiliary: ClassVar[bool] = True
     order: ClassVar[int] = 0
@@ -153,15 +156,24 @@ class Pretext(Task):
     view_level: ClassVar[str | None] = None
     inscribed_disc: ClassVar[bool] = False
     """Whether everything outside the inscribed disc is made black, in every row of the view."""
+    needs_teacher: ClassVar[bool] = False
+    """Whether `losses` compares an offline teacher's features of the predicted and of the target image."""
 
     def __post_init__(self):
         super().__post_init__()
         if self.view not in ("image", "own"):
             raise ValueError(f"{self.name}: view is {self.view!r}, allowed are 'image' and 'own'")
+        if self.calibrate and self.weight == 0:
+            raise ValueError(f"{self.name}: weight 0 cannot be calibrated; leave calibrate out, or give a weight")
         if self.view == "own" and self.weight == 0:
             raise ValueError(f"{self.name}: with weight 0 nothing would look at its own view; use view: image")
         if not 0 < self.share <= 1:
             raise ValueError(f"{self.name}: share is {self.share}, allowed is 0 < share <= 1 (1.0 in the paper)")
+
+    @property
+    def shares_the_image(self) -> bool:
+        """Whether it corrupts the view that the supervised heads see, and so costs no pass of its own."""
+        return self.view == "image" and not self.augmented_views
 
     def check_side(self, side: int) -> None:
         """Raise when images of this side cannot be corrupted."""

@@ -1,4 +1,4 @@
-"""In-painting, pixel-wise: cut a square out of the face and have a decoder paint it again."""
+"""In-painting: cut a square out of the face and have a decoder paint it again, judged by pixels or by a teacher."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from torch import Tensor
 from hf_hmtl.draws import Draws
 from hf_hmtl.tasks.base import Pretext, require_choice
 
-LOSSES = ("mse", "rmse")
+LOSSES = ("mse", "rmse", "perceptual")
 _UNDER_ROOT = 1e-12  # keeps the gradient of the root finite at a perfect reconstruction
 
 
@@ -23,15 +23,34 @@ def cut_squares(pixels: Tensor, top: Tensor, left: Tensor, side: int) -> Tensor:
     return pixels.masked_fill(inside[:, None], 0)
 
 
+def root_mean_square(first: Tensor, second: Tensor) -> Tensor:
+    """(rows,) sqrt(mean_j (first_j - second_j)^2) over all but the rows, in float32, with a finite gradient at 0."""
+    return ((first.float() - second.float()).square().flatten(1).mean(1) + _UNDER_ROOT).sqrt()
+
+
+def perceptual_losses(reconstructed: Tensor, original: Tensor) -> Tensor:
+    """(rows,) distances between what an offline teacher makes of two images (Eq. 3).
+
+    RMSE between the softmax of the features of both. Eq. 3 prints the denominator of the original under both terms and
+    a minus before lambda; the text means each representation's own softmax, and a distance that is minimised.
+
+    Args:
+        reconstructed, original: (rows, features) pooled features; gradients flow into the first only.
+    """
+    return root_mean_square(reconstructed.float().softmax(-1), original.detach().float().softmax(-1))
+
+
 @dataclass(frozen=True)
 class InPainting(Pretext):
-    """In-painting with a pixel-wise loss (section 3.2, figure 4).
+    """In-painting with a pixel-wise or a perceptual loss (section 3.2, figures 4 and 6; L_SSL of Eq. 3).
 
     The target is the image just before the cut; the supervised heads see the cut image. The decoder is that of
-    appendix C.
+    appendix C. The perceptual loss takes two passes of the teacher beside the network's own.
 
     Attributes:
-        loss: "mse" (section 3.2) or "rmse" (section 4.3) over the pixels of a row, in units of [0, 1].
+        loss: "mse" (section 3.2) or "rmse" (section 4.3) over the pixels of a row, in units of [0, 1]; or "perceptual",
+            over the features of a frozen teacher, which the trainer owns. Its size depends on the number of features,
+            so it is used with `calibrate`.
         square: side of the square as a share of the image's. The paper gives no number; 60 of 224 px as its cutout.
         region: (top, bottom, left, right) of the face region that the square lies in, as shares of the image; the paper
             shows it without numbers.
@@ -43,6 +62,10 @@ class InPainting(Pretext):
     region: tuple[float, float, float, float] = (0.2, 0.9, 0.15, 0.85)
 
     order: ClassVar[int] = 2
+
+    @property
+    def needs_teacher(self) -> bool:
+        return self.loss == "perceptual"
 
     def __post_init__(self):
         super().__post_init__()
@@ -75,9 +98,18 @@ class InPainting(Pretext):
         return torch.ones(len(target), dtype=torch.bool, device=target.device)
 
     def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(rows,) reconstruction losses in float32, of (rows, 3, height, width) images in [0, 1] and uint8 targets."""
-        squared = (prediction.float() - target.float() / 255).square().flatten(1).mean(1)
-        return squared if self.loss == "mse" else (squared + _UNDER_ROOT).sqrt()
+        """(rows,) reconstruction losses in float32.
+
+        Args:
+            prediction, target: (rows, 3, height, width) images, in [0, 1] and uint8; for the perceptual loss the
+                teacher's (rows, features) of both.
+        """
+        if self.needs_teacher:
+            return perceptual_losses(prediction, target)
+        target = target.float() / 255
+        if self.loss == "rmse":
+            return root_mean_square(prediction, target)
+        return (prediction.float() - target).square().flatten(1).mean(1)
 
     def progress(self, prediction: Tensor, target: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         error = (prediction.float() - target.float() / 255).abs().flatten(1).mean(1)

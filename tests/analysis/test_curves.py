@@ -56,7 +56,7 @@ def test_each_measure_stands_in_its_panel_once(drawn):
         },
         "Scores": {"emotion accuracy": ([1.0], [0.4]), "emotion accuracy (validation)": ([1.0], [0.3])},
         "Learning rate": {"learning rate": ([0.5, 1.0], [1e-3, 5e-4])},
-        "Other measures": {"weight puzzle": ([1.0], [0.5])},
+        "Loss weights": {"weight puzzle": ([1.0], [0.5])},
     }
 
 

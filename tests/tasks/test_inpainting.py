@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 import torch
 
 from hf_hmtl.draws import Draws
-from hf_hmtl.tasks.inpainting import InPainting
+from hf_hmtl.tasks.inpainting import InPainting, perceptual_losses, root_mean_square
 
 
 def corrupted(**options):
@@ -52,3 +53,51 @@ def test_a_perfect_painting_has_a_finite_gradient():
 def test_bad_options_raise(options):
     with pytest.raises(ValueError, match=next(iter(options)) if "square" not in options else "does not fit"):
         InPainting(**options)
+
+
+def features(seed, rows=3, size=1280, scale=1.0):
+    return torch.randn(rows, size, generator=torch.Generator().manual_seed(seed)) * scale
+
+
+def test_perceptual_losses_are_equation_3_with_its_typos_mended():
+    painted, original = features(0), features(1)
+    for row in range(3):
+        first = np.exp(painted[row].double().numpy())
+        second = np.exp(original[row].double().numpy())
+        by_hand = np.sqrt(np.mean((first / first.sum() - second / second.sum()) ** 2))
+        found = InPainting(loss="perceptual").losses(painted, original)[row].item()
+        assert found == pytest.approx(by_hand, rel=1e-2)  # 1e-12 under the root of some 1e-7
+    assert by_hand < 2e-3  # why lambda is large
+
+
+def test_the_gradient_reaches_the_painted_image_only():
+    painted, original = features(0).requires_grad_(), features(1).requires_grad_()
+    InPainting(loss="perceptual").losses(painted, original).sum().backward()
+    assert painted.grad.abs().sum() > 0 and original.grad is None
+
+
+def test_perceptual_losses_are_float32_under_bfloat16():
+    painted, original = features(0).bfloat16(), features(1).bfloat16()
+    found = perceptual_losses(painted, original)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, perceptual_losses(painted.float(), original.float()))
+
+
+def test_without_the_softmax_the_loss_follows_the_scale_of_the_features():
+    """Why section 4.4.1 needs it: features ten times as large make a raw distance ten times as large, without a bound,
+    while the distance of two distributions stays below sqrt(2 / n)."""
+    bound = (2 / 1280) ** 0.5
+    raw = [root_mean_square(features(0, scale=s), features(1, scale=s)).mean().item() for s in (1, 10, 100)]
+    soft = [perceptual_losses(features(0, scale=s), features(1, scale=s)).mean().item() for s in (1, 10, 100)]
+    assert raw[1] == pytest.approx(10 * raw[0], rel=1e-4) and raw[2] == pytest.approx(100 * raw[0], rel=1e-4)
+    assert all(value <= bound for value in soft)
+
+    def gradient(loss, gain):  # with respect to an image behind a teacher whose features are `gain` times as large
+        image = features(2).requires_grad_()
+        loss(gain * image, gain * features(1)).sum().backward()
+        return image.grad.norm().item()
+
+    # A raw distance pulls as hard as the teacher's scale says, however near the images are; the softmax keeps it small.
+    assert gradient(root_mean_square, 100) == pytest.approx(100 * gradient(root_mean_square, 1), rel=1e-3)
+    assert gradient(root_mean_square, 1) > 10 * gradient(perceptual_losses, 1)
+    assert gradient(perceptual_losses, 100) < 1 < gradient(root_mean_square, 100)
