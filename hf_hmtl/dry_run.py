@@ -9,6 +9,7 @@ import torch
 from hf_hmtl.data.sampler import EpochRowSampler, RowReader
 from hf_hmtl.data.splits import class_counts
 from hf_hmtl.experiment import Experiment, parameter_counts
+from hf_hmtl.tasks import Task
 from hf_hmtl.tasks.classification import Classification
 
 TIMED_STEPS = 5
@@ -36,21 +37,39 @@ def plan(experiment: Experiment) -> str:
             counts = class_counts(experiment.splits["train"], task.name)
             named = ", ".join(f"{label} {counts[label]}" for label in task.labels)
             lines.append(f"{task.name:12} {named}")
+    lines.append(f"origin       {experiment.origin}")
     parameters = parameter_counts(experiment.model)
     lines.append(
         f"backbone     {recipe.backbone}, {recipe.image_size} px; {parameters['supervised']:,} parameters stay, "
         f"{parameters['auxiliary']:,} auxiliary ones go"
     )
     for task in [*experiment.supervised, *experiment.pretexts]:
-        shape = "no head" if task.weight == 0 else "head " + " x ".join(map(str, task.head()["shape"]))
-        view = f", view {task.view}, share {task.share}" if task.auxiliary else ""
-        lines.append(f"loss         {task.name}: weight {task.weight:g}, {shape}{view}")
+        lines.append(f"loss         {task.name}: {_described(task)}")
+    lines.append(f"passes       {_backbone_passes(experiment):g} of the backbone for each row and step")
     steps, seconds = _steps(experiment), _seconds_a_step(experiment)
     batch = args.train_batch_size * args.world_size * args.gradient_accumulation_steps
     lines.append(f"steps        {steps} of {batch} rows, {seconds:.3f} s each on this machine")
     lines.append(f"estimate     {steps * seconds / 60:.1f} minutes of training (evaluation comes on top)")
     lines += [f"note         {note}" for note in experiment.source.notes]
     return "\n".join(lines)
+
+
+def _described(task: Task) -> str:
+    head = task.head()
+    shape = " x ".join(map(str, head["shape"])) if "shape" in head else head["kind"]
+    parts = [f"weight {task.weight:g}", "no head" if task.weight == 0 else f"head {shape}"]
+    if task.auxiliary:
+        parts += ["calibrated before the first step"] * task.calibrate
+        parts += [f"{task.augmented_views} views of its own" if task.augmented_views else f"view {task.view}"]
+        parts += [f"share {task.share:g}"] + ["compared by a teacher"] * task.needs_teacher
+    return ", ".join(parts)
+
+
+def _backbone_passes(experiment: Experiment) -> int:
+    """Views that go through the backbone in its one call: the shared one, and those that pretexts have alone."""
+    own = [pretext.augmented_views or 1 for pretext in experiment.pretexts if not pretext.shares_the_image]
+    shared = bool(experiment.supervised) or any(pretext.shares_the_image for pretext in experiment.pretexts)
+    return sum(own) + shared
 
 
 def draw_batch(batch: dict, experiment: Experiment, path: Path) -> None:

@@ -1,10 +1,12 @@
 """Evaluation of a trained experiment: validation, test once, and two checks of what batch norm does."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from hf_hmtl.analysis.batch_norm import re_estimated
+from hf_hmtl.analysis.probe import cached_features, probe
 from hf_hmtl.data.augment import Augmentation
 from hf_hmtl.data.collator import TrainingCollator
 from hf_hmtl.data.sampler import RowReader
@@ -13,6 +15,7 @@ from hf_hmtl.metrics.classification import confusion_matrix, majority_baseline
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.trainer import HMTLTrainer
 
+PROBE_SEEDS = (0, 1, 2)
 PREFIXES = {"validation": "eval", "test": "test"}
 _NOT_SCORES = ("_runtime", "_per_second", "_preparation_time")
 
@@ -22,7 +25,7 @@ class Evaluation:
     """Scores of one model.
 
     Attributes:
-        metrics: {"<eval or test>_<task>_<measure>": value}.
+        metrics: {"<eval, test or train>_<task>_<measure>": value}.
         baselines: the same keys for the most frequent class of the training rows.
         confusion: {split: {task: {labels, matrix}}}, rows true, columns predicted.
     """
@@ -40,24 +43,66 @@ def evaluate(experiment: Experiment, trainer: HMTLTrainer) -> Evaluation:
     for split, prefix in PREFIXES.items():
         if split in experiment.splits:
             _score_split(evaluation, experiment, trainer, split, prefix)
+    if experiment.recipe.report_train:
+        output = trainer.predict(RowReader(experiment.splits["train"]), metric_key_prefix="train")
+        evaluation.metrics |= _scores(output.metrics)
     if experiment.recipe.report_batch_norm:
         evaluation.metrics |= _scores(batch_norm_checks(experiment, trainer))
     return evaluation
+
+
+def evaluate_probe(experiment: Experiment, folder: str | Path) -> tuple[Evaluation, str]:
+    """Scores of the recipe's probe on the frozen backbone: means over `PROBE_SEEDS`, and `<measure>_sd` beside them.
+
+    Args:
+        experiment: with one classification.
+        folder: where the features are kept, so that another probe of the same backbone takes seconds.
+
+    Returns:
+        The scores, and a sentence on how they came about.
+    """
+    (task,), evaluation = experiment.supervised, Evaluation()
+    features = cached_features(
+        folder, experiment.model, experiment.splits, experiment.evaluation_collator(), experiment.fingerprint
+    )
+    found = probe(experiment.recipe.probe, features, task.labels, PROBE_SEEDS)
+    for split, prefix in PREFIXES.items():
+        if split not in features:
+            continue
+        evaluation.metrics |= {f"{prefix}_{task.name}_{name}": value for name, value in found.mean(split).items()}
+        deviations = found.standard_deviation(split)
+        if not found.deterministic:
+            evaluation.metrics |= {
+                f"{prefix}_{task.name}_{name}_sd": deviations[name] for name in ("accuracy", "macro_f1")
+            }
+        _compare_with_truth(evaluation, experiment, task, split, found.predictions[split], features[split][1])
+    chosen = ", ".join(f"{name} = {value:g}" for name, value in found.hyperparameters.items())
+    fits = "one fit, which no seed changes" if found.deterministic else f"mean of the seeds {list(PROBE_SEEDS)}"
+    return (
+        evaluation,
+        f"{found.kind} probe of the frozen backbone: {fits}{f'; chosen on validation: {chosen}' * bool(chosen)}.",
+    )
 
 
 def _score_split(evaluation: Evaluation, experiment: Experiment, trainer: HMTLTrainer, split: str, prefix: str) -> None:
     output = trainer.predict(RowReader(experiment.splits[split]), metric_key_prefix=prefix)
     evaluation.metrics |= _scores(output.metrics)
     for task in experiment.supervised:
-        if not isinstance(task, Classification):
-            continue
-        targets, labels = output.label_ids[task.name], list(task.labels)
-        answers = output.predictions[task.name].argmax(-1)
-        matrix = confusion_matrix(answers, targets, labels)
-        evaluation.confusion.setdefault(split, {})[task.name] = {"labels": labels, "matrix": matrix.tolist()}
-        train = np.asarray(experiment.splits["train"][task.name][:])
-        for measure, value in majority_baseline(targets, train, labels).items():
-            evaluation.baselines[f"{prefix}_{task.name}_{measure}"] = value
+        if isinstance(task, Classification):
+            answers = output.predictions[task.name].argmax(-1)
+            _compare_with_truth(evaluation, experiment, task, split, answers, output.label_ids[task.name])
+
+
+def _compare_with_truth(
+    evaluation: Evaluation, experiment: Experiment, task: Classification, split: str, answers, targets
+) -> None:
+    """Add the confusion matrix and what the most frequent class would score."""
+    labels = list(task.labels)
+    matrix = confusion_matrix(answers, targets, labels)
+    evaluation.confusion.setdefault(split, {})[task.name] = {"labels": labels, "matrix": matrix.tolist()}
+    train = np.asarray(experiment.splits["train"][task.name][:])
+    for measure, value in majority_baseline(targets, train, labels).items():
+        evaluation.baselines[f"{PREFIXES[split]}_{task.name}_{measure}"] = value
 
 
 def _scores(metrics: dict[str, float]) -> dict[str, float]:

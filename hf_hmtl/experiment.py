@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from hf_hmtl import tasks as task_registry
 from hf_hmtl.data import sources
 from hf_hmtl.data.augment import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
-from hf_hmtl.data.splits import class_counts, stratified_fraction
+from hf_hmtl.data.splits import balanced, class_counts, fingerprint, stratified_fraction
+from hf_hmtl.earlier_run import load_teacher, located, take_backbone
 from hf_hmtl.model.configuration_hmtl import HMTLConfig
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
@@ -31,10 +33,12 @@ class Experiment:
     Attributes:
         recipe: what was asked for.
         source: where the rows come from, with licence, citation and notes.
-        splits: train (after `train_fraction`), and validation and test where the source has them.
+        splits: train (after `train_fraction` and `balancing`), and validation and test where the source has them.
         supervised, pretexts: the tasks.
         model: freshly initialised from the seed of `args`, with `recipe.pretrained` weights when asked for.
         processor: the image processor that evaluation and serving share.
+        origin: a sentence on where the backbone's weights come from.
+        teacher: network that a perceptual loss compares features with, or None.
     """
 
     recipe: Recipe
@@ -45,6 +49,13 @@ class Experiment:
     pretexts: list[Pretext]
     model: HMTLForImageClassification
     processor: HMTLImageProcessor
+    origin: str = "backbone started from random weights"
+    teacher: HMTLForImageClassification | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of images and labels of every split."""
+        return fingerprint(self.splits)
 
     @property
     def learned(self) -> list[Task]:
@@ -84,6 +95,7 @@ class Experiment:
             train_dataset=self.splits["train"],
             eval_dataset=self.splits.get("validation"),
             processing_class=self.processor,
+            teacher=self.teacher,
         )
         if trainer.pop_callback(ProgressCallback):  # absent with --disable_tqdm
             trainer.add_callback(ProgressLines())
@@ -104,6 +116,11 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
         args: training arguments; their seed initialises the model.
         data_dir: folder of the dataset, for sources that need one.
     """
+    recipe = dataclasses.replace(
+        recipe,
+        pretrained=located(recipe.pretrained, recipe, "pretrained"),
+        teacher=located(recipe.teacher, recipe, "teacher"),
+    )
     options = dict(recipe.source)
     name = options.pop("name", None)
     if name is None:
@@ -115,6 +132,8 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     if recipe.train_fraction < 1:
         first = next(iter(recipe.supervised), None)
         splits["train"] = stratified_fraction(splits["train"], first, recipe.train_fraction)
+    if recipe.balancing != "none":
+        splits["train"] = balanced(splits["train"], next(iter(recipe.supervised)), recipe.balancing)
     supervised = [
         build_supervised(column, settings, splits["train"], recipe.name)
         for column, settings in recipe.supervised.items()
@@ -127,13 +146,17 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
         backbone=recipe.backbone,
         image_size=recipe.image_size,
         heads={task.name: task.head() for task in learned},
+        loss_weighting=recipe.loss_weighting,
     )
     set_seed(args.seed)
     model = HMTLForImageClassification(config)
-    if recipe.pretrained:
-        model.load_pretrained_backbone(None if recipe.pretrained is True else recipe.pretrained)
     processor = HMTLImageProcessor(size=recipe.image_size, crop_fraction=recipe.crop["eval"])
-    return Experiment(recipe, args, source, splits, supervised, pretexts, model, processor)
+    experiment = Experiment(recipe, args, source, splits, supervised, pretexts, model, processor)
+    if recipe.pretrained:
+        experiment.origin = take_backbone(model, recipe.pretrained)
+    if any(pretext.needs_teacher and pretext.weight > 0 for pretext in pretexts) and recipe.teacher:
+        experiment.teacher = load_teacher(recipe.teacher, recipe, experiment.fingerprint)
+    return experiment
 
 
 def require_column(dataset: Dataset, column: str, recipe: Recipe) -> None:

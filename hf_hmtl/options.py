@@ -45,10 +45,25 @@ class RunOptions:
     pretrained: str | None = field(
         default=None,
         metadata={
-            "help": "Start from ImageNet weights: 'true' for timm's, or a local .safetensors or .pth file.",
+            "help": "Weights that the backbone starts from: 'true' for timm's ImageNet weights, a local file of them, "
+            "the folder or Hub name of a model of ours, or 'false' for random ones.",
             "nargs": "?",
             "const": "true",
         },
+    )
+    teacher: str | None = field(
+        default=None,
+        metadata={"help": "Folder or Hub name of the supervised model that a perceptual loss compares features with."},
+    )
+    probe: str | None = field(
+        default=None,
+        metadata={"help": "Fit a classifier to the frozen backbone instead of training: linear, nonlinear or knn."},
+    )
+    loss_weighting: str | None = field(
+        default=None, metadata={"help": "static, or uncertainty to learn the weights of the losses."}
+    )
+    balancing: str | None = field(
+        default=None, metadata={"help": "Balance the classes of the training rows: none, down or up."}
     )
     on_broken_image: str | None = field(
         default=None, metadata={"help": "What to do with a broken image: skip, replace or raise."}
@@ -61,6 +76,10 @@ class RunOptions:
             "nargs": "?",
             "const": True,
         },
+    )
+    report_train: bool | None = field(
+        default=None,
+        metadata={"help": "Also report the scores on clean training images.", "nargs": "?", "const": True},
     )
     set: list[str] = field(
         default_factory=list,
@@ -94,7 +113,7 @@ def parser_for(name: str) -> HfArgumentParser:
     training = recipes.load(name).training
     known = {action.dest for action in parser._actions}
     recipes.require_known(training, known, f"training argument in recipe {name}")
-    parser.set_defaults(**{"output_dir": f"outputs/{_folder_name(name)}", "report_to": "none", **training})
+    parser.set_defaults(**{"output_dir": recipes.default_folder(name), "report_to": "none", **training})
     return parser
 
 
@@ -121,13 +140,17 @@ def parse(arguments: list[str] | None = None) -> tuple[Recipe, RunOptions, HMTLT
     return recipe, options, args
 
 
+_RECIPE_KEYS = (
+    "train_fraction", "balancing", "image_size", "backbone", "teacher", "probe", "loss_weighting", "on_broken_image",
+    "report_batch_norm", "report_train",
+)  # fmt: skip
 _METRIC_OPTIONS = ("--metric_for_best_model", "--metric-for-best-model")
 
 
 def overrides(options: RunOptions, name: str) -> dict[str, Any]:
     """What the options change in the recipe `name`."""
     changes: dict[str, Any] = {}
-    for key in ("train_fraction", "image_size", "backbone", "on_broken_image", "report_batch_norm"):
+    for key in _RECIPE_KEYS:
         if getattr(options, key) is not None:
             changes[key] = getattr(options, key)
     if options.pretrained is not None:
@@ -156,7 +179,3 @@ def _unknown_option(option: str, parser: HfArgumentParser) -> str:
     close = difflib.get_close_matches(option.split("=")[0], known, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]}?" if close else ""
     return f"unknown option {option!r}.{hint} See all of them with --help"
-
-
-def _folder_name(name: str) -> str:
-    return name.replace(".yaml", "").replace(":", "-").replace("/", "-").lstrip(".-")

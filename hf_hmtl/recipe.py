@@ -16,6 +16,11 @@ import yaml
 FOLDER = Path(__file__).parent / "recipes"
 FILE_KEYS = ("about", "default_row", "defaults", "rows")
 PAPER_KEYS = ("table", "row", "metric", "value")
+CHOICES = {
+    "balancing": ("none", "down", "up"),
+    "loss_weighting": ("static", "uncertainty"),
+    "probe": (None, "linear", "nonlinear", "knn"),
+}
 
 
 def nearest(given: str, known) -> str:
@@ -55,16 +60,24 @@ class Recipe:
         about: one line for readers.
         source: {name: file in `data/sources`, and that source's options}.
         train_fraction: share of the training rows, stratified by the first supervised task; its seed is fixed.
+        balancing: none, down (every class of the first supervised task cut to the smallest; appendix B) or up (every
+            class repeated to the largest), after `train_fraction`.
         backbone: name of a timm model.
-        pretrained: False, True (timm's ImageNet weights) or the path of a local weights file.
+        pretrained: weights that the backbone starts from: False (random), True (timm's ImageNet weights), a local file
+            of weights, the folder or Hub name of a model of ours, or {row: NAME} of the same file.
+        teacher: supervised model whose features a perceptual loss compares: folder, Hub name or {row: NAME}.
         image_size: side, pixels.
         crop: {train, eval}: share of the sides that the central crop keeps.
         augmentation: {level: none | weak | strong, and changes to its magnitudes} (appendix A).
         supervised: {column of the dataset: {task, and its options}}.
         auxiliary: {name: {task, and its options}}; the task is the name unless given. A null entry, here and in
             `supervised`, takes a task of the defaults away.
+        loss_weighting: static, or uncertainty (learned factors beside the tasks' own weights).
+        probe: null to train the whole network, or linear, nonlinear or knn: the backbone stays as it is, and a
+            classifier is fitted to its features (section 4.3).
         on_broken_image: skip, replace or raise.
         report_batch_norm: also report accuracy on corrupted validation images, and with re-estimated statistics.
+        report_train: also report the scores on clean training images, for the gap to validation.
         training: defaults of the training arguments.
         paper: {table, row, metric, value}: the paper's own figure for this row, if it has one; a share, not percent.
     """
@@ -73,15 +86,20 @@ class Recipe:
     about: str = ""
     source: dict[str, Any] = field(default_factory=lambda: {"name": "drawn"})
     train_fraction: float = 1.0
+    balancing: str = "none"
     backbone: str = "efficientnet_b0"
-    pretrained: bool | str = False
+    pretrained: bool | str | dict[str, str] = False
+    teacher: str | dict[str, str] | None = None
     image_size: int = 224
     crop: dict[str, float] = field(default_factory=lambda: {"train": 1.0, "eval": 1.0})
     augmentation: dict[str, Any] = field(default_factory=lambda: {"level": "none"})
     supervised: dict[str, dict] = field(default_factory=dict)
     auxiliary: dict[str, dict] = field(default_factory=dict)
+    loss_weighting: str = "static"
+    probe: str | None = None
     on_broken_image: str = "skip"
     report_batch_norm: bool = False
+    report_train: bool = False
     training: dict[str, Any] = field(default_factory=dict)
     paper: dict[str, Any] | None = None
 
@@ -105,6 +123,20 @@ class Recipe:
                 )
         if not self.supervised and not self.auxiliary:
             raise ValueError(f"recipe {self.name} has no task; give it a supervised or an auxiliary one")
+        for key, allowed in CHOICES.items():
+            if getattr(self, key) not in allowed:
+                raise ValueError(
+                    f"{key} of recipe {self.name} is {getattr(self, key)!r}."
+                    f"{nearest(str(getattr(self, key)), [name for name in allowed if name])} Allowed: "
+                    f"{', '.join(map(str, allowed))}"
+                )
+        if self.balancing != "none" and not self.supervised:
+            raise ValueError(f"balancing of recipe {self.name} needs a supervised task, whose classes it balances")
+        if self.probe and (len(self.supervised) != 1 or self.auxiliary):
+            raise ValueError(
+                f"recipe {self.name} is a {self.probe} probe, which fits one supervised task and nothing else; it has "
+                f"{', '.join([*self.supervised, *self.auxiliary])}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain mapping of all fields."""
@@ -125,6 +157,14 @@ def _read(path: Path) -> dict[str, Any]:
     if not content.get("rows"):
         raise ValueError(f"{path} has no rows; a recipe file needs at least one")
     return content
+
+
+def default_folder(name: str) -> str:
+    """Where a recipe is trained to unless --output_dir says otherwise: outputs/<file>-<row>."""
+    file_name, colon, row = name.partition(":")
+    if ".yaml" in file_name:
+        name = f"{Path(file_name).stem}-{row}" if colon else Path(file_name).stem
+    return f"outputs/{name.replace('/', '-')}"
 
 
 def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:

@@ -1,19 +1,22 @@
 """From a finished run to its `Result`, and from that to the table at the end."""
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 
 import timm
 from transformers import Trainer
 
-from hf_hmtl.data.splits import class_counts, fingerprint
+from hf_hmtl.data.splits import class_counts
 from hf_hmtl.evaluation import Evaluation
 from hf_hmtl.experiment import Experiment, parameter_counts
 from hf_hmtl.result import Result, environment
 from hf_hmtl.tasks.classification import Classification
 
 
-def report(experiment: Experiment, trainer: Trainer, evaluation: Evaluation, seconds: float) -> Result:
+def report(
+    experiment: Experiment, trainer: Trainer, evaluation: Evaluation, seconds: float, notes: Sequence[str] = ()
+) -> Result:
     """The result of a run.
 
     Args:
@@ -21,6 +24,7 @@ def report(experiment: Experiment, trainer: Trainer, evaluation: Evaluation, sec
         trainer: its trainer, after training.
         evaluation: the scores.
         seconds: duration of the training, evaluation during it included.
+        notes: sentences for the protocol.
     """
     args, state, source = experiment.args, trainer.state, experiment.source
     backbone = experiment.recipe.backbone
@@ -43,12 +47,12 @@ def report(experiment: Experiment, trainer: Trainer, evaluation: Evaluation, sec
         protocol={
             "selection": _selection(args, state),
             "reported_on": "test" if "test" in experiment.splits else "validation",
-            "notes": _protocol_notes(experiment),
+            "notes": [*notes, *_protocol_notes(experiment)],
         },
         seeds={"training": args.seed, "data": args.data_seed if args.data_seed is not None else args.seed},
         data={
             "source": source.name,
-            "fingerprint": fingerprint(experiment.splits),
+            "fingerprint": experiment.fingerprint,
             "licence": source.licence,
             "citation": source.citation,
             "notes": list(source.notes),
@@ -105,6 +109,10 @@ def _protocol_notes(experiment: Experiment) -> list[str]:
         )
     if experiment.recipe.train_fraction < 1:
         notes.append(f"Trained on a stratified {experiment.recipe.train_fraction:.0%} of the training rows.")
+    if experiment.recipe.balancing != "none":
+        notes.append(f"The classes of the training rows were balanced by sampling them {experiment.recipe.balancing}.")
+    if experiment.recipe.pretrained:
+        notes.append(f"{experiment.origin[0].upper()}{experiment.origin[1:]}.")
     return notes
 
 
@@ -124,7 +132,10 @@ def summary_table(result: Result, folder: Path) -> str:
     if result.broken_images:
         lines.append(f"{result.broken_images} training images are broken; the log above names them")
     minutes = result.seconds["total"] / 60
-    lines.append(
-        f"{result.steps} steps in {minutes:.1f} minutes; model, result.json, README.md and curves.png in {folder}/"
-    )
+    if result.recipe.get("probe"):
+        lines.append(f"{result.protocol['notes'][0]} {minutes:.1f} minutes; result.json in {folder}/")
+    else:
+        lines.append(
+            f"{result.steps} steps in {minutes:.1f} minutes; model, result.json, README.md and curves.png in {folder}/"
+        )
     return "\n".join(lines)

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hf_hmtl.data.splits import fingerprint
 from hf_hmtl.files import replacing
 
 NAME = "run.json"
@@ -26,7 +25,7 @@ def record(experiment) -> dict[str, Any]:
     flat["training.global_batch_size"] = args.train_batch_size * args.world_size
     for task in experiment.supervised:
         flat[f"labels.{task.name}"] = list(getattr(task, "labels", ()))
-    flat["data.fingerprint"] = fingerprint(experiment.splits)
+    flat["data.fingerprint"] = experiment.fingerprint
     flat["data.train_rows"] = len(experiment.splits["train"])
     return json.loads(json.dumps(flat))
 

@@ -23,7 +23,7 @@ from transformers.utils.logging import disable_progress_bar
 from hf_hmtl.analysis.curves import plot_curves
 from hf_hmtl.card import write_card
 from hf_hmtl.dry_run import dry_run
-from hf_hmtl.evaluation import evaluate
+from hf_hmtl.evaluation import evaluate, evaluate_probe
 from hf_hmtl.experiment import Experiment, build
 from hf_hmtl.options import RunOptions, parse
 from hf_hmtl.report import report, summary_table
@@ -70,7 +70,12 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
         write_record(Path(args.output_dir), written)
     for note in experiment.source.notes:
         logger.warning("%s: %s", experiment.source.name, note)
-    fit(experiment, resume)
+    if args.process_index == 0:
+        print(experiment.origin)
+    if recipe.probe:
+        fit_probe(experiment)
+    else:
+        fit(experiment, resume)
 
 
 def fit(experiment: Experiment, resume: Path | None) -> None:
@@ -89,6 +94,19 @@ def fit(experiment: Experiment, resume: Path | None) -> None:
         # Last, so that a folder with a result.json is a complete one.
         result.write(folder / "result.json")
         print(summary_table(result, folder))
+
+
+def fit_probe(experiment: Experiment) -> None:
+    """Fit the recipe's probe to the frozen backbone and write its result; nothing is trained, and no model is saved."""
+    args = experiment.args
+    if args.process_index > 0:
+        return
+    folder, started = Path(args.output_dir), time.perf_counter()
+    evaluation, note = evaluate_probe(experiment, folder)
+    seconds = time.perf_counter() - started
+    result = report(experiment, experiment.trainer(), evaluation, seconds, notes=[note])
+    result.write(folder / "result.json")
+    print(summary_table(result, folder))
 
 
 def save_final(experiment: Experiment, folder: Path) -> None:

@@ -94,6 +94,32 @@ def carve(
     return dataset.select(rest), dataset.select(sorted(taken))
 
 
+def balanced(dataset: datasets.Dataset, column: str, how: str, seed: int = SPLIT_SEED) -> datasets.Dataset:
+    """Rows with equally many of each class, in the original order; rows without a label stay as they are.
+
+    Args:
+        column: a ClassLabel column.
+        how: "down" cuts every class to the size of the smallest (appendix B); "up" repeats every class to the size of
+            the largest: whole copies first, then a random part. Repeated rows are augmented each in their own way.
+
+    Raises:
+        ValueError: a class has no row, or the column is absent or holds no classes.
+    """
+    counts = class_counts(dataset, column)
+    empty = [name for name, count in counts.items() if count == 0]
+    if empty:
+        raise ValueError(f"{column}: no training row shows {', '.join(empty)}, so the classes cannot be balanced")
+    target = min(counts.values()) if how == "down" else max(counts.values())
+    labels = np.asarray(dataset[column][:])
+    words = Draws(seed, np.zeros(len(labels)), np.arange(len(labels))).words("splits/balanced", 1)[:, 0]
+    chosen = [np.flatnonzero(labels < 0)]
+    for number in range(len(counts)):
+        rows = np.flatnonzero(labels == number)
+        rows = rows[np.argsort(words[rows], kind="stable")]
+        chosen.append(np.resize(rows, target))  # cut short, or repeated from its beginning
+    return dataset.select(np.sort(np.concatenate(chosen)))
+
+
 def fingerprint(splits: datasets.DatasetDict) -> str:
     """A hash that tells whether two runs saw the same data: 32 hexadecimal digits, the same in every interpreter.
 

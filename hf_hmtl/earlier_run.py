@@ -1,0 +1,113 @@
+"""Models that a run begins with: the backbone it starts from and the teacher it learns from.
+
+Both are given as a folder or Hub name, or as `{row: NAME}`, which means the folder where that row of the same recipe
+file is trained to.
+"""
+
+from pathlib import Path
+
+from hf_hmtl import result as results
+from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
+from hf_hmtl.recipe import Recipe, default_folder, require_known
+
+Origin = bool | str | dict | None
+
+
+def located(origin: Origin, recipe: Recipe, option: str) -> bool | str | None:
+    """The origin with `{row: NAME}` replaced by that row's folder.
+
+    Args:
+        origin: what the recipe says.
+        recipe: for its file's name.
+        option: the option that gives another one, for the message.
+
+    Raises:
+        FileNotFoundError: that row has not been trained yet; the message has the command.
+    """
+    if not isinstance(origin, dict):
+        return origin
+    require_known(origin, ("row",), f"key of `{option}` in recipe {recipe.name}")
+    row = f"{recipe.name.split('/')[0]}/{origin['row']}"
+    folder = default_folder(row)
+    if not is_saved_model(folder):
+        raise FileNotFoundError(
+            f"{recipe.name} begins with the model of {row}, and {folder} holds none. Train it first: accelerate launch "
+            f"scripts/train.py {row}, or give the folder of one: --{option} FOLDER"
+        )
+    return folder
+
+
+def is_saved_model(origin: str) -> bool:
+    """Whether the origin is a folder that a model was saved to."""
+    return (Path(origin) / "config.json").is_file()
+
+
+def is_weights_file(origin: str) -> bool:
+    """Whether the origin names a file of weights rather than a folder or a repository of the Hub."""
+    return Path(origin).is_file() or Path(origin).suffix in (".safetensors", ".pth", ".bin", ".pt")
+
+
+def take_backbone(model: HMTLForImageClassification, origin: bool | str) -> str:
+    """Load the backbone's weights: timm's own (True), a file of them, or those of one of our models.
+
+    Returns:
+        A sentence that says what was taken over and what was not.
+
+    Raises:
+        OSError: there is nothing of that name, or it cannot be downloaded.
+        ValueError: the weights do not fit the backbone.
+    """
+    if origin is True:
+        model.load_pretrained_backbone()
+        return f"backbone started from timm's weights of {model.config.backbone}"
+    if is_weights_file(origin):
+        model.load_pretrained_backbone(origin)
+        return f"backbone started from the file {Path(origin).name}"
+    report = model.load_backbone_from(_loaded(origin, "pretrained"))
+    return f"backbone started from {origin} ({report})"
+
+
+def load_teacher(origin: str, recipe: Recipe, fingerprint: str) -> HMTLForImageClassification:
+    """The offline teacher of a perceptual loss (section 3.2): a supervised model trained without cutout, at the same
+    augmentation level and on the same rows. What its result.json says is checked.
+
+    Args:
+        origin: folder or Hub name.
+        recipe: of the run that learns from it.
+        fingerprint: of that run's data.
+
+    Raises:
+        ValueError: the teacher saw other rows, another augmentation or another image size, or learned auxiliary tasks.
+    """
+    teacher = _loaded(origin, "teacher")
+    differences = []
+    if teacher.config.image_size != recipe.image_size:
+        differences.append(f"image_size is {teacher.config.image_size}, this run's {recipe.image_size}")
+    record = Path(origin) / "result.json"
+    if record.is_file():
+        trained = results.read(record)
+        if trained.data["fingerprint"] != fingerprint:
+            differences.append("it was trained on other rows, whose labels would leak into this run")
+        if trained.recipe["augmentation"] != recipe.augmentation:
+            differences.append(
+                f"its augmentation is {trained.recipe['augmentation']}, this run's {recipe.augmentation}"
+            )
+        if trained.model["auxiliary"] or trained.recipe["auxiliary"]:
+            differences.append(f"it was trained with {', '.join(trained.recipe['auxiliary'])}, not with labels alone")
+    if differences:
+        raise ValueError(
+            f"{origin} cannot be the teacher of {recipe.name}: {'; '.join(differences)}. Train the supervised row with "
+            "the same data options, and pass its folder: --teacher FOLDER"
+        )
+    return teacher
+
+
+def _loaded(origin: str, option: str) -> HMTLForImageClassification:
+    if Path(origin).is_dir() and not is_saved_model(origin):
+        raise FileNotFoundError(
+            f"--{option} {origin} is a folder without config.json; give the folder that a run of train.py wrote, or "
+            "one of its checkpoint-N"
+        )
+    if not Path(origin).exists() and (origin.count("/") != 1 or origin.startswith((".", "/", "~", "outputs/"))):
+        raise FileNotFoundError(f"--{option} {origin}: there is no such folder, nor can it be a name on the Hub")
+    return HMTLForImageClassification.from_pretrained(origin)
