@@ -35,11 +35,10 @@ def make_dataset(images: pa.StructArray, columns: dict[str, tuple]) -> datasets.
     return datasets.Dataset(table, info=datasets.DatasetInfo(features=features))
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Image files directly in a folder, sorted by name; hidden files are not images."""
-    return sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
+def image_files(folder: Path, below: bool = False) -> list[Path]:
+    """Image files directly in a folder, or anywhere below it, sorted by name; hidden files are not images."""
+    paths = folder.rglob("*") if below else folder.iterdir()
+    return sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."))
 
 
 def drift(name: str, split: str, counts: dict[str, int], expected: dict[str, int]) -> list[str]:

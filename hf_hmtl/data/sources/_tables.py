@@ -35,8 +35,12 @@ def split_of(name: str) -> str | None:
     return next((split for split, names in SPLIT_NAMES.items() if word in names), None)
 
 
-def from_folder(folder: Path, image_column: str | None) -> tuple[dict[str, datasets.Dataset], str]:
+def from_folder(
+    folder: Path, image_column: str | None, labelled: bool = True
+) -> tuple[dict[str, datasets.Dataset], str]:
     """The tables of a folder in whichever layout it has, and the name of that layout.
+
+    Without `labelled`, image files may lie anywhere below the folder.
 
     Raises:
         FileNotFoundError: no layout fits.
@@ -48,6 +52,12 @@ def from_folder(folder: Path, image_column: str | None) -> tuple[dict[str, datas
     tables = sorted(path for path in folder.glob("*.csv") if path.stem != "metadata")
     if tables:
         return from_csv(tables, image_column), f"CSV and image files ({', '.join(path.name for path in tables)})"
+    if not labelled and not _metadata(folder):
+        paths = image_files(folder, below=True)
+        if not paths:
+            raise FileNotFoundError(f"custom: {folder} holds no image file.\n{LAYOUTS}")
+        files = images_of_paths([str(path.resolve()) for path in paths])
+        return {"train": _dataset(pa.table({"image": files}))}, "image files without labels"
     return _from_images(folder, image_column)
 
 

@@ -61,15 +61,21 @@ class Rows:
     missing_files: int
 
 
-def load(data_dir: str | Path | None = None, with_none: bool = False, upstream_filter: bool = False) -> Source:
+def load(
+    data_dir: str | Path | None = None,
+    with_none: bool = False,
+    upstream_filter: bool = False,
+    with_uncertain: bool = False,
+) -> Source:
     """AffectNet's official training and validation rows; there is no public test split, so validation is reported.
 
-    Columns: image (a path), emotion (8 classes, -1 for code 8), valence and arousal (NaN where the lists say -2 or
-    any number outside -1 .. 1). Codes 9 (uncertain) and 10 (non-face) are left out.
+    Columns: image (a path), emotion (8 classes, -1 for codes 8 and 9), valence and arousal (NaN where the lists have -2
+    or any number outside -1 .. 1). Code 10 (non-face) is left out, and so is 9 (uncertain) unless asked for.
 
     Args:
         data_dir: folder of either release; None means ${HF_HMTL_DATA}/affectnet.
         with_none: keep code 8, which has valence and arousal but no emotion (the dimensional protocol, codes 0-8).
+        with_uncertain: keep codes 8 and 9: every row that shows a face, for self-supervised training (section 4.3).
         upstream_filter: leave out .tif and .bmp from training and .tif from validation, as the authors' code did.
 
     Raises:
@@ -87,11 +93,12 @@ def load(data_dir: str | Path | None = None, with_none: bool = False, upstream_f
         raise FileNotFoundError(f"affectnet: {folder} holds no official release (found: {names}).\n{LAYOUTS}")
     notes = [f"layout: {layout} release ({found['train']})", "no public test split: validation is reported"]
     splits = datasets.DatasetDict()
+    highest = NONE + 1 if with_uncertain else NONE if with_none else NONE - 1
     for split, place in found.items():
         rows = Rows(**read(place))
         counts = {CODES[code]: number for code, number in Counter(rows.codes).items() if code in range(len(CODES))}
         notes += drift("affectnet", split, counts, EXPECTED[layout][split])
-        splits[split], left_out = _dataset(split, rows, with_none, upstream_filter)
+        splits[split], left_out = _dataset(split, rows, highest, upstream_filter)
         notes += left_out
     return Source("affectnet", splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), CROPS[layout])
 
@@ -126,9 +133,8 @@ def refuse_repack(folder: Path) -> None:
 _FOLDER_NAMES = {*EMOTIONS, "angry", "happiness", "sadness", "surprised", "fearful", "disgusted", *map(str, range(8))}
 
 
-def _dataset(split: str, rows: Rows, with_none: bool, upstream_filter: bool) -> tuple[datasets.Dataset, list[str]]:
-    """The rows that the options keep, and a note for each reason to leave some out."""
-    highest = NONE if with_none else NONE - 1
+def _dataset(split: str, rows: Rows, highest: int, upstream_filter: bool) -> tuple[datasets.Dataset, list[str]]:
+    """The rows up to the highest code, and a note for each reason to leave some out."""
     unread = (".tif", ".bmp") if split == "train" else (".tif",)
     left_out: Counter = Counter({"whose image or label file is missing": rows.missing_files})
     keep = []

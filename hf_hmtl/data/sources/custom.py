@@ -19,7 +19,7 @@ DUPLICATES_UP_TO = 50_000  # rows; beyond, reading every file to compare it woul
 
 def load(
     data_dir: str | Path | None = None,
-    label_column: str = "label",
+    label_column: str | None = "label",
     image_column: str | None = None,
     hub_id: str | None = None,
     csv: str | Path | None = None,
@@ -37,7 +37,8 @@ def load(
 
     Args:
         data_dir: folder with one of the layouts; None means ${HF_HMTL_DATA}/custom.
-        label_column: column of the classes; class folders give the column `label`.
+        label_column: column of the classes; class folders give the column `label`. None for self-supervised training:
+            every image below the folder, or every row of its tables, is a training row, and nothing is carved.
         image_column: column of the images; None finds it by type or by name.
         hub_id: a dataset on the Hugging Face Hub instead of a folder.
         csv: one CSV file instead of the layouts, absolute or relative to data_dir; its column `split` is used.
@@ -53,8 +54,15 @@ def load(
         ValueError: an absent column, an empty split, one class only, classes spelled in two ways, a class that
             training never shows, or too few rows to carve a split.
     """
-    name, tables, layout = _read(data_dir, hub_id, csv, image_column)
+    name, tables, layout = _read(data_dir, hub_id, csv, image_column, labelled=label_column is not None)
     tables = {split: tables[split] for split in SPLITS if split in tables}
+    if label_column is None:
+        tables, left_out = _without_missing_images(tables)
+        columns = ["image", *([SUBJECT] if all(SUBJECT in table.column_names for table in tables.values()) else [])]
+        rows = datasets.concatenate_datasets([table.select_columns(columns) for table in tables.values()])
+        splits = datasets.DatasetDict(train=rows.cast_column("image", IMAGE))
+        notes = (f"layout: {layout}", "labels were not read: every row is a training row", *left_out)
+        return Source(name, splits, LICENCE, CITATION, HOMEPAGE, notes)
     labels = {task: label_column, **(label_columns or {})}
     find_column(tables, label_column, "--label_column NAME")
     for extra in labels.values():
@@ -75,7 +83,7 @@ def load(
     return Source(name, splits, LICENCE, CITATION, HOMEPAGE, tuple(notes))
 
 
-def _read(data_dir, hub_id, csv, image_column) -> tuple[str, dict[str, datasets.Dataset], str]:
+def _read(data_dir, hub_id, csv, image_column, labelled) -> tuple[str, dict[str, datasets.Dataset], str]:
     """The name of the data, its tables, and the name of its layout."""
     if hub_id is not None:
         if data_dir is not None or csv is not None:
@@ -88,7 +96,7 @@ def _read(data_dir, hub_id, csv, image_column) -> tuple[str, dict[str, datasets.
             raise FileNotFoundError(f"custom: there is no file {path}.{did_you_mean(path.name, others)}\n{LAYOUTS}")
         return path.stem, from_csv([path], image_column), f"CSV and image files ({path.name})"
     folder = resolve("custom", data_dir, LAYOUTS)
-    return folder.resolve().name, *from_folder(folder, image_column)
+    return folder.resolve().name, *from_folder(folder, image_column, labelled)
 
 
 def _without_missing_images(tables: dict[str, datasets.Dataset]) -> tuple[dict[str, datasets.Dataset], list[str]]:

@@ -1,5 +1,6 @@
 """Faces drawn by code: the embedded default, no download, every label known."""
 
+from functools import lru_cache
 from pathlib import Path
 
 from hf_hmtl.data.sources import Source, check_options
@@ -27,6 +28,13 @@ def load(data_dir: str | Path | None = None, **options) -> Source:
     from hf_hmtl.data.synthetic import synthetic_faces  # here: listing and reading other sources needs no drawing code
 
     check_options("drawn", synthetic_faces, options)
+    return _drawn(**options)
+
+
+@lru_cache(maxsize=1)  # the runs of a comparison share their faces
+def _drawn(**options) -> Source:
+    from hf_hmtl.data.synthetic import synthetic_faces
+
     return Source(
         name="drawn",
         splits=synthetic_faces(**options),

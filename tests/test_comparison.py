@@ -1,0 +1,142 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hf_hmtl import comparison, recipe
+from hf_hmtl import result as results
+
+ROOT = Path(__file__).parent.parent
+TINY = ["--max_steps", "2", "--eval_steps", "1", "--save_steps", "1", "--disable_tqdm", "true"]
+SMALL_DATA = ("source.train=64", "source.validation=32", "source.test=32")
+
+
+def small(*rows, baseline="supervised", seeds=(1, 2)):
+    return comparison.Comparison(
+        "small",
+        "Two rows.",
+        baseline,
+        {"": SMALL_DATA},
+        tuple(comparison.Row(label, f"drawn/{label}", seeds) for label in rows),
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("comparison")
+    comparison.run_all(small("inpainting-perceptual", "supervised", "probe-rotation"), folder, TINY)
+    return folder
+
+
+def test_every_preset_can_be_planned():
+    counts = {}
+    for name in comparison.available():
+        preset = comparison.preset(name)
+        runs = comparison.planned(preset, Path("out"))
+        assert len({run.folder for run in runs}) == len(runs)
+        assert preset.baseline in [row.label for row in preset.rows]
+        counts[name] = len(runs)
+    # drawn: 2 rows x 8 seeds, 13 rows x 3 seeds, and 5 pre-trainings x 3 seeds
+    assert counts == {"drawn": 2 * 8 + 13 * 3 + 5 * 3, "fer2013-small": 5 * 3, "fer2013": 4 * 7 * 3}
+
+
+def test_origins_come_first_and_have_the_same_seed():
+    runs = comparison.planned(small("inpainting-perceptual", "finetune-barlow-twins"), Path("out"))
+    labels = [(run.row.label, run.seed) for run in runs]
+    assert labels[:4] == [
+        ("supervised", 1), ("inpainting-perceptual", 1), ("pretrain-barlow-twins", 1), ("finetune-barlow-twins", 1),
+    ]  # fmt: skip
+    for run in runs:
+        for origin in run.origins.values():
+            assert origin.seed == run.seed and runs.index(origin) < runs.index(run)
+    perceptual = runs[1].arguments(["--data_dir", "x"])
+    assert perceptual[perceptual.index("--teacher") + 1] == str(Path("out/supervised/seed-1"))
+    assert perceptual[perceptual.index("--seed") + 1] == "1" and perceptual[-3:] == list(SMALL_DATA)
+
+
+def test_variants_have_runs_and_origins_of_their_own():
+    preset = comparison.preset("fer2013").narrowed(["inpainting-perceptual"], [1])
+    runs = comparison.planned(preset, Path("out"))
+    assert len(runs) == 8  # a teacher and a pupil for each of four variants
+    low = next(run for run in runs if run.folder.parts[1].startswith("20") and run.origins)
+    assert "train_fraction=0.2" in low.origins["teacher"].row.changes
+    assert low.origins["teacher"].folder.parts[:2] == low.folder.parts[:2]
+
+
+def test_finished_runs_are_not_repeated(finished, monkeypatch):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("result.json")}
+    assert len(before) == 2 * 4
+    monkeypatch.setattr(comparison.train, "run", lambda *arguments: pytest.fail("trained again"))
+    comparison.run_all(small("inpainting-perceptual", "supervised", "probe-rotation"), finished, TINY)
+    assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("result.json")}
+
+
+def test_a_result_of_other_settings_is_not_taken_for_this_one(finished):
+    other = comparison.Comparison("x", "", "supervised", {"": ("source.train=128",)}, small("supervised").rows)
+    with pytest.raises(ValueError, match=r"made with source = .*Remove .* or compare into another --output_dir"):
+        comparison.run_all(other, finished, TINY)
+
+
+def test_a_run_that_was_cut_off_goes_on(tmp_path, monkeypatch):
+    run = comparison.planned(small("supervised", seeds=(1,)), tmp_path)[0]
+    whole = comparison.run_all
+    resumed = []
+    train = comparison.train.run
+    monkeypatch.setattr(
+        comparison.train,
+        "run",
+        lambda recipe, options, args: (resumed.append(args.resume_from_checkpoint), train(recipe, options, args)),
+    )
+    whole(small("supervised", seeds=(1,)), tmp_path, TINY)
+    first = results.read(run.folder / "result.json").metrics
+    (run.folder / "result.json").unlink()
+    whole(small("supervised", seeds=(1,)), tmp_path, TINY)
+    assert resumed == [None, "last"]
+    assert results.read(run.folder / "result.json").metrics["test_emotion_accuracy"] == first["test_emotion_accuracy"]
+
+
+def test_the_report_has_every_row_and_comes_out_the_same_again(finished):
+    chosen = small("supervised", "inpainting-perceptual", "probe-rotation")
+    text = comparison.report(chosen, finished)
+    names = ("comparison.md", "comparison.json", "comparison.png")
+    contents = [(finished / name).read_bytes() for name in names[:2]]
+    for label in ("supervised", "inpainting-perceptual", "probe-rotation"):
+        assert f"| {label} " in text
+    runs = [results.read(finished / "supervised" / f"seed-{seed}" / "result.json") for seed in (1, 2)]
+    mean = sum(run.metrics["test_emotion_accuracy"] for run in runs) / 2
+    line = next(line for line in text.splitlines() if line.startswith("| supervised "))
+    assert f"{mean:.3f}" in line
+    comparison.report(chosen, finished)
+    assert contents == [(finished / name).read_bytes() for name in names[:2]]
+    assert (finished / "comparison.png").stat().st_size > 10_000
+    assert json.loads(contents[1])[""]
+
+
+def test_a_sweep_is_a_comparison_with_the_recipe_without_auxiliary_tasks():
+    swept = comparison.sweep("fer2013-small/puzzle-2x2", "auxiliary.puzzle.weight=0.01,0.1,1", (1, 2))
+    assert [row.label for row in swept.rows] == ["supervised"] + [
+        f"auxiliary.puzzle.weight={v}" for v in ("0.01", "0.1", "1")
+    ]
+    without, *rest = [recipe.load(row.recipe, recipe.override(list(row.changes))) for row in swept.rows]
+    assert without.auxiliary == {} and [found.auxiliary["puzzle"]["weight"] for found in rest] == [0.01, 0.1, 1]
+    with pytest.raises(ValueError, match="write --sweep"):
+        comparison.sweep("fer2013-small/puzzle-2x2", "auxiliary.puzzle.weight", (1,))
+
+
+def test_mistakes_are_named(tmp_path):
+    with pytest.raises(ValueError, match="Did you mean 'drawn'"):
+        comparison.preset("drwan")
+    with pytest.raises(ValueError, match="Did you mean 'rotation'"):
+        comparison.preset("drawn").narrowed(["rotatoin"], None)
+    with pytest.raises(ValueError, match="no finished run"):
+        comparison.report(small("supervised"), tmp_path)
+
+
+def test_the_script_shows_its_help_and_refuses_half_a_question():
+    command = [sys.executable, str(ROOT / "scripts" / "compare.py")]
+    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+    assert "--preset" in shown and "fer2013-small" in shown and "--sweep" in shown
+    failed = subprocess.run([*command, "--sweep", "a=1"], capture_output=True, text=True)
+    assert failed.returncode == 1 and "give either --preset NAME" in failed.stderr
