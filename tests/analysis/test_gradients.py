@@ -1,0 +1,81 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hf_hmtl import experiment
+from hf_hmtl.analysis.gradients import compare_gradients, gradient_table
+from hf_hmtl.options import parse
+from hf_hmtl.train import main
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+TINY = [
+    "--backbone",
+    "test_resnet",
+    "--image_size",
+    "48",
+    "--per_device_train_batch_size",
+    "16",
+    "--disable_tqdm",
+    "true",
+]
+DATA = ["--set", "source.train=64", "source.validation=16", "source.test=16", "source.size=48"]
+
+
+def trainer_of(*changes, row="quickstart/puzzle-3x3"):
+    recipe, _, args = parse([row, *TINY, *DATA, "supervised.emotion.dropout=0", *changes])
+    return experiment.build(recipe, args).trainer()
+
+
+def test_cosine_and_norm_are_those_of_gradients_taken_one_by_one():
+    trainer = trainer_of("auxiliary.puzzle.dropout=0", "auxiliary.puzzle.weight=0.3")
+    state = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    found = compare_gradients(trainer, 1)
+    for name, tensor in trainer.model.state_dict().items():
+        assert torch.equal(tensor, state[name]), name
+    batch = next(iter(trainer.get_train_dataloader()))
+    gradients = []
+    for task, target in (("emotion", batch["targets"]["emotion"]), ("puzzle", batch["targets"]["puzzle"])):
+        model = trainer.model.train()
+        model.zero_grad()
+        prediction = model(batch["pixel_values"], views=batch["views"]).predictions[task]
+        if task == "emotion":
+            loss = torch.nn.functional.cross_entropy(prediction, target)
+        else:
+            loss = 0.3 * sum(torch.nn.functional.cross_entropy(prediction[:, j], target[:, j]) for j in range(9))
+        loss.backward()
+        gradients.append(torch.cat([weight.grad.flatten() for weight in model.hmtl.backbone.parameters()]).numpy())
+    cosine = gradients[0] @ gradients[1] / np.linalg.norm(gradients[0]) / np.linalg.norm(gradients[1])
+    assert found["puzzle"].cosine == pytest.approx(cosine, abs=1e-4)
+    assert found["puzzle"].norm == pytest.approx(np.linalg.norm(gradients[1]) / np.linalg.norm(gradients[0]), rel=1e-3)
+    assert found["emotion"].cosine == pytest.approx(1, abs=1e-5) and found["emotion"].norm == pytest.approx(1)
+    table = gradient_table(found)
+    assert f"{cosine:.3f}" in table and "puzzle" in table
+
+
+def test_conflicts_are_negative_cosines():
+    found = compare_gradients(trainer_of(), 4)["puzzle"]
+    assert len(found.cosines) == 4 and found.weight == pytest.approx(0.111)
+    assert found.conflicts == sum(cosine < 0 for cosine in found.cosines) / 4
+
+
+def test_a_supervised_recipe_has_nothing_to_compare():
+    with pytest.raises(ValueError, match="Choose a hybrid row"):
+        compare_gradients(trainer_of(row="quickstart/supervised"), 1)
+
+
+def test_the_command_prints_and_writes(tmp_path, monkeypatch, capsys):
+    import diagnose
+
+    train = ["--max_steps", "1", "--eval_strategy", "no", "--save_strategy", "steps", "--save_steps", "1"]
+    train += ["--load_best_model_at_end", "false", "--output_dir", str(tmp_path)]
+    main(["quickstart/puzzle-3x3", *TINY, *train, *DATA])
+    arguments = ["--checkpoint", str(tmp_path / "checkpoint-1"), "--batches", "2", "--output_dir", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["diagnose.py", "quickstart/puzzle-3x3", *arguments, *TINY, *DATA])
+    diagnose.main()
+    assert "conflicts" in capsys.readouterr().out and (tmp_path / "gradients.json").is_file()
+    monkeypatch.setattr(sys, "argv", ["diagnose.py", "quickstart/supervised", *TINY, *DATA])
+    with pytest.raises(SystemExit, match="hybrid row"):
+        diagnose.main()
