@@ -46,7 +46,7 @@ def colour(batch, draws: Draws, augmentation: Augmentation) -> None:
     if augmentation.contrast != (1.0, 1.0) or augmentation.brightness > 0 or augmentation.channel_swap > 0:
         _mix_channels(pixels, draws, augmentation)
     if augmentation.noise > 0:
-        _add_noise(pixels, draws, augmentation.noise)
+        add_noise(pixels, draws, 255.0 * draws.uniform("augment/noise", 0.0, augmentation.noise))
     if max(augmentation.blur) > 1:
         _blur(pixels, draws, augmentation.blur)
 
@@ -114,17 +114,22 @@ def _mix_channels(pixels: np.ndarray, draws: Draws, augmentation: Augmentation) 
         cv2.transform(image, channel_map, dst=image)
 
 
-def _add_noise(pixels: np.ndarray, draws: Draws, largest: float) -> None:
-    """Add white normal noise to each image, its standard deviation uniform in [0, largest) of the full range.
+def add_noise(pixels: np.ndarray, draws: Draws, deviations: np.ndarray) -> None:
+    """Add white normal noise to each image of a uint8 batch, in place.
 
     Each image reads one unbroken window of a pool of numbers, so nothing repeats within it; offset and sign are drawn.
     Fresh normal numbers would cost more than the rest of the colour pass.
+
+    Args:
+        pixels: uint8 (rows, side, side, 3), C-contiguous.
+        draws: random numbers of these rows.
+        deviations: (rows,) standard deviation for each image, in levels of 255.
     """
     length = pixels[0].size if len(pixels) else 0
     pool = _noise_pool(max(_POOL_SMALLEST, 4 * 2 ** (length - 1).bit_length()))
     offsets = draws.integers("augment/noise offset", len(pool) - length + 1)
     signs = np.where(draws.chosen("augment/noise sign", 0.5), 1.0, -1.0)
-    scales = signs * draws.uniform("augment/noise", 0.0, largest) * (255.0 / _POOL_LEVELS)
+    scales = signs * deviations / _POOL_LEVELS
     for image, offset, scale in zip(pixels, offsets.tolist(), scales.tolist(), strict=True):
         noise = pool[offset : offset + length].reshape(image.shape)
         cv2.addWeighted(image, 1.0, noise, scale, -128.0 * scale, dst=image)

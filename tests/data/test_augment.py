@@ -10,7 +10,17 @@ import pytest
 import torch
 from PIL import Image
 
-from hf_hmtl.data.augment import LEVELS, Augmentation, augment_batch, colour, cutout, show_levels, warp, warp_matrices
+from hf_hmtl.data.augment import (
+    LEVELS,
+    Augmentation,
+    augment_batch,
+    colour,
+    cutout,
+    show_levels,
+    warp,
+    warp_matrices,
+    warp_turned,
+)
 from hf_hmtl.data.colour import blur_kernel
 from hf_hmtl.draws import Draws
 
@@ -35,7 +45,7 @@ def picture(height: int, width: int, seed: int = 0, channels: int = 3) -> np.nda
 # ---- the slow path --------------------------------------------------------------------------------------------------
 
 
-def seen_points(size, visible, angle, flipped, extra):
+def seen_points(size, visible, angle, flipped, extra=0.0):
     """Where the source is seen at each output pixel, in [-1, 1]: walks backwards through the steps."""
     ys, xs = np.meshgrid(*[(np.arange(size) + 0.5) / size * 2 - 1] * 2, indexing="ij")
     for step in ("turn by the pretext", "zoom", "turn", "flip"):
@@ -51,8 +61,8 @@ def seen_points(size, visible, angle, flipped, extra):
     return np.stack([xs, ys], axis=-1)
 
 
-def slow_warp(image, size, visible, angle, flipped, extra=0.0):
-    points = torch.from_numpy(seen_points(size, visible, angle, flipped, extra))[None]
+def slow_warp(image, size, visible, angle, flipped):
+    points = torch.from_numpy(seen_points(size, visible, angle, flipped))[None]
     source = torch.from_numpy(image.astype(np.float64)).permute(2, 0, 1)[None]
     sampled = torch.nn.functional.grid_sample(source, points, "bilinear", "zeros", align_corners=False)
     return sampled[0].permute(1, 2, 0).numpy()
@@ -83,6 +93,22 @@ def slow_blur(pixels, size, sigma=1.5):
 
 def fast(images, draws, augmentation, size, **options):
     return augment_batch(images, draws, augmentation, size, **options).permute(0, 2, 3, 1).numpy().astype(float)
+
+
+def warped(image, size, **options):
+    """One picture through `warp` itself, neither flipped nor turned."""
+    out = np.empty((size, size, 3), np.uint8)
+    warp(image, warp_matrices(draws_of(1), STILL, **options)[0], out)
+    return out.astype(float)
+
+
+def seen_window(image, draws, size):
+    """What a turned view shows of a picture before its turn: the drawn window, resized by Pillow."""
+    visible = draws.uniform("turned/zoom", 0.90, 0.94)[0]
+    centre = 0.5 + draws.uniform("turned/shift", -0.0125, 0.0125, count=2)[0]
+    lengths = np.array([image.shape[1], image.shape[0]])
+    box = tuple(np.concatenate([(centre - visible / 2) * lengths, (centre + visible / 2) * lengths]))
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
 # ---- options --------------------------------------------------------------------------------------------------------
@@ -146,52 +172,99 @@ def test_the_warp_equals_the_slow_path(channels):
     rows, size = 24, 96
     weak, draws = Augmentation.level("weak", contrast=(1.0, 1.0)), draws_of(24)
     images = [picture(85 + 2 * row, 130 - 3 * row, row, channels) for row in range(rows)]  # steps below 1.25: no filter
-    extra = 45.0 * (np.arange(rows) % 8)
-    got = fast(images, draws, weak, size, crop_fraction=0.9, extra_angles=extra)
+    got = fast(images, draws, weak, size, crop_fraction=0.9)
     visible = 0.9 * draws.uniform("augment/zoom", 0.69, 1.0)
     angles = draws.uniform("augment/rotation", -15, 15)
     flips = draws.chosen("augment/flip", 0.5)
     assert 4 < flips.sum() < 20
     for row, image in enumerate(images):
         source = image if channels == 3 else np.stack([image] * 3, axis=-1)
-        expected = slow_warp(source, size, visible[row], angles[row], flips[row], extra[row])
+        expected = slow_warp(source, size, visible[row], angles[row], flips[row])
         difference = np.abs(got[row] - expected)
         # OpenCV up to 4.x places samples on a grid of 1/32 pixel, later ones exactly.
         assert difference.mean() < 0.6 and np.percentile(difference, 99.9) < 4
 
 
+def test_a_turned_view_composes_the_steps_and_moves_a_smaller_window():
+    rows, size, weak, draws = 24, 12, Augmentation.level("weak"), draws_of(24)
+    extra = 45.0 * (np.arange(rows) % 8)
+    matrices = warp_matrices(draws, weak, 0.9, extra)
+    visible = 0.9 * draws.uniform("augment/zoom", 0.69, 1.0) * draws.uniform("turned/zoom", 0.90, 0.94)
+    angles, flips = draws.uniform("augment/rotation", -15, 15), draws.chosen("augment/flip", 0.5)
+    shifts = draws.uniform("turned/shift", -0.0125, 0.0125, count=2)
+    assert np.ptp(shifts) > 0.02
+    ys, xs = np.meshgrid(*[(np.arange(size) + 0.5) / size] * 2, indexing="ij")
+    points = np.stack([xs, ys, np.ones_like(xs)], axis=-1)
+    for row in range(rows):
+        expected = (seen_points(size, visible[row], angles[row], flips[row], extra[row]) + 1) / 2 + shifts[row]
+        np.testing.assert_allclose(points @ matrices[row].T, expected, atol=1e-12)
+
+
 def test_the_angle_is_counter_clockwise_as_in_pillow():
-    image = picture(100, 100)
-    image = cv2.GaussianBlur(image, (0, 0), 3)
+    image = cv2.GaussianBlur(picture(100, 100), (0, 0), 3)
     got = fast([image], draws_of(1), STILL, 100, extra_angles=np.array([30.0]), inscribed_disc=True)[0]
-    turned = np.asarray(Image.fromarray(image).rotate(30, Image.Resampling.BILINEAR), dtype=float)
+    window = Image.fromarray(seen_window(image, draws_of(1), 100))
     disc = np.hypot(*np.mgrid[-49.5:50, -49.5:50]) < 48
-    assert np.abs(got - turned)[disc].mean() < 0.6  # Pillow cuts fractions off
-    assert np.abs(got - np.asarray(Image.fromarray(image).rotate(-30), dtype=float))[disc].mean() > 5
+    right, wrong = (np.asarray(window.rotate(angle, Image.Resampling.BILINEAR), dtype=float) for angle in (30, -30))
+    assert np.abs(got - right)[disc].mean() < 2.2  # noise of 2 levels makes 1.6
+    assert np.abs(got - wrong)[disc].mean() > 5
 
 
+@pytest.mark.parametrize("flipped", [False, True])
 @pytest.mark.parametrize("quarter", range(4))
-def test_quarter_turns_and_pixel_centres_are_exact(quarter):
-    image = picture(64, 64)
-    got = fast([image], draws_of(1), STILL, 64, extra_angles=np.array([90.0 * quarter]))[0]
-    assert np.array_equal(got, np.rot90(image, quarter))
+@pytest.mark.parametrize("length", [64, 200])
+def test_quarter_turns_show_the_flipped_window(length, quarter, flipped):
+    image = cv2.GaussianBlur(picture(length, length), (0, 0), 1.5)
+    level = Augmentation(flip=float(flipped))
+    got = fast([image], draws_of(1), level, 64, extra_angles=np.array([90.0 * quarter]))[0]
+    window = seen_window(image, draws_of(1), 64).astype(float)
+    difference = np.abs(got - np.rot90(window[:, ::-1] if flipped else window, quarter))
+    assert difference[2:-2, 2:-2].mean() < 2.4
 
 
-def test_the_pretext_turns_the_flipped_picture():
+def test_pixel_centres_are_exact_without_a_pretext():
     image = picture(64, 64)
-    got = fast([image], draws_of(1), Augmentation(flip=1.0), 64, extra_angles=np.array([90.0]))[0]
-    assert np.array_equal(got, np.rot90(image[:, ::-1]))
+    assert np.array_equal(warped(image, 64), image)
+
+
+def test_a_turned_view_carries_noise_of_two_levels_at_every_angle():
+    flat = [np.full((60, 60, 3), 128, np.uint8)] * 16
+    noise = fast(flat, draws_of(16), STILL, 60, extra_angles=45.0 * (np.arange(16) % 8))[:, 20:40, 20:40] - 128
+    measured = np.sqrt(noise.var(axis=(1, 2, 3)) - 1 / 12)
+    assert np.abs(measured / 2 - 1).max() < 0.1
+    assert abs(np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1]) < 0.1
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 48), (48, 96), (200, 150)])
+def test_a_turned_view_blurs_alike_in_all_directions_of_the_output(height, width):
+    """A bright source pixel becomes a round spot: its second moments in output pixels^2 are equal and as promised."""
+    size, moments = 48, []
+    for row in range(60):
+        image = np.zeros((height, width, 3), np.uint8)
+        image[height // 2, width // 2] = 255
+        draws = Draws(row, [0], [0])
+        spot = np.zeros((size, size, 3), np.uint8)
+        warp_turned(image, warp_matrices(draws, STILL, 1.0, np.zeros(1))[0], spot)
+        weights = spot[:, :, 0] / spot[:, :, 0].sum()
+        ys, xs = np.mgrid[:size, :size]
+        moments.append([(weights * (axis - (weights * axis).sum()) ** 2).sum() for axis in (xs, ys)])
+    step = 0.92 * min(height, width) / size
+    # Sampling of an enlarged source adds the variance of that enlargement, at most a fifth of a source pixel^2.
+    promised = max(1 / 6, 0.47 / step**2)
+    across, down = np.mean(moments, axis=0)
+    assert promised * 0.8 < across < promised + 0.25 / step**2 and promised * 0.8 < down < promised + 0.25 / step**2
 
 
 def test_outside_of_the_source_is_black_and_the_disc_hides_it():
-    white = np.full((80, 80, 3), 255, np.uint8)
+    white, noise = np.full((80, 80, 3), 255, np.uint8), 12  # six standard deviations
     bare = fast([white], draws_of(1), STILL, 80, extra_angles=np.array([45.0]))[0]
-    assert bare[0, 0].max() == 0 and bare[40, 40].min() == 255
-    for angle in (0.0, 45.0):
-        masked = fast([white], draws_of(1), STILL, 80, extra_angles=np.array([angle]), inscribed_disc=True)[0]
-        inside = np.hypot(*np.mgrid[-39.5:40, -39.5:40]) <= 40
-        assert masked[~inside].max() == 0
-        assert masked[np.hypot(*np.mgrid[-39.5:40, -39.5:40]) < 38].min() == 255
+    assert bare[0, 0].max() < noise and bare[40, 40].min() > 255 - noise
+    inside = np.hypot(*np.mgrid[-39.5:40, -39.5:40]) <= 40
+    for side in (30, 48, 80):
+        for row in range(40):
+            draws, angle = Draws(row, [0], [0]), np.array([45.0 * (row % 8)])
+            masked = fast([white[:side, :side]], draws, STILL, 80, extra_angles=angle, inscribed_disc=True)[0]
+            assert masked[~inside].max() == 0 and masked[inside].min() > 255 - noise
 
 
 def test_flip_only_at_equal_size_copies_pixels():
@@ -213,20 +286,18 @@ def test_level_none_equals_crop_and_bilinear_resize():
 def test_both_ways_to_place_a_picture_agree():
     image = picture(200, 160)
     resized = fast([image], draws_of(1), STILL, 128, crop_fraction=0.9)[0]
-    warped = fast([image], draws_of(1), STILL, 128, crop_fraction=0.9, extra_angles=np.zeros(1))[0]
-    assert np.abs(resized - warped)[2:-2, 2:-2].max() <= 1
+    assert np.abs(resized - warped(image, 128, crop_fraction=0.9))[2:-2, 2:-2].max() <= 1
 
 
 @pytest.mark.parametrize("step", [1.3, 1.6, 2.0, 2.5, 4.0, 6.5])
-@pytest.mark.parametrize("warped", [False, True])
-def test_large_pictures_are_shrunk_as_in_evaluation(step, warped):
+@pytest.mark.parametrize("by_warp", [False, True])
+def test_large_pictures_are_shrunk_as_in_evaluation(step, by_warp):
     """Against Pillow's antialiased bilinear filter, which `to_pixels` uses; white noise is the hardest picture."""
     length = round(96 * step)
     noise = np.random.default_rng(0).integers(0, 256, (length, length, 3)).astype(np.uint8)
-    extra = {"extra_angles": np.zeros(1)} if warped else {}
     # Under 2 the shape of the filter, not only its width, matters to noise.
     for image, share in ((noise, 0.6), (picture(length, length), 0.75)):
-        got = fast([image], draws_of(1), STILL, 96, **extra)[0]
+        got = warped(image, 96) if by_warp else fast([image], draws_of(1), STILL, 96)[0]
         expected = np.asarray(Image.fromarray(image).resize((96, 96), Image.Resampling.BILINEAR), dtype=float)
         plain = cv2.resize(image, (96, 96), interpolation=cv2.INTER_LINEAR).astype(float)
         error, plain_error = (np.abs(other - expected)[2:-2, 2:-2].mean() for other in (got, plain))
