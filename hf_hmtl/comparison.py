@@ -202,6 +202,8 @@ def run_all(comparison: Comparison, folder: Path, common: list[str]) -> None:
     print(f"{comparison.name}: {len(runs)} runs, {len(runs) - len(waiting)} of them finished", flush=True)
     started = time.monotonic()
     for number, run in enumerate(waiting, 1):
+        if is_finished(run):  # meanwhile, by another process
+            continue
         print(f"\n[{number}/{len(waiting)}] {run.row.label}, seed {run.seed}", flush=True)
         train.run(*parse([*run.arguments(common), *_way_on(run)]))
         minutes = (time.monotonic() - started) / 60

@@ -127,6 +127,20 @@ def photos(root):
     return root
 
 
+def test_pretraining_on_loose_images_then_fine_tuning_on_labelled_ones(tmp_path):
+    data = photos(tmp_path / "faces")
+    steps = [*SMALL, "--max_steps", "2", "--save_strategy", "no", "--eval_strategy", "no"]
+    steps += ["--load_best_model_at_end", "false"]
+    pretrained = tmp_path / "pretrained"
+    main(["custom/pretrain-puzzle-3x3", "--data_dir", str(data), *steps, "--output_dir", str(pretrained)])
+    result = read(pretrained / "result.json")
+    assert result.rows["train"]["rows"] == len(list(data.rglob("*.*"))) and result.model["supervised"] == []
+    assert "It saw no label" in (pretrained / "README.md").read_text()
+    main(["custom/supervised", "--data_dir", str(data), "--pretrained", str(pretrained), *steps, "--output_dir",
+          str(tmp_path / "run")])  # fmt: skip
+    assert read(tmp_path / "run" / "result.json").model["supervised"] == ["label"]
+
+
 def test_auto_classes_agree_with_the_processor(finished):
     processor = AutoImageProcessor.from_pretrained(finished)
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 70, 3), dtype=np.uint8))
@@ -277,33 +291,70 @@ def test_killed_in_mid_epoch_and_resumed_gives_the_same_bits(tmp_path, workers):
         assert torch.equal(tensor, resumed[name]), name
 
 
+TWO = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
+SHORT = ["--max_steps", "3", "--eval_strategy", "no", "--save_strategy", "no", "--logging_steps", "1", "--use_cpu"]
+SHORT += ["--load_best_model_at_end", "false", "--disable_tqdm", "true"]
+MANY = ["auxiliary.puzzle.view=own", "auxiliary.rotation.dropout=0", "auxiliary.rotation.calibrate=true"]
+
+
 @pytest.mark.slow
-def test_two_processes_train_as_one(tmp_path):
+@pytest.mark.parametrize("changes", [[], ["loss_weighting=uncertainty", *MANY]], ids=["static", "learned weights"])
+def test_two_processes_train_as_one(tmp_path, changes):
     """A model without batch norm and with dropout 0; the last global batch is incomplete."""
-    arguments = [
-        "--backbone",
-        "test_vit",
-        "--image_size",
-        "160",
-        "--use_cpu",
-        "--disable_tqdm",
-        "true",
-        "--optim",
-        "sgd",
-    ]
-    arguments += ["--max_steps", "3", "--eval_strategy", "no", "--save_strategy", "no", "--logging_steps", "1"]
-    arguments += ["--load_best_model_at_end", "false", "--set", "source.train=56", "source.validation=16"]
-    arguments += ["source.test=16", "source.size=48", "supervised.emotion.dropout=0", "auxiliary.puzzle.dropout=0"]
-    arguments += ["auxiliary.puzzle.grid=2"]
-    finish(launch([*arguments, "--per_device_train_batch_size", "16"], tmp_path / "one"))
-    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29517"]
-    printed = finish(launch([*arguments, "--per_device_train_batch_size", "8"], tmp_path / "two", *torchrun))
+    arguments = ["--backbone", "test_vit", "--image_size", "160", *SHORT, "--optim", "sgd", "--set", "source.train=56"]
+    arguments += ["source.validation=16", "source.test=16", "source.size=48", "supervised.emotion.dropout=0"]
+    arguments += ["auxiliary.puzzle.dropout=0", "auxiliary.puzzle.grid=2", *changes]
+    finish(launch(["--per_device_train_batch_size", "16", *arguments], tmp_path / "one"))
+    two = launch(["--per_device_train_batch_size", "8", *arguments], tmp_path / "two", *TWO, "29517")
+    printed = finish(two)
     record = json.loads((tmp_path / "two" / "run.json").read_text())
     assert record["training.global_batch_size"] == 16, printed  # both processes were there
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
-    losses = [
-        [e["loss"] for e in read(tmp_path / name / "result.json").history if "loss" in e] for name in ("one", "two")
-    ]
-    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    for key in ["loss", *(["weight_emotion", "weight_puzzle", "weight_rotation"] if changes else [])]:
+        first, second = (
+            [entry[key] for entry in read(tmp_path / name / "result.json").history if key in entry]
+            for name in ("one", "two")
+        )
+        assert len(first) == 3
+        np.testing.assert_allclose(second, first, rtol=1e-4, err_msg=key)
+
+
+@pytest.mark.slow
+def test_every_pretext_works_under_two_processes(tmp_path):
+    data = ["--backbone", "test_resnet", "--image_size", "48", *SHORT, "--set", "source.train=64", "source.size=48"]
+    data += ["source.validation=16", "source.test=16"]
+    finish(launch([*data, "auxiliary.puzzle=null"], tmp_path / "teacher"))
+    tasks = ["auxiliary.rotation.tiles=2", "auxiliary.barlow_twins.weight=0.01", "auxiliary.inpainting.calibrate=true"]
+    tasks += ["auxiliary.inpainting.loss=perceptual", "loss_weighting=uncertainty"]
+    arguments = ["--teacher", str(tmp_path / "teacher"), "--per_device_train_batch_size", "8", *data, *tasks]
+    printed = finish(launch(arguments, tmp_path / "two", *TWO, "29518"))
+    record = json.loads((tmp_path / "two" / "run.json").read_text())
+    assert record["training.global_batch_size"] == 16, printed
+    entries = [entry for entry in read(tmp_path / "two" / "result.json").history if "loss" in entry]
+    for name in ("emotion", "puzzle", "rotation", "barlow_twins", "inpainting"):
+        values = [entry[f"loss_{name}"] for entry in entries]
+        assert len(values) == 3 and np.isfinite(values).all() and entries[0][f"weight_{name}"] > 0
+
+
+LEARNT = [  # row, measure in the log, what guessing scores, what has to be reached
+    ("pretrain-puzzle-3x3", "puzzle_tile_accuracy", 1 / 9, 0.35),
+    ("pretrain-rotation", "rotation_accuracy", 1 / 8, 0.35),
+    ("pretrain-puzzle-rotation", "puzzle_tile_accuracy", 1 / 9, 0.3),
+    ("pretrain-inpainting", "inpainting_pixel_error", 0.25, 0.06),
+    ("pretrain-barlow-twins", "barlow_twins_agreement", 0, 0.5),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("row", "measure", "guess", "reached"), LEARNT, ids=[row for row, *_ in LEARNT])
+def test_every_pretext_learns_on_its_own(tmp_path, row, measure, guess, reached):
+    changes = ["source.train=1000", "source.validation=16", "source.test=16", "augmentation.level=none"]
+    arguments = ["--max_steps", "300", "--save_strategy", "no", "--logging_steps", "50", "--disable_tqdm", "true"]
+    main([f"drawn/{row}", "--output_dir", str(tmp_path), *arguments, "--set", *changes])
+    values = [entry[measure] for entry in read(tmp_path / "result.json").history if measure in entry]
+    if "error" in measure:
+        assert values[-1] < reached < guess
+    else:
+        assert values[-1] > reached > guess

@@ -57,7 +57,7 @@ def compare_gradients(trainer, batches: int) -> dict[str, TaskGradient]:
     if not supervised or len(supervised) == len(trainer.tasks):
         raise ValueError(
             f"the tasks are {', '.join(task.name for task in trainer.tasks)}; a comparison of gradients needs a "
-            "supervised task and an auxiliary one of a weight above 0. Choose a hybrid row, such as quickstart/puzzle-3x3"
+            "supervised task and an auxiliary one of a weight above 0. Choose a hybrid row, as quickstart/puzzle-3x3"
         )
     trainer.calibrate()
     trunk = [parameter for parameter in trainer.model.base_model.backbone.parameters() if parameter.requires_grad]

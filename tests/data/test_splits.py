@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import datasets
 import pytest
 
 from hf_hmtl.data.splits import (
+    balanced,
     carve,
     class_counts,
     cross_split_duplicates,
@@ -229,3 +231,29 @@ def test_duplicates_are_counted_in_the_later_split(tmp_path):
 
 def test_image_hashes_are_blake2b_of_the_bytes():
     assert image_hashes(dataset_of([0])) == [hashlib.blake2b(b"image 0", digest_size=16).digest()]
+
+
+def test_balancing_down_cuts_every_class_to_the_smallest():
+    dataset = dataset_of([0] * 50 + [1] * 30 + [2] * 7 + [-1] * 4)
+    found = balanced(dataset, "emotion", "down")
+    assert class_counts(found, "emotion") == {"happy": 7, "sad": 7, "fear": 7} and len(found) == 21 + 4
+    assert len(set(contents(found))) == len(found)  # no row twice
+    assert contents(found) == [image for image in contents(dataset) if image in set(contents(found))]  # in order
+    assert contents(balanced(dataset, "emotion", "down", seed=1)) != contents(found)
+
+
+def test_balancing_up_repeats_every_class_to_the_largest():
+    dataset = dataset_of([0] * 50 + [1] * 30 + [2] * 7 + [-1] * 4)
+    found = balanced(dataset, "emotion", "up")
+    assert class_counts(found, "emotion") == {"happy": 50, "sad": 50, "fear": 50} and len(found) == 150 + 4
+    times = Counter(contents(found))
+    assert set(times) == set(contents(dataset))
+    of_class = [
+        {times[image] for image in contents(dataset)[first:end]} for first, end in ((0, 50), (50, 80), (80, 87))
+    ]
+    assert of_class == [{1}, {1, 2}, {7, 8}]  # whole copies, and one more of some
+
+
+def test_balancing_needs_every_class():
+    with pytest.raises(ValueError, match="no training row shows fear"):
+        balanced(dataset_of([0, 0, 1]), "emotion", "up")

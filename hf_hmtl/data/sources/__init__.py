@@ -28,8 +28,9 @@ class Source:
 
     Attributes:
         name: name of the source, or what the user called it.
-        splits: "train" and at least one of "validation" and "test"; column `image` of type Image(decode=False), one
-            column a label, named as its task. A missing class is -1, a missing number NaN. Maybe `subject`.
+        splits: "train", and at least one of "validation" and "test" unless nothing is labelled; column `image` of type
+            Image(decode=False), one column a label, named as its task. A missing class is -1, a missing number NaN.
+            Maybe `subject`.
         licence: terms of the images and labels, in one line.
         citation: what to cite, in one line.
         homepage: where the data comes from.
@@ -51,7 +52,7 @@ class Source:
 
     def __post_init__(self):
         unknown = [split for split in self.splits if split not in SPLITS]
-        if unknown or "train" not in self.splits or len(self.splits) < 2:
+        if unknown or "train" not in self.splits or (len(self.splits) < 2 and self._is_labelled):
             raise ValueError(
                 f"{self.name}: splits are {', '.join(self.splits) or 'none'}; needed are train and at least one of "
                 "validation and test, under these names"
@@ -62,6 +63,10 @@ class Source:
                 raise ValueError(f"{self.name}: column image of {split} is {image}, must be Image(decode=False)")
             if len(dataset) == 0:
                 raise ValueError(f"{self.name}: split {split} has no rows; check the files of that split")
+
+    @property
+    def _is_labelled(self) -> bool:
+        return not {"image", "subject"}.issuperset(self.splits["train"].column_names)
 
     @property
     def report_split(self) -> str:

@@ -121,6 +121,15 @@ def test_code_8_has_valence_and_arousal_but_no_emotion(tmp_path):
     assert rows_of(source, "validation")["x.tif"] == (None, 0.0, 0.0)
 
 
+def test_uncertain_faces_are_kept_for_self_supervised_training(tmp_path):
+    root = csv_release(tmp_path)
+    with_none, faces = affectnet.load(root, with_none=True), affectnet.load(root, with_uncertain=True)
+    assert len(faces.splits["train"]) == len(with_none.splits["train"]) + 1  # one row of code 9, none of code 10
+    assert not any("code 9" in note for note in faces.notes) and any("code 10" in note for note in faces.notes)
+    added = set(rows_of(faces)) - set(rows_of(with_none))
+    assert len(added) == 1 and rows_of(faces)[added.pop()][0] is None
+
+
 def test_upstream_filter_leaves_out_what_the_authors_could_not_decode(tmp_path):
     source = affectnet.load(csv_release(tmp_path), with_none=True, upstream_filter=True)
     assert set(rows_of(source)) == {"a.jpg", "b.JPG", "e.png", "h.jpg"}

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -387,3 +388,24 @@ def test_fractions_that_leave_no_training_rows(root):
         custom.load(root, validation_fraction=0.5, test_fraction=0.5)
     with pytest.raises(ValueError, match="0 < fraction < 1"):
         custom.load(root, test_fraction=0)
+
+
+def test_without_a_label_column_every_image_is_a_training_row(tmp_path):
+    write_images(tmp_path / "faces", "a.jpg", "b.jpg")
+    write_images(tmp_path / "faces" / "deeper" / "still", "c.jpg")
+    write_images(tmp_path / "faces" / ".hidden_is_a_folder", "d.jpg")
+    source = custom.load(tmp_path / "faces", label_column=None)
+    assert list(source.splits) == ["train"] and source.splits["train"].column_names == ["image"]
+    names = {Path(row["path"]).name for row in source.splits["train"]["image"][:]}
+    assert names == {"a.jpg", "b.jpg", "c.jpg", "d.jpg"}
+    assert any("every row is a training row" in note for note in source.notes)
+
+
+def test_without_a_label_column_labelled_layouts_work_too(root):
+    write_classes(root / "train")
+    write_classes(root / "test")
+    assert len(custom.load(root, label_column=None).splits["train"]) == 40
+    with pytest.raises(FileNotFoundError, match="holds no image file"):
+        empty = root / "empty"
+        empty.mkdir()
+        custom.load(empty, label_column=None)
