@@ -66,6 +66,7 @@ def test_axes_have_units_and_a_legend(drawn):
     assert [axis.get_ylabel() for axis in figure.axes] == [
         "loss (nats for cross-entropies)",
         "share of images or tiles, 0 to 1",
+        "factor of the loss",
         "learning rate a step",
         "own unit",
     ]
