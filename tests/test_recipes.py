@@ -84,7 +84,8 @@ def test_every_row_is_built_and_stepped(name, faces, stage, tmp_path, monkeypatc
     assert isinstance(emotions, ClassLabel)
     column = "label" if name.startswith("custom") else "emotion"
     rows = DatasetDict({split: data.select(range(24)) for split, data in faces.items()})
-    rows = rows.rename_column("emotion", column)
+    if column != "emotion":
+        rows = rows.rename_column("emotion", column)
     source = sources.Source("drawn", rows, "", "", "", ())
     monkeypatch.setattr(experiment.sources, "load", lambda *arguments, **options: source)
     monkeypatch.setattr(

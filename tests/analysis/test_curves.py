@@ -68,7 +68,6 @@ def test_axes_have_units_and_a_legend(drawn):
         "share of images or tiles, 0 to 1",
         "factor of the loss",
         "learning rate a step",
-        "own unit",
     ]
     assert all(axis.get_legend() for axis in figure.axes)
 
