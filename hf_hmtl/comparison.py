@@ -16,10 +16,10 @@ from hf_hmtl import recipe as recipes
 from hf_hmtl import result as results
 from hf_hmtl import train
 from hf_hmtl.analysis import comparison as analysis
+from hf_hmtl.checkpoint import last_complete_checkpoint
 from hf_hmtl.files import replacing
 from hf_hmtl.options import parse
 from hf_hmtl.run_record import NAME as RUN_RECORD
-from hf_hmtl.trainer import last_complete_checkpoint
 
 FOLDER = Path(__file__).parent / "comparisons"
 FILE_KEYS = ("about", "recipe", "baseline", "seeds", "rows", "variants")

@@ -22,13 +22,14 @@ from transformers.utils.logging import disable_progress_bar
 
 from hf_hmtl.analysis.curves import plot_curves
 from hf_hmtl.card import write_card
+from hf_hmtl.checkpoint import last_complete_checkpoint
 from hf_hmtl.dry_run import dry_run
 from hf_hmtl.evaluation import evaluate, evaluate_probe
 from hf_hmtl.experiment import Experiment, build
 from hf_hmtl.options import RunOptions, parse
 from hf_hmtl.report import report, summary_table
 from hf_hmtl.run_record import check_unchanged, record, write_record
-from hf_hmtl.trainer import HMTLTrainingArguments, last_complete_checkpoint
+from hf_hmtl.trainer import HMTLTrainingArguments
 
 logger = logging.getLogger(__name__)
 
@@ -81,14 +82,12 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
 def fit(experiment: Experiment, resume: Path | None) -> None:
     """Train, evaluate and write."""
     args, trainer = experiment.args, experiment.trainer()
-    started = time.perf_counter()
     trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
-    seconds = time.perf_counter() - started
     evaluation = evaluate(experiment, trainer)
     if args.process_index == 0:
         folder = Path(args.output_dir)
         save_final(experiment, folder)
-        result = report(experiment, trainer, evaluation, seconds)
+        result = report(experiment, trainer, evaluation, trainer.seconds)
         plot_curves(result.history, folder / "curves.png")
         write_card(result, folder / "README.md")
         # Last, so that a folder with a result.json is a complete one.

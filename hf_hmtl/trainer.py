@@ -5,8 +5,8 @@ logging) is the Trainer's and accelerate's.
 """
 
 import itertools
-import json
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,9 +20,9 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, Traini
 from transformers.trainer_utils import EvalPrediction
 
 from hf_hmtl import weighting
+from hf_hmtl.checkpoint import HybridState, ended_training, trainer_state
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.sampler import EpochRowSampler, RowReader
-from hf_hmtl.files import replacing
 from hf_hmtl.tasks import Task
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,6 @@ ADABELIEF = {"eps": 1e-14, "betas": (0.9, 0.999), "rectify": True, "degenerated_
 """Defaults of the optimizer package that the authors used (adabelief-tf 0.2.1); timm's own eps is 1e-16."""
 
 CALIBRATION_BATCHES = 4
-CALIBRATION_FILE = "calibration.json"
 
 
 @dataclass
@@ -68,6 +67,8 @@ class HMTLTrainingArguments(TrainingArguments):
         super().__post_init__()
         if adabelief:
             self.optim = "adabelief"
+        # A resumed run goes on counting evaluations without a better score, instead of starting its patience anew.
+        self.restore_callback_states_from_checkpoint = True
         # Rows carry bytes and labels of several tasks; the collator, not the model's signature, decides what is used.
         self.remove_unused_columns = False
         self.label_names = ["targets"]
@@ -136,6 +137,7 @@ class HMTLTrainer(Trainer):
 
     Attributes:
         weights: {task: factor of its loss}, calibrated ones included from the first step on.
+        seconds: of the training, evaluations during it and, of a resumed run, earlier parts included.
     """
 
     loss_is_scaled_for_ga = True  # divided by the labelled rows of the whole accumulated batch
@@ -328,21 +330,36 @@ class HMTLTrainer(Trainer):
             logger.info("calibrated weight of %s: %g", task.name, self.weights[task.name])
 
     def train(self, resume_from_checkpoint: str | None = None, **kwargs):
-        """As the Trainer's; calibrated weights of a resumed run are those it began with."""
+        """As the Trainer's; a resumed run keeps its calibrated weights and its seconds, and one that was cut off after
+        its last checkpoint makes no further step."""
+        earlier = HybridState()
         if resume_from_checkpoint is not None:
-            stored = Path(resume_from_checkpoint) / CALIBRATION_FILE
-            if stored.is_file():
-                self.weights |= json.loads(stored.read_text(encoding="utf-8"))
-        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+            earlier = HybridState.read(Path(resume_from_checkpoint))
+            self.weights |= earlier.calibrated_weights
+            if ended_training(trainer_state(Path(resume_from_checkpoint))):
+                return self._take_ended(Path(resume_from_checkpoint), earlier)
+        self._began = time.perf_counter() - earlier.seconds
+        output = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        self.seconds = self._seconds_so_far()
+        return output
+
+    def _take_ended(self, checkpoint: Path, earlier: HybridState) -> None:
+        self.state, self.seconds = trainer_state(checkpoint), earlier.seconds
+        best = self.state.best_model_checkpoint if self.args.load_best_model_at_end else None
+        # By its name, because the folder of the run may have been moved.
+        self._load_from_checkpoint(str(checkpoint.parent / Path(best).name if best else checkpoint))
+
+    def _seconds_so_far(self) -> float:
+        return time.perf_counter() - self._began
 
     def _save_checkpoint(self, model, trial) -> None:
-        """As the Trainer's, with the calibrated weights; they come first, for the Trainer's own state marks the end."""
-        calibrated = {task.name: self.weights[task.name] for task in self.tasks if task.auxiliary and task.calibrate}
-        if calibrated and self.is_world_process_zero():
+        """As the Trainer's, with our own state."""
+        if self.is_world_process_zero():
+            calibrated = {
+                task.name: self.weights[task.name] for task in self.tasks if task.auxiliary and task.calibrate
+            }
             folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
-            folder.mkdir(parents=True, exist_ok=True)
-            with replacing(folder / CALIBRATION_FILE) as temporary:
-                temporary.write_text(json.dumps(calibrated) + "\n", encoding="utf-8")
+            HybridState(self._seconds_so_far(), {name: self.weights[name] for name in calibrated}).write(folder)
         super()._save_checkpoint(model, trial)
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
@@ -426,21 +443,3 @@ class HMTLTrainer(Trainer):
             self._created_lr_scheduler = True
             return self.lr_scheduler
         return super().create_scheduler(num_training_steps, optimizer)
-
-
-def last_complete_checkpoint(folder: str | Path) -> Path | None:
-    """The newest `checkpoint-N` that was written to its end, or None.
-
-    The Trainer writes `trainer_state.json` last, so a checkpoint cut off by a crash has none, or half of one.
-    """
-
-    def complete(checkpoint: Path) -> bool:
-        try:
-            json.loads((checkpoint / "trainer_state.json").read_text())
-        except (OSError, ValueError):
-            return False
-        return True
-
-    numbered = [path for path in Path(folder).glob("checkpoint-*") if path.name.split("-")[1].isdigit()]
-    found = sorted((path for path in numbered if complete(path)), key=lambda path: int(path.name.split("-")[1]))
-    return found[-1] if found else None

@@ -1,4 +1,5 @@
 import copy
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from timm.optim import AdaBelief
 from transformers import set_seed
 
 from hf_hmtl import HMTLConfig, HMTLForImageClassification, HMTLTrainer, HMTLTrainingArguments
+from hf_hmtl.checkpoint import HybridState
 from hf_hmtl.data.augment import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.sampler import RowReader
@@ -17,7 +19,6 @@ from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.tasks.inpainting import InPainting
 from hf_hmtl.tasks.puzzle import Puzzle
 from hf_hmtl.tasks.rotation import Rotation
-from hf_hmtl.trainer import last_complete_checkpoint
 
 SIDE = 48
 
@@ -201,6 +202,49 @@ def test_resuming_gives_the_weights_of_the_uninterrupted_run(faces, tmp_path, at
     assert_same(weights(whole), weights(resumed))
 
 
+@pytest.mark.parametrize("best", [False, True], ids=["last weights", "best weights"])
+def test_a_run_cut_off_after_its_last_checkpoint_makes_no_further_step(faces, tmp_path, best):
+    # 5 of the 6 steps of an epoch, so that the epoch has batches left to take by mistake.
+    options = {"max_steps": 5, "save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1}
+    options |= {"load_best_model_at_end": best, "metric_for_best_model": "eval_emotion_accuracy", "learning_rate": 0.05}
+    whole = make(faces, tmp_path / "run", Puzzle(grid=3), **options)
+    whole.train()
+    (tmp_path / "run").rename(tmp_path / "moved")
+    resumed = make(faces, tmp_path / "moved", Puzzle(grid=3), **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "moved" / "checkpoint-5"))
+    assert resumed.state.global_step == 5
+    assert resumed.state.best_global_step == whole.state.best_global_step
+    assert_same(weights(whole), weights(resumed))
+    assert resumed.evaluate()["eval_emotion_accuracy"] == whole.evaluate()["eval_emotion_accuracy"]
+
+
+def test_early_stopping_counts_on_after_a_resume(faces, tmp_path):
+    options = {"max_steps": 8, "save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1}
+    options |= {"metric_for_best_model": "eval_emotion_accuracy", "load_best_model_at_end": True}
+    options |= {"learning_rate": 0.0, "early_stopping_patience": 3}  # no evaluation is better than the first
+    resumed = make(faces, tmp_path, **options)
+    resumed.train()
+    assert resumed.state.global_step == 4
+    for at in (3, 4):  # one evaluation before the end, and at it
+        resumed = make(faces, tmp_path, **options)
+        resumed.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{at}"))
+        assert resumed.state.global_step == 4
+
+
+def test_seconds_of_a_resumed_run_include_those_before_it(faces, tmp_path):
+    options = {"num_train_epochs": 2, "save_strategy": "steps", "save_steps": 3}
+    whole = make(faces, tmp_path, **options)
+    began = time.perf_counter()
+    whole.train()
+    assert 0 < whole.seconds < time.perf_counter() - began
+    stored = [HybridState.read(tmp_path / f"checkpoint-{step}").seconds for step in (3, 6, 9)]
+    assert 0 < stored[0] < stored[1] < stored[2] < whole.seconds
+    HybridState(seconds=1000.0).write(tmp_path / "checkpoint-9")
+    resumed = make(faces, tmp_path, **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-9"))
+    assert 1000 < resumed.seconds < 1000 + time.perf_counter() - began
+
+
 def test_scores_are_sklearns_on_clean_images(faces, tmp_path):
     trainer = make(faces, tmp_path, Puzzle(grid=3))
     metrics = trainer.evaluate()
@@ -304,16 +348,6 @@ def test_every_checkpoint_keeps_all_heads_in_safetensors(faces, tmp_path):
     assert any(name.startswith("auxiliary.puzzle") for name in saved)
     reloaded = HMTLForImageClassification.from_pretrained(tmp_path / "checkpoint-6")
     assert set(reloaded.config.heads) == {"emotion", "puzzle"}
-
-
-def test_a_checkpoint_cut_off_by_a_crash_is_passed_over(tmp_path):
-    for step, state in ((10, '{"global_step": 10}'), (20, '{"global_'), (9, '{"global_step": 9}')):
-        folder = tmp_path / f"checkpoint-{step}"
-        folder.mkdir()
-        (folder / "trainer_state.json").write_text(state)
-    (tmp_path / "checkpoint-30").mkdir()
-    assert last_complete_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
-    assert last_complete_checkpoint(tmp_path / "checkpoint-30") is None
 
 
 def test_epochs_are_shuffled_anew(faces, tmp_path):

@@ -104,11 +104,7 @@ def steps_to(result: Result, measure: str, threshold: float) -> int | None:
 
 
 def training_seconds(result: Result) -> float:
-    """Seconds of training without the evaluations during it; checkpoints are included.
-
-    A resumed run counts its seconds from the resumption but keeps the evaluations before it, so that its time is too
-    short, or negative.
-    """
+    """Seconds of training without the evaluations during it; checkpoints are included."""
     return result.seconds["total"] - sum(entry.get("eval_runtime", 0.0) for entry in result.history)
 
 
@@ -116,11 +112,10 @@ def images_per_second(result: Result) -> float:
     """Training images a second of one process: rows of the data set, however many views are made of each.
 
     Returns:
-        NaN where the speed is unknown: probes, which take no steps, a recipe without its batch size, and resumed runs
-        whose `training_seconds` are not positive.
+        NaN where the speed is unknown: probes, which take no steps, and a recipe without its batch size.
     """
     seconds, training = training_seconds(result), result.recipe.get("training", {})
-    if not result.steps or seconds <= 0:
+    if not result.steps:
         return math.nan
     batch = training.get("per_device_train_batch_size", math.nan) * training.get("gradient_accumulation_steps", 1)
     return result.steps * batch / seconds
