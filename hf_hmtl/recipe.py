@@ -16,6 +16,8 @@ import yaml
 FOLDER = Path(__file__).parent / "recipes"
 FILE_KEYS = ("about", "default_row", "defaults", "rows")
 PAPER_KEYS = ("table", "row", "metric", "value")
+NEUTRAL = ("on_broken_image", "report_batch_norm", "report_train", "about")
+OF_THE_USER = ("source", "supervised")
 CHOICES = {
     "balancing": ("none", "down", "up"),
     "loss_weighting": ("static", "uncertainty"),
@@ -56,7 +58,7 @@ class Recipe:
     """One experiment: everything that decides its result, apart from where the data lie.
 
     Attributes:
-        name: "file/row".
+        name: "file/row", and behind it what was changed: "drawn/puzzle-3x3 with auxiliary.puzzle.weight=0.1".
         about: one line for readers.
         source: {name: file in `data/sources`, and that source's options}.
         train_fraction: share of the training rows, stratified by the first supervised task; its seed is fixed.
@@ -144,6 +146,7 @@ class Recipe:
 
 
 FIELDS = tuple(recipe_field.name for recipe_field in dataclasses.fields(Recipe))
+DEFAULTS = {each.name: each.default for each in dataclasses.fields(Recipe) if each.default is not dataclasses.MISSING}
 
 
 def available() -> dict[str, list[str]]:
@@ -172,7 +175,8 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
 
     Args:
         name: "file/row" or "file" (its default row) of this package, or "path/to/mine.yaml" with ":row" behind it.
-        overrides: mapping merged over the row, with the same keys.
+        overrides: mapping merged over the row, with the same keys. A changed row says so in its name and loses the
+            paper's figure.
 
     Raises:
         ValueError: unknown file, row or key; the message has the nearest known name.
@@ -196,12 +200,33 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     row = row or content.get("default_row") or next(iter(rows))
     if row not in rows:
         raise ValueError(f"unknown row {row!r} in recipe {label}.{nearest(row, rows)} Known rows: {', '.join(rows)}")
-    fields = merged(content.get("defaults") or {}, rows[row] or {})
-    fields = merged(fields, overrides or {})
+    own = merged(content.get("defaults") or {}, rows[row] or {})
+    fields = merged(own, overrides or {})
     for group in ("supervised", "auxiliary"):
         fields[group] = {task: settings for task, settings in fields.get(group, {}).items() if settings is not None}
     require_known(fields, [known for known in FIELDS if known != "name"], f"key in recipe {label}/{row}")
-    return Recipe(name=f"{label}/{row}", **fields)
+    changed = _changes(DEFAULTS | own, overrides or {})
+    if changed:
+        fields["paper"] = None  # the figure is that of the unchanged row
+    return Recipe(name=f"{label}/{row}{' with ' * bool(changed)}{', '.join(changed)}", **fields)
+
+
+def _changes(own: dict[str, Any], overrides: dict[str, Any], prefix: str = "") -> list[str]:
+    """Overrides that make another experiment of a row, as "auxiliary.puzzle.weight=0.1"."""
+    found = []
+    for key, value in overrides.items():
+        if key in NEUTRAL or own.get(key) == value:
+            continue
+        if key in OF_THE_USER and own.get("source", {}).get("name") == "custom":
+            continue  # a recipe for anybody's data: theirs is no change of it
+        if key in ("pretrained", "teacher") and isinstance(own.get(key), dict):
+            continue  # the row says which model it begins with, the option only where that lies
+        if isinstance(value, dict):
+            below = own.get(key)
+            found += _changes(below if isinstance(below, dict) else {}, value, f"{prefix}{key}.")
+        else:
+            found.append(f"{prefix}{key}={'null' if value is None else value}")
+    return found
 
 
 def override(assignments: list[str]) -> dict[str, Any]:

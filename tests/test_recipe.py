@@ -38,6 +38,43 @@ def test_overrides_reach_any_key():
     assert recipe.backbone == "resnet18" and recipe.auxiliary["puzzle"]["grid"] == 3
 
 
+PAPER = "affectnet/puzzle-3x3-weak"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "changed"),
+    [
+        (PAPER, {"auxiliary": {"puzzle": {"weight": 0.5}}}, "auxiliary.puzzle.weight=0.5"),
+        (PAPER, {"auxiliary": {"rotation": {"weight": 2}}}, "auxiliary.rotation.weight=2"),
+        (PAPER, {"auxiliary": {"puzzle": None}}, "auxiliary.puzzle=null"),
+        (PAPER, {"train_fraction": 0.5, "backbone": "resnet10t"}, "train_fraction=0.5, backbone=resnet10t"),
+        ("drawn/puzzle-3x3", {"source": {"difficulty": 2}}, "source.difficulty=2"),
+        ("custom/puzzle-3x3", {"pretrained": "a/folder"}, "pretrained=a/folder"),
+    ],
+)
+def test_a_changed_row_says_so_and_loses_the_papers_figure(name, changes, changed):
+    assert load(name).name == name and (load(PAPER).paper is not None)
+    recipe = load(name, changes)
+    assert recipe.name == f"{name} with {changed}"
+    assert recipe.paper is None
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        (PAPER, {}),
+        (PAPER, {"on_broken_image": "raise", "report_batch_norm": True, "report_train": True}),
+        (PAPER, {"auxiliary": {"puzzle": {"grid": 3}}, "train_fraction": 1.0}),  # as it is
+        ("drawn/inpainting-perceptual", {"teacher": "outputs/elsewhere"}),
+        ("drawn/finetune-puzzle-3x3", {"pretrained": "outputs/elsewhere"}),
+        ("custom/puzzle-3x3", {"source": {"hub_id": "user/faces"}, "supervised": {"gender": {}}}),
+    ],
+)
+def test_what_is_no_other_experiment_keeps_name_and_figure(name, changes):
+    assert load(name, changes).name == name
+    assert load(name, changes).paper == load(name).paper
+
+
 def test_merging_changes_neither_side():
     base = {"a": {"b": 1}}
     merged(base, {"a": {"c": 2}})["a"]["b"] = 9
