@@ -7,13 +7,17 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 import hf_hmtl
 from hf_hmtl import recipe as recipes
+from hf_hmtl import tasks
 from hf_hmtl.draws import Draws
+from hf_hmtl.result import read
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,17 +44,51 @@ def test_the_readme_names_only_recipes_scripts_and_files_that_exist():
         assert f"`{file}`" in readme, f"README does not list the recipes of {file}"
 
 
-def test_the_readmes_own_pretext_task_works():
+def own_pretext(folder):
+    """The README's pretext task as a file of the user's own."""
     (block,) = re.findall(r"```python\n(from dataclasses.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    written = {"__name__": __name__}
-    exec(block, written)
-    task = written["TASK"]()
+    path = folder / "upside_down.py"
+    path.write_text(block)
+    return path
+
+
+def test_the_readmes_own_pretext_task_corrupts_and_scores(tmp_path):
+    task = tasks.get(str(own_pretext(tmp_path)))()
     pixels = torch.randint(0, 256, (40, 3, 6, 6), dtype=torch.uint8)
     corrupted, target = task.corrupt(pixels, Draws(0, [0] * 40, range(40)))
     assert 0 < target.sum() < 40 and task.head()["shape"] == [2]
     for image, original, turned in zip(corrupted, pixels, target, strict=True):
         assert torch.equal(image, original.flip(1) if turned else original)
     assert task.losses(torch.randn(40, 2), target).shape == (40,)
+
+
+def test_the_readmes_own_pretext_task_trains_and_vanishes_with_no_change_elsewhere(tmp_path):
+    folder = tmp_path / "run"
+    task = ["auxiliary.puzzle=null", f"auxiliary.upside_down.task={own_pretext(tmp_path)}"]
+    data = ["source.train=256", "source.validation=32", "source.test=32", "source.size=32"]
+    options = ["--backbone", "test_efficientnet", "--image_size", "32", "--use_cpu", "--disable_tqdm", "true"]
+    options += ["--max_steps", "60", "--logging_steps", "20", "--eval_strategy", "no", "--save_strategy", "steps"]
+    options += ["--save_steps", "60", "--load_best_model_at_end", "false", "--per_device_train_batch_size", "32"]
+    program = [sys.executable, str(ROOT / "scripts" / "train.py"), "quickstart", "--output_dir", str(folder), *options]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([*program, "--set", *data, *task], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    losses = [entry["loss_upside_down"] for entry in read(folder / "result.json").history if "loss" in entry]
+    assert losses[-1] < 0.5 * np.log(2)  # half of what guessing costs
+    whole = load_file(folder / "checkpoint-60" / "model.safetensors")
+    assert any(name.startswith("auxiliary.upside_down") for name in whole)
+    assert not any("upside_down" in name for name in load_file(folder / "model.safetensors"))
+
+
+def test_mistakes_in_a_task_file_are_named(tmp_path):
+    with pytest.raises(ValueError, match="does not exist"):
+        tasks.get(str(tmp_path / "missing.py"))
+    (tmp_path / "unnamed_task.py").write_text("X = 1\n")
+    with pytest.raises(ValueError, match="defines no TASK"):
+        tasks.get(str(tmp_path / "unnamed_task.py"))
+    (tmp_path / "json.py").write_text("TASK = int\n")
+    with pytest.raises(ValueError, match="name of another module.*my_json.py"):
+        tasks.get(str(tmp_path / "json.py"))
 
 
 @pytest.mark.slow

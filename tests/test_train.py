@@ -338,7 +338,7 @@ def test_every_pretext_works_under_two_processes(tmp_path):
 
 
 LEARNT = [  # row, measure in the log, what guessing scores, what has to be reached
-    ("pretrain-puzzle-3x3", "puzzle_tile_accuracy", 1 / 9, 0.35),
+    ("pretrain-puzzle-3x3", "puzzle_tile_accuracy", 1 / 9, 0.2),
     ("pretrain-rotation", "rotation_accuracy", 1 / 8, 0.35),
     ("pretrain-puzzle-rotation", "puzzle_tile_accuracy", 1 / 9, 0.3),
     ("pretrain-inpainting", "inpainting_pixel_error", 0.25, 0.06),
