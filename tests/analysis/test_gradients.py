@@ -1,3 +1,4 @@
+import shutil
 import sys
 from pathlib import Path
 
@@ -79,3 +80,28 @@ def test_the_command_prints_and_writes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["diagnose.py", "quickstart/supervised", *TINY, *DATA])
     with pytest.raises(SystemExit, match="hybrid row"):
         diagnose.main()
+
+
+def test_a_run_folder_means_its_last_checkpoint_and_missing_heads_are_named(tmp_path):
+    import diagnose
+
+    train = ["--max_steps", "1", "--eval_strategy", "no", "--save_strategy", "steps", "--save_steps", "1"]
+    main(
+        [
+            "quickstart/puzzle-3x3",
+            *TINY,
+            *train,
+            "--load_best_model_at_end",
+            "false",
+            "--output_dir",
+            str(tmp_path),
+            *DATA,
+        ]
+    )
+    saved = diagnose.with_heads(str(tmp_path), {"emotion", "puzzle"})
+    assert set(saved.config.heads) == {"emotion", "puzzle"}
+    shutil.rmtree(tmp_path / "checkpoint-1")
+    with pytest.raises(ValueError, match=r"no head for puzzle; it has: emotion. Give the checkpoint-N"):
+        diagnose.with_heads(str(tmp_path), {"emotion", "puzzle"})
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        diagnose.with_heads(str(tmp_path / "absent"), {"emotion"})
