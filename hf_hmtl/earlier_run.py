@@ -1,12 +1,13 @@
-"""Models that a run begins with: the backbone it starts from and the teacher it learns from.
+"""Models that a run begins with: its backbone, its teacher, the checkpoint it looks into.
 
-Both are given as a folder or Hub name, or as `{row: NAME}`, which means the folder where that row of the same recipe
-file is trained to.
+Each is given as a folder or Hub name; in a recipe also as `{row: NAME}`, which means the folder where that row of the
+same recipe file is trained to.
 """
 
 from pathlib import Path
 
 from hf_hmtl import result as results
+from hf_hmtl.checkpoint import last_complete_checkpoint
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.recipe import Recipe, default_folder, require_known
 
@@ -100,6 +101,27 @@ def load_teacher(origin: str, recipe: Recipe, fingerprint: str) -> HMTLForImageC
             "the same data options, and pass its folder: --teacher FOLDER"
         )
     return teacher
+
+
+def load_with_heads(origin: str, tasks: set[str]) -> HMTLForImageClassification:
+    """A model whose training is looked into, with the heads of every task.
+
+    Args:
+        origin: folder or Hub name of a checkpoint, or the folder of a run, which means its last whole checkpoint.
+        tasks: names of the tasks.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: heads are missing.
+    """
+    model = _loaded(str(last_complete_checkpoint(origin) or origin), "checkpoint")
+    heads = model.config.heads
+    if missing := tasks - set(heads):
+        raise ValueError(
+            f"--checkpoint {origin} has no head for {', '.join(sorted(missing))}; it has: {', '.join(heads)}. "
+            "Give the checkpoint-N of a run of this recipe (a finished model has lost its auxiliary heads)"
+        )
+    return model
 
 
 def _loaded(origin: str, option: str) -> HMTLForImageClassification:

@@ -14,10 +14,9 @@ import sys
 from pathlib import Path
 
 from hf_hmtl.analysis.gradients import compare_gradients, gradient_table
-from hf_hmtl.checkpoint import last_complete_checkpoint
+from hf_hmtl.earlier_run import load_with_heads
 from hf_hmtl.experiment import build
 from hf_hmtl.files import replacing
-from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.options import parse
 
 USAGE = "usage: diagnose.py RECIPE [--checkpoint FOLDER] [--batches 16] [options of train.py]"
@@ -35,25 +34,6 @@ def taken(arguments: list[str], option: str, default: str | None) -> str | None:
     return value
 
 
-def with_heads(folder: str, wanted: set[str]) -> HMTLForImageClassification:
-    """The model of a checkpoint, or of the last whole checkpoint of a run, with the heads of every task.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: heads are missing.
-    """
-    if not Path(folder).is_dir():
-        raise FileNotFoundError(f"--checkpoint {folder}: there is no such folder. Give a run's, or its checkpoint-N")
-    model = HMTLForImageClassification.from_pretrained(last_complete_checkpoint(folder) or folder)
-    heads = model.config.heads
-    if missing := wanted - set(heads):
-        raise ValueError(
-            f"--checkpoint {folder} has no head for {', '.join(sorted(missing))}; it has: {', '.join(heads)}. "
-            "Give the checkpoint-N of a run of this recipe (a finished model has lost its auxiliary heads)"
-        )
-    return model
-
-
 def main() -> None:
     arguments = sys.argv[1:]
     if not arguments or "--help" in arguments or "-h" in arguments:
@@ -64,7 +44,7 @@ def main() -> None:
         recipe, options, args = parse(arguments)
         experiment = build(recipe, args, options.data_dir)
         if checkpoint:
-            experiment.model = with_heads(checkpoint, {task.name for task in experiment.learned})
+            experiment.model = load_with_heads(checkpoint, {task.name for task in experiment.learned})
         found = compare_gradients(experiment.trainer(), batches)
         print(f"{recipe.name}, {checkpoint or 'at the start'}, {batches} batches\n{gradient_table(found)}")
         folder = Path(args.output_dir)

@@ -27,7 +27,7 @@ ALLOWED = {
     "card": {"result", "recipe", "files"},
     "analysis": {"model", "metrics", "data", "tasks", "draws", "files", "result"},
     "progress": set(),
-    "earlier_run": {"model", "recipe", "result"},
+    "earlier_run": {"model", "recipe", "result", "checkpoint"},
     "experiment": {"model", "tasks", "data", "trainer", "recipe", "progress", "earlier_run"},
     "options": {"recipe", "trainer"},
     "run_record": {"data", "files"},

@@ -8,6 +8,7 @@ import torch
 
 from hf_hmtl import experiment
 from hf_hmtl.analysis.gradients import compare_gradients, gradient_table
+from hf_hmtl.earlier_run import load_with_heads
 from hf_hmtl.options import parse
 from hf_hmtl.train import main
 
@@ -83,25 +84,13 @@ def test_the_command_prints_and_writes(tmp_path, monkeypatch, capsys):
 
 
 def test_a_run_folder_means_its_last_checkpoint_and_missing_heads_are_named(tmp_path):
-    import diagnose
-
     train = ["--max_steps", "1", "--eval_strategy", "no", "--save_strategy", "steps", "--save_steps", "1"]
-    main(
-        [
-            "quickstart/puzzle-3x3",
-            *TINY,
-            *train,
-            "--load_best_model_at_end",
-            "false",
-            "--output_dir",
-            str(tmp_path),
-            *DATA,
-        ]
-    )
-    saved = diagnose.with_heads(str(tmp_path), {"emotion", "puzzle"})
+    arguments = [*TINY, *train, "--load_best_model_at_end", "false", "--output_dir", str(tmp_path), *DATA]
+    main(["quickstart/puzzle-3x3", *arguments])
+    saved = load_with_heads(str(tmp_path), {"emotion", "puzzle"})
     assert set(saved.config.heads) == {"emotion", "puzzle"}
     shutil.rmtree(tmp_path / "checkpoint-1")
     with pytest.raises(ValueError, match=r"no head for puzzle; it has: emotion. Give the checkpoint-N"):
-        diagnose.with_heads(str(tmp_path), {"emotion", "puzzle"})
+        load_with_heads(str(tmp_path), {"emotion", "puzzle"})
     with pytest.raises(FileNotFoundError, match="no such folder"):
-        diagnose.with_heads(str(tmp_path / "absent"), {"emotion"})
+        load_with_heads(str(tmp_path / "absent"), {"emotion"})
