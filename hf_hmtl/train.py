@@ -44,6 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         if os.environ.get("HF_HMTL_TRACEBACK"):
             raise
         sys.exit(f"error: {error}\n(set HF_HMTL_TRACEBACK=1 to see where it came from)")
+    leave_together()
 
 
 def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
@@ -106,6 +107,17 @@ def fit_probe(experiment: Experiment) -> None:
     result = report(experiment, experiment.trainer(), evaluation, seconds, notes=[note])
     result.write(folder / "result.json")
     print(summary_table(result, folder))
+
+
+def leave_together() -> None:
+    """Wait until the main process has written its files, then close the process group, if there is one.
+
+    A process that exits with the group open can abort while its threads are torn down (seen with gloo, as SIGABRT), and
+    the launcher then stops the main process in the middle of its writing.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def save_final(experiment: Experiment, folder: Path) -> None:

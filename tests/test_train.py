@@ -20,7 +20,7 @@ from hf_hmtl.data.synthetic import synthetic_faces
 from hf_hmtl.options import parse
 from hf_hmtl.recipe import load as load_recipe
 from hf_hmtl.result import read
-from hf_hmtl.train import cores_of_this_process, main
+from hf_hmtl.train import cores_of_this_process, leave_together, main
 
 SMALL = ["--backbone", "test_efficientnet", "--image_size", "48", "--use_cpu", "--disable_tqdm", "true",
          "--per_device_train_batch_size", "32", "--logging_steps", "2"]  # fmt: skip
@@ -258,6 +258,13 @@ def test_a_process_on_the_cpu_takes_its_share_of_the_cores(monkeypatch):
     assert cores_of_this_process() == 8
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
     assert cores_of_this_process() == 2
+
+
+def test_a_run_closes_its_process_group(tmp_path):
+    leave_together()  # without a group there is nothing to do
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
+    leave_together()
+    assert not torch.distributed.is_initialized()
 
 
 def launch(arguments, folder, *before):
