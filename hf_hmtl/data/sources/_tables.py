@@ -40,7 +40,8 @@ def from_folder(
 ) -> tuple[dict[str, datasets.Dataset], str]:
     """The tables of a folder in whichever layout it has, and the name of that layout.
 
-    Without `labelled`, image files may lie anywhere below the folder.
+    Without `labelled`, image files may lie anywhere below the folder; those below a folder of a split's name are of
+    that split, all others of train.
 
     Raises:
         FileNotFoundError: no layout fits.
@@ -56,8 +57,12 @@ def from_folder(
         paths = image_files(folder, below=True)
         if not paths:
             raise FileNotFoundError(f"custom: {folder} holds no image file.\n{LAYOUTS}")
-        files = images_of_paths([str(path.resolve()) for path in paths])
-        return {"train": _dataset(pa.table({"image": files}))}, "image files without labels"
+        splits: dict[str, list[str]] = {}
+        for path in paths:
+            top = path.relative_to(folder).parts[:-1][:1]
+            splits.setdefault((split_of(top[0]) if top else None) or "train", []).append(str(path.resolve()))
+        tables = {split: _dataset(pa.table({"image": images_of_paths(files)})) for split, files in splits.items()}
+        return tables, "image files without labels"
     return _from_images(folder, image_column)
 
 

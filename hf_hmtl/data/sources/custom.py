@@ -38,7 +38,8 @@ def load(
     Args:
         data_dir: folder with one of the layouts; None means ${HF_HMTL_DATA}/custom.
         label_column: column of the classes; class folders give the column `label`. None for self-supervised training:
-            every image below the folder, or every row of its tables, is a training row, and nothing is carved.
+            every image below the folder, or every row of its tables, is a training row, but for those of splits named
+            validation or test, which stay unseen; nothing is carved.
         image_column: column of the images; None finds it by type or by name.
         hub_id: a dataset on the Hugging Face Hub instead of a folder.
         csv: one CSV file instead of the layouts, absolute or relative to data_dir; its column `split` is used.
@@ -57,18 +58,12 @@ def load(
     name, tables, layout = _read(data_dir, hub_id, csv, image_column, labelled=label_column is not None)
     tables = {split: tables[split] for split in SPLITS if split in tables}
     if label_column is None:
-        tables, left_out = _without_missing_images(tables)
-        columns = ["image", *([SUBJECT] if all(SUBJECT in table.column_names for table in tables.values()) else [])]
-        rows = datasets.concatenate_datasets([table.select_columns(columns) for table in tables.values()])
-        splits = datasets.DatasetDict(train=rows.cast_column("image", IMAGE))
-        notes = (f"layout: {layout}", "labels were not read: every row is a training row", *left_out)
-        return Source(name, splits, LICENCE, CITATION, HOMEPAGE, notes)
+        return _without_labels(name, tables, layout)
     labels = {task: label_column, **(label_columns or {})}
     find_column(tables, label_column, "--label_column NAME")
     for extra in labels.values():
         find_column(tables, extra, "label_columns: {task: NAME}")
-    if "train" not in tables:
-        raise ValueError(f"custom: {name} has the splits {', '.join(tables)} but no train split")
+    _require_train(tables, name)
     for split, table in tables.items():
         if len(table) == 0:
             raise ValueError(f"custom: the {split} split of {name} is empty; add images to it or remove it")
@@ -81,6 +76,29 @@ def load(
     check_classes(splits, task)
     notes += carved + _leaks(splits)
     return Source(name, splits, LICENCE, CITATION, HOMEPAGE, tuple(notes))
+
+
+def _require_train(tables: dict[str, datasets.Dataset], name: str) -> None:
+    if "train" not in tables:
+        raise ValueError(f"custom: {name} has the splits {', '.join(tables)} but no train split")
+
+
+def _without_labels(name: str, tables: dict[str, datasets.Dataset], layout: str) -> Source:
+    """Training rows without labels; the splits that a fine-tuned model will be selected and tested on stay unseen."""
+    _require_train(tables, name)
+    held_out = [f"{split}: {len(table):,} images left out" for split, table in tables.items() if split != "train"]
+    if held_out:
+        unseen = f"{', '.join(held_out)}, so that a model fine-tuned from this one is tested on images it never saw"
+    else:
+        unseen = (
+            "no validation or test split was given: a later run that carves them out of the same images is tested on "
+            "images that this one saw, without their labels"
+        )
+    tables, left_out = _without_missing_images({"train": tables["train"]})
+    columns = ["image", *({SUBJECT} & set(tables["train"].column_names))]
+    splits = datasets.DatasetDict(train=tables["train"].select_columns(columns).cast_column("image", IMAGE))
+    notes = (f"layout: {layout}", "labels were not read", unseen, *left_out)
+    return Source(name, splits, LICENCE, CITATION, HOMEPAGE, notes)
 
 
 def _read(data_dir, hub_id, csv, image_column, labelled) -> tuple[str, dict[str, datasets.Dataset], str]:

@@ -398,13 +398,36 @@ def test_without_a_label_column_every_image_is_a_training_row(tmp_path):
     assert list(source.splits) == ["train"] and source.splits["train"].column_names == ["image"]
     names = {Path(row["path"]).name for row in source.splits["train"]["image"][:]}
     assert names == {"a.jpg", "b.jpg", "c.jpg", "d.jpg"}
-    assert any("every row is a training row" in note for note in source.notes)
+    assert any("tested on images that this one saw" in note for note in source.notes)
 
 
-def test_without_a_label_column_labelled_layouts_work_too(root):
-    write_classes(root / "train")
-    write_classes(root / "test")
-    assert len(custom.load(root, label_column=None).splits["train"]) == 40
+def test_without_a_label_column_the_splits_to_come_stay_unseen(root):
+    write_classes(root / "train", 7)
+    write_classes(root / "val", 4)
+    write_classes(root / "test", 5)
+    write_images(root / "found elsewhere", "loose.jpg")
+    source = custom.load(root, label_column=None)
+    seen = {Path(row["path"]).relative_to(root.resolve()).parts[0] for row in source.splits["train"]["image"][:]}
+    assert list(source.splits) == ["train"] and len(source.splits["train"]) == 15
+    assert seen == {"train", "found elsewhere"}
+    assert any("validation: 8 images left out, test: 10 images left out" in note for note in source.notes)
+    labelled = custom.load(root)
+    held_out = {row["path"] for split in ("validation", "test") for row in labelled.splits[split]["image"][:]}
+    assert not held_out & {row["path"] for row in source.splits["train"]["image"][:]}
+
+
+def test_without_a_label_column_tables_keep_their_splits_unseen_too(root):
+    names = [f"{number}.jpg" for number in range(6)]
+    write_images(root, *names)
+    write_table(root / "all.csv", "file_name,split", *[f"{n},{'test' if n < '2' else 'train'}" for n in names])
+    source = custom.load(root, label_column=None)
+    assert {Path(row["path"]).name for row in source.splits["train"]["image"][:]} == set(names[2:])
+    with pytest.raises(ValueError, match="no train split"):
+        write_images(root / "only" / "test", "a.jpg")
+        custom.load(root / "only", label_column=None)
+
+
+def test_without_a_label_column_an_empty_folder_says_so(root):
     with pytest.raises(FileNotFoundError, match="holds no image file"):
         empty = root / "empty"
         empty.mkdir()
