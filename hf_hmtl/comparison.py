@@ -1,14 +1,21 @@
-"""Comparisons: rows of a recipe file x seeds, trained one after the other, then a table, a plot and plain values.
+"""Comparisons: rows of a recipe file x seeds, trained one by one or several at a time, then a table, a plot and plain
+values.
 
 A row that begins with another row's model (`pretrained` or `teacher: {row: NAME}`) gets the one of its own seed. A run
 whose result.json exists is not repeated, and one that was cut off goes on from its last checkpoint.
 """
 
+import contextlib
+import dataclasses
+import functools
 import json
+import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -19,14 +26,18 @@ from hf_hmtl.analysis import comparison as analysis
 from hf_hmtl.checkpoint import last_complete_checkpoint
 from hf_hmtl.files import replacing
 from hf_hmtl.options import parse
+from hf_hmtl.run_record import DECISIVE
 from hf_hmtl.run_record import NAME as RUN_RECORD
+from hf_hmtl.side_by_side import side_by_side
 
 FOLDER = Path(__file__).parent / "comparisons"
-FILE_KEYS = ("about", "recipe", "baseline", "seeds", "rows", "variants")
+FILE_KEYS = ("about", "recipe", "baseline", "seeds", "rows", "variants", "at_a_time")
 ROW_KEYS = ("row", "seeds", "set")
 FIRST_SEED = 1
+LOG = "train.log"
 REUSED_SETTINGS = ("source", "backbone", "image_size", "augmentation", "crop", "supervised", "auxiliary",
                    "train_fraction", "balancing", "loss_weighting", "probe")  # fmt: skip
+REUSED_ARGUMENTS = (*DECISIVE, "per_device_train_batch_size")
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,8 @@ class Comparison:
         baseline: label that the others are compared with.
         variants: {title: changes to every row}; one table each. The empty title stands for no change.
         rows: in the order of the table.
+        at_a_time: runs trained side by side, each on its share of the cores. A small network makes poor use of two
+            cores, and two of them good use.
     """
 
     name: str
@@ -78,6 +91,11 @@ class Comparison:
     baseline: str
     variants: dict[str, tuple[str, ...]]
     rows: tuple[Row, ...]
+    at_a_time: int = 1
+
+    def __post_init__(self):
+        if not (isinstance(self.at_a_time, int) and self.at_a_time >= 1):
+            raise ValueError(f"at_a_time is {self.at_a_time!r}, allowed are whole numbers of runs from 1")
 
     def rows_of(self, title: str) -> list[Row]:
         """The rows of a variant, with its changes."""
@@ -93,7 +111,7 @@ class Comparison:
         rows = [row for row in self.rows if labels is None or row.label in labels]
         if seeds is not None:
             rows = [Row(row.label, row.recipe, tuple(seeds), row.changes) for row in rows]
-        return Comparison(self.name, self.about, self.baseline, self.variants, tuple(rows))
+        return dataclasses.replace(self, rows=tuple(rows))
 
 
 def available() -> list[str]:
@@ -121,13 +139,14 @@ def preset(name: str) -> Comparison:
         rows.append(
             Row(
                 label,
-                f"{content['recipe']}/{options.get('row', label)}",
+                recipes.other_row(content["recipe"], options.get("row", label)),
                 seeds_of(options.get("seeds", content["seeds"])),
                 tuple(options.get("set", ())),
             )
         )
     variants = {title: tuple(changes) for title, changes in (content.get("variants") or {"": ()}).items()}
-    return Comparison(path.stem, content["about"], content["baseline"], variants, tuple(rows))
+    at_a_time = content.get("at_a_time", 1)
+    return Comparison(path.stem, content["about"], content["baseline"], variants, tuple(rows), at_a_time)
 
 
 def sweep(recipe: str, assignment: str, seeds: tuple[int, ...]) -> Comparison:
@@ -175,7 +194,7 @@ def _plan(row: Row, seed: int, folder: Path, runs: dict[Path, Run]) -> Run:
         origin = getattr(recipe, option)
         if isinstance(origin, dict):
             label = origin["row"]
-            earlier = Row(label, f"{row.recipe.split('/')[0]}/{label}", (seed,), _data_changes(row.changes))
+            earlier = Row(label, recipes.other_row(row.recipe, label), (seed,), _data_changes(row.changes))
             origins[option] = _plan(earlier, seed, folder, runs)
     run = Run(row, seed, folder / folder_name(row.label) / f"seed-{seed}", origins)
     return runs.setdefault(run.folder, run)
@@ -192,23 +211,56 @@ def folder_name(title: str) -> str:
 
 
 def run_all(comparison: Comparison, folder: Path, common: list[str]) -> None:
-    """Train what is missing; report after every run what it scored and how long the rest will take.
+    """Train what is missing; report after every run how long the rest will take.
 
     Args:
         common: options of train.py for every run, such as ["--data_dir", DIR].
     """
     runs = planned(comparison, folder)
-    waiting = [run for run in runs if not is_finished(run)]
+    waiting = [run for run in runs if not is_finished(run, common)]
     print(f"{comparison.name}: {len(runs)} runs, {len(runs) - len(waiting)} of them finished", flush=True)
-    started = time.monotonic()
-    for number, run in enumerate(waiting, 1):
-        if is_finished(run):  # meanwhile, by another process
-            continue
-        print(f"\n[{number}/{len(waiting)}] {run.row.label}, seed {run.seed}", flush=True)
-        train.run(*parse([*run.arguments(common), *_way_on(run)]))
+    started, several = time.monotonic(), comparison.at_a_time > 1
+    trained = _side_by_side(waiting, common, comparison.at_a_time) if several else _one_by_one(waiting, common)
+    for number, run in enumerate(trained, 1):
         minutes = (time.monotonic() - started) / 60
         left = minutes / number * (len(waiting) - number)
-        print(f"{minutes:.0f} minutes so far, about {left:.0f} left", flush=True)
+        print(
+            f"[{number}/{len(waiting)}] finished {run.row.label}, seed {run.seed}; {minutes:.0f} minutes so far, "
+            f"about {left:.0f} left",
+            flush=True,
+        )
+
+
+def _one_by_one(waiting: list[Run], common: list[str]) -> Iterator[Run]:
+    for run in waiting:
+        if not is_finished(run, common):  # it may be meanwhile, by another process
+            print(f"\n{run.row.label}, seed {run.seed}", flush=True)
+            train.run(*parse([*run.arguments(common), *_way_on(run)]))
+        yield run
+
+
+def _side_by_side(waiting: list[Run], common: list[str], at_a_time: int) -> Iterator[Run]:
+    """In processes of their own, whose output goes to `train.log` in the folder of the run."""
+    threads = max(1, train.cores_of_this_process() // at_a_time)
+    common = ["--cpu_threads", str(threads), "--disable_tqdm", "true", *common]
+    runs = {run.folder: run for run in waiting}
+    arguments = {folder: (folder, [*run.arguments(common), *_way_on(run)]) for folder, run in runs.items()}
+    needs = {folder: {origin.folder for origin in run.origins.values()} for folder, run in runs.items()}
+    # Spawned and not forked: a process that has used its threads cannot be forked safely.
+    with ProcessPoolExecutor(at_a_time, multiprocessing.get_context("spawn")) as pool:
+        for folder in side_by_side(_train_into_log, arguments, needs, pool, at_a_time):
+            yield runs[folder]
+
+
+def _train_into_log(folder_and_arguments: tuple[Path, list[str]]) -> None:
+    folder, arguments = folder_and_arguments
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        open(folder / LOG, "a", encoding="utf-8") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
+        train.run(*parse(arguments))
 
 
 def _way_on(run: Run) -> list[str]:
@@ -217,8 +269,11 @@ def _way_on(run: Run) -> list[str]:
     return ["--overwrite"]
 
 
-def is_finished(run: Run) -> bool:
+def is_finished(run: Run, common: Sequence[str]) -> bool:
     """Whether the run has a result of the same settings.
+
+    Args:
+        common: options of train.py for every run.
 
     Raises:
         ValueError: it has one of other settings.
@@ -226,15 +281,28 @@ def is_finished(run: Run) -> bool:
     path = run.folder / "result.json"
     if not path.is_file():
         return False
-    made = results.read(path).recipe
-    wanted = recipes.load(run.row.recipe, recipes.override(list(run.row.changes))).to_dict()
-    for key in REUSED_SETTINGS:
-        if made.get(key) != json.loads(json.dumps(wanted[key])):
-            raise ValueError(
-                f"{path} was made with {key} = {made.get(key)}, and this comparison wants {wanted[key]}. Remove "
-                f"{run.folder}, or compare into another --output_dir"
-            )
+    made, wanted = results.read(path).recipe, _settings(run.row, tuple(common))
+    differing = [key for key in REUSED_SETTINGS if made[key] != wanted[key]]
+    differing += [
+        f"training.{key}"
+        for key, value in made["training"].items()
+        if key in REUSED_ARGUMENTS and value != wanted["training"][key]
+    ]
+    if differing:
+        group, _, key = differing[0].partition(".")
+        old, new = (settings[group][key] if key else settings[group] for settings in (made, wanted))
+        raise ValueError(
+            f"{path} was made with {differing[0]} = {old}, and this comparison wants {new}. Remove {run.folder}, or "
+            "compare into another --output_dir"
+        )
     return True
+
+
+@functools.cache
+def _settings(row: Row, common: tuple[str, ...]) -> dict[str, Any]:
+    """The recipe that a row is trained with, as a result.json keeps it, and every training argument."""
+    recipe, _, args = parse([row.recipe, *common, *(["--set", *row.changes] if row.changes else [])])
+    return json.loads(json.dumps(results.without_folders(recipe.to_dict() | {"training": args.to_dict()})))
 
 
 def finished_groups(comparison: Comparison, title: str, folder: Path) -> analysis.Groups:
@@ -252,6 +320,14 @@ def _results(row: Row, folder: Path) -> Iterator[tuple[int, Path]]:
             yield seed, path
 
 
+def _best_on_validation(comparison: Comparison, groups: analysis.Groups, task: str) -> str:
+    """A sentence; it compares over the seeds that every row is to have, because some rows have more."""
+    shared = set.intersection(*(set(row.seeds) for row in comparison.rows))
+    runs = {label: {seed: run for seed, run in group.items() if seed in shared} for label, group in groups.items()}
+    seeds = ", ".join(map(str, sorted(shared)))
+    return f"Best on validation, of the seeds {seeds}: {analysis.select_on_validation(runs, task)}."
+
+
 def report(comparison: Comparison, folder: Path) -> str:
     """Write comparison.md, comparison.json and a plot for each variant from what is finished; return the text."""
     parts, values = [f"# {comparison.name}", comparison.about], {}
@@ -267,8 +343,7 @@ def report(comparison: Comparison, folder: Path) -> str:
         values[title] = analysis.to_json(lines, threshold)
         picture = f"comparison{'-' * bool(title)}{folder_name(title)}.png"
         analysis.plot_comparison(lines, groups, task, folder / picture)
-        best = analysis.select_on_validation(groups, task)
-        parts += [f"Best on validation: {best}.", f"![Scores and curves]({picture})"]
+        parts += [_best_on_validation(comparison, groups, task), f"![Scores and curves]({picture})"]
     if not values:
         raise ValueError(f"{folder} holds no finished run of {comparison.name}; run it without --report first")
     text = "\n\n".join(parts) + "\n"

@@ -20,7 +20,7 @@ NEUTRAL = ("on_broken_image", "report_batch_norm", "report_train", "about")
 OF_THE_USER = ("source", "supervised")
 CHOICES = {
     "balancing": ("none", "down", "up"),
-    "loss_weighting": ("static", "uncertainty"),
+    "loss_weighting": ("static", "uncertainty", "dynamic"),
     "probe": (None, "linear", "nonlinear", "knn"),
 }
 
@@ -74,7 +74,8 @@ class Recipe:
         supervised: {column of the dataset: {task, and its options}}.
         auxiliary: {name: {task, and its options}}; the task is the name unless given. A null entry, here and in
             `supervised`, takes a task of the defaults away.
-        loss_weighting: static, or uncertainty (learned factors beside the tasks' own weights).
+        loss_weighting: static, uncertainty (learned factors beside the tasks' own weights) or dynamic (factors from
+            the losses of the last two epochs).
         probe: null to train the whole network, or linear, nonlinear or knn: the backbone stays as it is, and a
             classifier is fitted to its features (section 4.3).
         on_broken_image: skip, replace or raise.
@@ -160,6 +161,12 @@ def _read(path: Path) -> dict[str, Any]:
     if not content.get("rows"):
         raise ValueError(f"{path} has no rows; a recipe file needs at least one")
     return content
+
+
+def other_row(name: str, row: str) -> str:
+    """The name of another row in the file of `name`: "drawn/supervised" for "drawn" or "drawn/puzzle-2x2",
+    "my.yaml:supervised" for "my.yaml" or "my.yaml:puzzle-2x2"."""
+    return f"{name.partition(':')[0]}:{row}" if ".yaml" in name else f"{name.partition('/')[0]}/{row}"
 
 
 def default_folder(name: str) -> str:

@@ -93,7 +93,7 @@ class Result:
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self):
-        self.recipe = _without_folders(self.recipe)
+        self.recipe = without_folders(self.recipe)
         for field in dataclasses.fields(self):
             setattr(self, field.name, _plain(getattr(self, field.name), field.name))
         for group, keys in _GROUPS.items():
@@ -217,12 +217,12 @@ def _plain(value: Any, where: str) -> Any:
     raise TypeError(f"{where} holds a {type(value).__name__}, which is no JSON; give text, numbers, lists or dicts.")
 
 
-def _without_folders(value: Any) -> Any:
+def without_folders(value: Any) -> Any:
     """Keep the last part of absolute paths, wherever they stand."""
     if isinstance(value, dict):
-        return {key: _without_folders(inner) for key, inner in value.items()}
+        return {key: without_folders(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_folders(inner) for inner in value]
+        return [without_folders(inner) for inner in value]
     if isinstance(value, str | os.PathLike):
         for kind in (PurePosixPath, PureWindowsPath):
             if kind(value).is_absolute():

@@ -9,6 +9,7 @@ them: ... -- --backbone resnet10t --cpu_threads 1
 """
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--output_dir", type=Path, help="outputs/compare-NAME unless given")
     options.add_argument("--seeds", type=int, nargs="+", help="these seeds in place of the preset's")
     options.add_argument("--rows", nargs="+", help="these rows only")
+    options.add_argument(
+        "--at_a_time", type=int, metavar="N", help="runs trained side by side, each on its share of the cores"
+    )
     options.add_argument("--report", action="store_true", help="train nothing; table and plot of what is finished")
     return options
 
@@ -44,6 +48,8 @@ def main() -> None:
         else:
             whole = comparison.sweep(options.recipe, options.sweep, comparison.seeds_of(3))
         chosen = whole.narrowed(options.rows, options.seeds)
+        if options.at_a_time is not None:
+            chosen = dataclasses.replace(chosen, at_a_time=options.at_a_time)
         folder = options.output_dir or Path(f"outputs/compare-{whole.name}")
         if not options.report:
             comparison.run_all(chosen, folder, common)

@@ -1,7 +1,9 @@
+import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,6 +58,19 @@ def test_origins_come_first_and_have_the_same_seed():
     assert perceptual[perceptual.index("--seed") + 1] == "1" and perceptual[-3:] == list(SMALL_DATA)
 
 
+def test_a_file_of_the_users_own_has_its_rows_and_their_origins(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text((recipe.FOLDER / "drawn.yaml").read_text())
+    preset = tmp_path / "compare.yaml"
+    rows = "{supervised: {}, probe-rotation: {}}"
+    preset.write_text(f"about: mine\nrecipe: {path}\nbaseline: supervised\nseeds: 1\nrows: {rows}\n")
+    runs = comparison.planned(comparison.preset(str(preset)), tmp_path)
+    assert [run.row.recipe for run in runs] == [
+        f"{path}:{row}" for row in ("supervised", "pretrain-rotation", "probe-rotation")
+    ]
+    assert recipe.load(runs[1].row.recipe).name == "mine/pretrain-rotation"
+
+
 def test_variants_have_runs_and_origins_of_their_own():
     preset = comparison.preset("fer2013").narrowed(["inpainting-perceptual"], [1])
     runs = comparison.planned(preset, Path("out"))
@@ -77,6 +92,37 @@ def test_a_result_of_other_settings_is_not_taken_for_this_one(finished):
     other = comparison.Comparison("x", "", "supervised", {"": ("source.train=128",)}, small("supervised").rows)
     with pytest.raises(ValueError, match=r"made with source = .*Remove .* or compare into another --output_dir"):
         comparison.run_all(other, finished, TINY)
+
+
+def test_options_for_every_run_are_settings_too(tmp_path):
+    chosen, options = small("supervised", seeds=(1,)), [*TINY, "--backbone", "test_efficientnet"]
+    comparison.run_all(chosen, tmp_path, options)
+    run = comparison.planned(chosen, tmp_path)[0]
+    assert comparison.is_finished(run, options)
+    with pytest.raises(ValueError, match="backbone = test_efficientnet, and this comparison wants test_resnet"):
+        comparison.is_finished(run, TINY)
+    with pytest.raises(ValueError, match="training.max_steps = 2, and this comparison wants 3"):
+        comparison.is_finished(run, [*options, "--max_steps", "3"])
+    with pytest.raises(ValueError, match="training.learning_rate = 0.002, and this comparison wants 0.1"):
+        comparison.is_finished(run, [*options, "--learning_rate", "0.1"])
+    assert comparison.is_finished(run, [*options, "--logging_steps", "7"])
+
+
+@pytest.mark.slow
+def test_runs_side_by_side_are_those_one_after_the_other(tmp_path, capfd):
+    chosen = small("inpainting-perceptual", "supervised", seeds=(1,))
+    one_thread = [*TINY, "--cpu_threads", "1"]
+    comparison.run_all(chosen, tmp_path / "one", one_thread)
+    capfd.readouterr()
+    comparison.run_all(dataclasses.replace(chosen, at_a_time=2), tmp_path / "two", one_thread)
+    printed = capfd.readouterr().out
+    assert "[2/2] finished inpainting-perceptual, seed 1" in printed and "macro F1" not in printed
+    assert "macro F1" in (tmp_path / "two" / "supervised" / "seed-1" / comparison.LOG).read_text()
+    for run in ("supervised", "inpainting-perceptual"):
+        one, two = (results.read(tmp_path / name / run / "seed-1" / "result.json") for name in ("one", "two"))
+        assert one.metrics == two.metrics
+    with pytest.raises(ValueError, match="unknown option '--wrong'"):
+        comparison.run_all(dataclasses.replace(chosen, at_a_time=2), tmp_path / "bad", ["--wrong", "1"])
 
 
 def test_a_run_that_was_cut_off_goes_on(tmp_path, monkeypatch):
@@ -114,6 +160,26 @@ def test_the_report_has_every_row_and_comes_out_the_same_again(finished):
     assert json.loads(contents[1])[""]
 
 
+def test_the_best_on_validation_is_found_among_seeds_that_all_rows_have(finished):
+    """`supervised` has a seed more than the others, which alone must not make it the only candidate, nor count."""
+
+    def having(accuracy):
+        return SimpleNamespace(metrics={"eval_emotion_accuracy": accuracy})
+
+    groups = {
+        "supervised": {1: having(0.5), 2: having(0.6), 3: having(0.99)},
+        "rotation": {1: having(0.6), 2: having(0.7)},
+        "unfinished": {1: having(0.9)},
+    }
+    seeds = {"supervised": (1, 2, 3), "rotation": (1, 2), "unfinished": (1, 2)}
+    rows = tuple(comparison.Row(label, f"drawn/{label}", seeds[label]) for label in groups)
+    chosen = comparison.Comparison("x", "", "supervised", {"": ()}, rows)
+    assert (
+        comparison._best_on_validation(chosen, groups, "emotion") == "Best on validation, of the seeds 1, 2: rotation."
+    )
+    assert "Best on validation, of the seeds 1, 2: " in (finished / "comparison.md").read_text()
+
+
 def test_a_sweep_is_a_comparison_with_the_recipe_without_auxiliary_tasks():
     swept = comparison.sweep("fer2013-small/puzzle-2x2", "auxiliary.puzzle.weight=0.01,0.1,1", (1, 2))
     assert [row.label for row in swept.rows] == ["supervised"] + [
@@ -130,6 +196,8 @@ def test_mistakes_are_named(tmp_path):
         comparison.preset("drwan")
     with pytest.raises(ValueError, match="Did you mean 'rotation'"):
         comparison.preset("drawn").narrowed(["rotatoin"], None)
+    with pytest.raises(ValueError, match="at_a_time is 0"):
+        dataclasses.replace(comparison.preset("drawn"), at_a_time=0)
     with pytest.raises(ValueError, match="no finished run"):
         comparison.report(small("supervised"), tmp_path)
 
