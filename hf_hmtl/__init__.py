@@ -15,7 +15,7 @@ _PUBLIC = {
     "HMTLOutput": "hf_hmtl.model.modeling_hmtl",
     "HMTLImageProcessor": "hf_hmtl.model.image_processing_hmtl",
     "HMTLTrainer": "hf_hmtl.trainer",
-    "HMTLTrainingArguments": "hf_hmtl.trainer",
+    "HMTLTrainingArguments": "hf_hmtl.training_arguments",
     "Recipe": "hf_hmtl.recipe",
     "Result": "hf_hmtl.result",
 }

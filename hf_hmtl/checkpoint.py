@@ -7,6 +7,7 @@ from pathlib import Path
 from transformers import TrainerState
 
 from hf_hmtl.files import replacing
+from hf_hmtl.weighting import PastLosses
 
 STATE_FILE = "hmtl_state.json"
 TRAINER_STATE_FILE = "trainer_state.json"
@@ -19,10 +20,16 @@ class HybridState:
     Attributes:
         seconds: of training so far, evaluations and checkpoints included.
         calibrated_weights: {task: weight} of the tasks whose weight was measured before the first step.
+        past_losses: what dynamic weight averaging remembers, over all processes.
     """
 
     seconds: float = 0.0
     calibrated_weights: dict[str, float] = field(default_factory=dict)
+    past_losses: PastLosses = field(default_factory=PastLosses)
+
+    def __post_init__(self):
+        if isinstance(self.past_losses, dict):  # as JSON knows it
+            self.past_losses = PastLosses(**self.past_losses)
 
     def write(self, checkpoint: Path) -> None:
         """Write it into a checkpoint; before the Trainer's own state, which marks the checkpoint as complete."""

@@ -45,7 +45,8 @@ def plan(experiment: Experiment) -> str:
     )
     for task in [*experiment.supervised, *experiment.pretexts]:
         lines.append(f"loss         {task.name}: {_described(task)}")
-    lines.append(f"passes       {_backbone_passes(experiment):g} of the backbone for each row and step")
+    of_teacher = ", and 2 of the teacher" if experiment.teacher else ""
+    lines.append(f"passes       {_backbone_passes(experiment):g} of the backbone for each row and step{of_teacher}")
     steps, seconds = _steps(experiment), _seconds_a_step(experiment)
     batch = args.train_batch_size * args.world_size * args.gradient_accumulation_steps
     lines.append(f"steps        {steps} of {batch} rows, {seconds:.3f} s each on this machine")

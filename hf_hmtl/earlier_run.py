@@ -4,13 +4,22 @@ Each is given as a folder or Hub name; in a recipe also as `{row: NAME}`, which 
 same recipe file is trained to.
 """
 
+import logging
 from pathlib import Path
 
-from hf_hmtl import result as results
-from hf_hmtl.checkpoint import last_complete_checkpoint
-from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
-from hf_hmtl.recipe import Recipe, default_folder, require_known
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError
 
+from hf_hmtl import result as results
+from hf_hmtl.checkpoint import STATE_FILE, HybridState, last_complete_checkpoint
+from hf_hmtl.data.augment import Augmentation
+from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
+from hf_hmtl.recipe import Recipe, default_folder, other_row, require_known
+from hf_hmtl.result import Result
+
+logger = logging.getLogger(__name__)
+
+WITHOUT_CUTOUT = " and --set augmentation.cutout=0"
 Origin = bool | str | dict | None
 
 
@@ -28,7 +37,7 @@ def located(origin: Origin, recipe: Recipe, option: str) -> bool | str | None:
     if not isinstance(origin, dict):
         return origin
     require_known(origin, ("row",), f"key of `{option}` in recipe {recipe.name}")
-    row = f"{recipe.name.split('/')[0]}/{origin['row']}"
+    row = other_row(recipe.name, origin["row"])
     folder = default_folder(row)
     if not is_saved_model(folder):
         raise FileNotFoundError(
@@ -69,8 +78,9 @@ def take_backbone(model: HMTLForImageClassification, origin: bool | str) -> str:
 
 
 def load_teacher(origin: str, recipe: Recipe, fingerprint: str) -> HMTLForImageClassification:
-    """The offline teacher of a perceptual loss (section 3.2): a supervised model trained without cutout, at the same
-    augmentation level and on the same rows. What its result.json says is checked.
+    """The offline teacher of a perceptual loss (section 3.2): a supervised model trained without cutout, at otherwise
+    the same augmentation and on the same rows. What its result.json says is checked; without one, a warning says that
+    nobody knows.
 
     Args:
         origin: folder or Hub name.
@@ -78,33 +88,67 @@ def load_teacher(origin: str, recipe: Recipe, fingerprint: str) -> HMTLForImageC
         fingerprint: of that run's data.
 
     Raises:
-        ValueError: the teacher saw other rows, another augmentation or another image size, or learned auxiliary tasks.
+        ValueError: the teacher saw other rows, cut images, another augmentation or another image size, or learned
+            auxiliary tasks.
     """
     teacher = _loaded(origin, "teacher")
     differences = []
     if teacher.config.image_size != recipe.image_size:
         differences.append(f"image_size is {teacher.config.image_size}, this run's {recipe.image_size}")
-    record = Path(origin) / "result.json"
-    if record.is_file():
-        trained = results.read(record)
-        if trained.data["fingerprint"] != fingerprint:
-            differences.append("it was trained on other rows, whose labels would leak into this run")
-        if trained.recipe["augmentation"] != recipe.augmentation:
-            differences.append(
-                f"its augmentation is {trained.recipe['augmentation']}, this run's {recipe.augmentation}"
-            )
-        if trained.model["auxiliary"] or trained.recipe["auxiliary"]:
-            differences.append(f"it was trained with {', '.join(trained.recipe['auxiliary'])}, not with labels alone")
+    record = _result_of(origin)
+    if record is None:
+        logger.warning(
+            "%s has no result.json, so it is unknown whether this teacher saw the same rows (labels of others would "
+            "leak into this run), the same augmentation and no cutout",
+            origin,
+        )
+    else:
+        differences += _unlike_a_teacher(results.read(record), recipe, fingerprint)
     if differences:
         raise ValueError(
             f"{origin} cannot be the teacher of {recipe.name}: {'; '.join(differences)}. Train the supervised row with "
-            "the same data options, and pass its folder: --teacher FOLDER"
+            f"the same data options{WITHOUT_CUTOUT * _has_cutout(recipe.augmentation)}, and pass its folder: "
+            "--teacher FOLDER"
         )
     return teacher
 
 
-def load_with_heads(origin: str, tasks: set[str]) -> HMTLForImageClassification:
-    """A model whose training is looked into, with the heads of every task.
+def _unlike_a_teacher(trained: Result, recipe: Recipe, fingerprint: str) -> list[str]:
+    """What forbids a run's model to teach this recipe, as parts of a sentence."""
+    found, its_own = [], trained.recipe["augmentation"]
+    if trained.data["fingerprint"] != fingerprint:
+        found.append("it was trained on other rows, whose labels would leak into this run")
+    if _has_cutout(its_own):
+        found.append(f"it was trained with cutout ({its_own}), and what it makes of whole images is the target")
+    if _uncut(its_own) != _uncut(recipe.augmentation):
+        found.append(f"its augmentation is {its_own}, this run's {recipe.augmentation}")
+    if trained.model["auxiliary"] or trained.recipe["auxiliary"]:
+        found.append(f"it was trained with {', '.join(trained.recipe['auxiliary'])}, not with labels alone")
+    return found
+
+
+def _uncut(augmentation: dict) -> Augmentation:
+    return Augmentation.of({**augmentation, "cutout": 0.0})
+
+
+def _has_cutout(augmentation: dict) -> bool:
+    return Augmentation.of(augmentation).cutout > 0
+
+
+def _result_of(origin: str) -> Path | None:
+    """The result.json of a model: in its folder, above it where that is a checkpoint-N, or in its repository."""
+    folder = Path(origin)
+    if not folder.is_dir():
+        try:
+            return Path(hf_hub_download(origin, "result.json"))
+        except EntryNotFoundError:  # also where it is absent from the cache and there is no connection
+            return None
+    places = [folder, folder.resolve().parent] if folder.resolve().name.startswith("checkpoint-") else [folder]
+    return next((place / "result.json" for place in places if (place / "result.json").is_file()), None)
+
+
+def load_with_heads(origin: str, tasks: set[str]) -> tuple[HMTLForImageClassification, HybridState]:
+    """A model whose training is looked into, with the heads of these tasks, and the state of its loss weights.
 
     Args:
         origin: folder or Hub name of a checkpoint, or the folder of a run, which means its last whole checkpoint.
@@ -114,14 +158,15 @@ def load_with_heads(origin: str, tasks: set[str]) -> HMTLForImageClassification:
         FileNotFoundError: there is no such folder.
         ValueError: heads are missing.
     """
-    model = _loaded(str(last_complete_checkpoint(origin) or origin), "checkpoint")
+    checkpoint = last_complete_checkpoint(origin) or Path(origin)
+    model = _loaded(str(checkpoint), "checkpoint")
     heads = model.config.heads
     if missing := tasks - set(heads):
         raise ValueError(
             f"--checkpoint {origin} has no head for {', '.join(sorted(missing))}; it has: {', '.join(heads)}. "
             "Give the checkpoint-N of a run of this recipe (a finished model has lost its auxiliary heads)"
         )
-    return model
+    return model, HybridState.read(checkpoint) if (checkpoint / STATE_FILE).is_file() else HybridState()
 
 
 def _loaded(origin: str, option: str) -> HMTLForImageClassification:

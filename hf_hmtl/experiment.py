@@ -23,7 +23,8 @@ from hf_hmtl.progress import ProgressLines
 from hf_hmtl.recipe import Recipe, require_known
 from hf_hmtl.tasks import Pretext, Supervised, Task
 from hf_hmtl.tasks.classification import Classification, balanced_class_weights
-from hf_hmtl.trainer import HMTLTrainer, HMTLTrainingArguments
+from hf_hmtl.trainer import HMTLTrainer
+from hf_hmtl.training_arguments import HMTLTrainingArguments
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Experiment:
             "crop_fraction": self.recipe.crop["train"],
             "on_broken_image": self.recipe.on_broken_image,
             "pretexts": self.pretexts,
-            "augmentation": augmentation_of(self.recipe),
+            "augmentation": Augmentation.of(self.recipe.augmentation),
             "seed": self.args.data_seed if self.args.data_seed is not None else self.args.seed,
         }
         return TrainingCollator(**{**settings, **changes})
@@ -96,16 +97,11 @@ class Experiment:
             eval_dataset=self.splits.get("validation"),
             processing_class=self.processor,
             teacher=self.teacher,
+            dynamic_weights=self.recipe.loss_weighting == "dynamic",
         )
         if trainer.pop_callback(ProgressCallback):  # absent with --disable_tqdm
             trainer.add_callback(ProgressLines())
         return trainer
-
-
-def augmentation_of(recipe: Recipe) -> Augmentation:
-    """The augmentation level of a recipe, with its changes."""
-    options = dict(recipe.augmentation)
-    return Augmentation.level(options.pop("level", "none"), **options)
 
 
 def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | None = None) -> Experiment:
@@ -146,7 +142,7 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
         backbone=recipe.backbone,
         image_size=recipe.image_size,
         heads={task.name: task.head() for task in learned},
-        loss_weighting=recipe.loss_weighting,
+        loss_weighting="uncertainty" if recipe.loss_weighting == "uncertainty" else "static",
     )
     set_seed(args.seed)
     model = HMTLForImageClassification(config)

@@ -9,7 +9,7 @@ from transformers import HfArgumentParser
 
 from hf_hmtl import recipe as recipes
 from hf_hmtl.recipe import Recipe
-from hf_hmtl.trainer import HMTLTrainingArguments
+from hf_hmtl.training_arguments import HMTLTrainingArguments
 
 DESCRIPTION = """\
 Train a supervised face task together with self-supervised auxiliary heads, which vanish from the saved model.
@@ -60,7 +60,8 @@ class RunOptions:
         metadata={"help": "Fit a classifier to the frozen backbone instead of training: linear, nonlinear or knn."},
     )
     loss_weighting: str | None = field(
-        default=None, metadata={"help": "static, or uncertainty to learn the weights of the losses."}
+        default=None,
+        metadata={"help": "static, uncertainty (learned weights of the losses), or dynamic (from epoch to epoch)."},
     )
     balancing: str | None = field(
         default=None, metadata={"help": "Balance the classes of the training rows: none, down or up."}
@@ -167,6 +168,11 @@ def overrides(options: RunOptions, name: str) -> dict[str, Any]:
             )
         changes["source"] = source
         if options.label_column:
+            if not row.supervised:
+                raise ValueError(
+                    f"--label_column {options.label_column}: {row.name} learns from images alone. Leave it out, or "
+                    "choose a row with labels, such as custom/supervised"
+                )
             # The task takes the column's name, so that scores read eval_gender_accuracy and not eval_label_accuracy.
             old, settings = next(iter(row.supervised.items()))
             source["task"] = options.label_column

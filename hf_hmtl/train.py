@@ -29,7 +29,7 @@ from hf_hmtl.experiment import Experiment, build
 from hf_hmtl.options import RunOptions, parse
 from hf_hmtl.report import report, summary_table
 from hf_hmtl.run_record import check_unchanged, record, write_record
-from hf_hmtl.trainer import HMTLTrainingArguments
+from hf_hmtl.training_arguments import HMTLTrainingArguments
 
 logger = logging.getLogger(__name__)
 

@@ -4,19 +4,19 @@ Batches come from `EpochRowSampler` and `TrainingCollator`; everything else (dev
 logging) is the Trainer's and accelerate's.
 """
 
+import dataclasses
 import itertools
 import logging
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from timm.optim import AdaBelief
 from torch.utils.data import DataLoader
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback
 from transformers.trainer_utils import EvalPrediction
 
 from hf_hmtl import weighting
@@ -24,6 +24,8 @@ from hf_hmtl.checkpoint import HybridState, ended_training, trainer_state
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.sampler import EpochRowSampler, RowReader
 from hf_hmtl.tasks import Task
+from hf_hmtl.training_arguments import HMTLTrainingArguments
+from hf_hmtl.weighting import PastLosses
 
 logger = logging.getLogger(__name__)
 
@@ -33,77 +35,14 @@ ADABELIEF = {"eps": 1e-14, "betas": (0.9, 0.999), "rectify": True, "degenerated_
 CALIBRATION_BATCHES = 4
 
 
-@dataclass
-class HMTLTrainingArguments(TrainingArguments):
-    """`TrainingArguments` and the few settings that the paper adds."""
-
-    optim: str = field(
-        default="adamw_torch_fused",
-        metadata={
-            "help": "Any optimizer of transformers, or 'adabelief' with the authors' settings (paper, section 4)."
-        },
-    )
-    decay_epochs: str = field(
-        default="none",
-        metadata={
-            "help": "Divide the learning rate by 10 at these epochs, e.g. '15,40' (paper, section 4.2); 'none' leaves "
-            "it to lr_scheduler_type."
-        },
-    )
-    channels_last: bool = field(
-        default=True, metadata={"help": "Keep images and weights channels-last (1.5 times as fast on CPUs)."}
-    )
-    logging_first_step: bool = field(
-        default=True, metadata={"help": "Log the first step too, so that curves begin where training does."}
-    )
-    early_stopping_patience: int | None = field(
-        default=None, metadata={"help": "Stop after so many evaluations without a better metric_for_best_model."}
-    )
-
-    def __post_init__(self):
-        adabelief = self.optim == "adabelief"
-        if adabelief:  # unknown to transformers' own list of names
-            self.optim = "adamw_torch"
-        super().__post_init__()
-        if adabelief:
-            self.optim = "adabelief"
-        # A resumed run goes on counting evaluations without a better score, instead of starting its patience anew.
-        self.restore_callback_states_from_checkpoint = True
-        # Rows carry bytes and labels of several tasks; the collator, not the model's signature, decides what is used.
-        self.remove_unused_columns = False
-        self.label_names = ["targets"]
-        self.dataloader_pin_memory = self.dataloader_pin_memory and torch.cuda.is_available()
-        if self.milestones and self.lr_scheduler_type != "constant":
-            raise ValueError(
-                f"--decay_epochs {self.decay_epochs} and --lr_scheduler_type {self.lr_scheduler_type.value} are two "
-                "schedules; pass --decay_epochs none, or --lr_scheduler_type constant"
-            )
-
-    @property
-    def milestones(self) -> tuple[float, ...]:
-        """Epochs at which the learning rate is divided by 10.
-
-        Raises:
-            ValueError: `decay_epochs` is not a comma-separated list of epochs.
-        """
-        if self.decay_epochs == "none":
-            return ()
-        try:
-            return tuple(float(epoch) for epoch in self.decay_epochs.split(","))
-        except ValueError:
-            raise ValueError(
-                f"--decay_epochs is {self.decay_epochs!r}; give epochs with commas between them, as in 15,40, or none"
-            ) from None
-
-
-class _SetEpoch(TrainerCallback):
+class _BeginEpoch(TrainerCallback):
     """Tells the sampler its epoch; the Trainer's own call does not reach it behind accelerate's batch skipping."""
 
     def __init__(self, trainer: "HMTLTrainer"):
         self.trainer = trainer
 
     def on_epoch_begin(self, args, state, control, **kwargs):
-        self.trainer.sampler.set_epoch(int(state.epoch or 0))
+        self.trainer.begin_epoch(int(state.epoch or 0))
 
 
 class _Calibrate(TrainerCallback):
@@ -120,7 +59,8 @@ class _Calibrate(TrainerCallback):
 class HMTLTrainer(Trainer):
     """Trains supervised and pretext tasks together: L = sum_t weight_t * L_t (Eq. 1, 2 and 5).
 
-    A model whose config has `loss_weighting: uncertainty` learns further factors (see `weighting`).
+    A model whose config has `loss_weighting: uncertainty` learns further factors, and `dynamic_weights` finds such from
+    epoch to epoch (see `weighting`).
 
     Each L_t is the sum of the task's row losses divided by the number of its labelled rows in the whole accumulated,
     all-process batch, so that accumulation and distribution change nothing. Evaluation sees clean images and the
@@ -134,9 +74,12 @@ class HMTLTrainer(Trainer):
         train_dataset, eval_dataset: `datasets.Dataset` with `image` and one column per supervised task.
         teacher: network whose pooled features perceptual losses compare (Eq. 3). It is frozen, stays in eval mode, and
             is never saved.
+        dynamic_weights: whether factors are chosen by dynamic weight averaging.
 
     Attributes:
         weights: {task: factor of its loss}, calibrated ones included from the first step on.
+        calibrated: {task: weight} of those that were measured.
+        factors: {task: further factor of this epoch}; all 1 without `dynamic_weights`.
         seconds: of the training, evaluations during it and, of a resumed run, earlier parts included.
     """
 
@@ -152,6 +95,7 @@ class HMTLTrainer(Trainer):
         train_dataset=None,
         eval_dataset=None,
         teacher: torch.nn.Module | None = None,
+        dynamic_weights: bool = False,
         **kwargs,
     ):
         self.tasks = [task for task in tasks if task.weight > 0]
@@ -170,9 +114,12 @@ class HMTLTrainer(Trainer):
         self.model_accepts_loss_kwargs = True  # the same as loss_is_scaled_for_ga, in the words of transformers 5.17
         self._check_accumulation()
         self.weights = {task.name: task.weight for task in self.tasks}
+        self.calibrated: dict[str, float] = {}
+        self.dynamic_weights = dynamic_weights
+        self._remember(PastLosses())
         self.current_gradient_accumulation_steps = args.gradient_accumulation_steps
         self.teacher = self._ready_teacher(teacher)
-        self.add_callback(_SetEpoch(self))
+        self.add_callback(_BeginEpoch(self))
         self.add_callback(_Calibrate(self))
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
@@ -256,12 +203,12 @@ class HMTLTrainer(Trainer):
         outputs = model(pixel_values=inputs["pixel_values"], views=inputs["views"])
         losses = self.task_losses(outputs.predictions, inputs["targets"], num_items_in_batch, log=model.training)
         if outputs.log_variances is None:
-            total = weighting.static(losses, self.weights)
+            total = weighting.static(losses, self._chosen_weights())
         else:
             # s_t / 2 counts once a step, and not for a task that has no label in the whole accumulated batch.
             share = 1 / self.current_gradient_accumulation_steps
             present = {task: share * (num_items_in_batch[task] > 0) for task in losses}
-            total = weighting.uncertainty(losses, self.weights, outputs.log_variances, present)
+            total = weighting.uncertainty(losses, self._chosen_weights(), outputs.log_variances, present)
         return (total, outputs) if return_outputs else total
 
     def task_losses(self, predictions, targets, counts, log: bool = False) -> dict[str, torch.Tensor]:
@@ -280,7 +227,10 @@ class HMTLTrainer(Trainer):
                 loss = loss.sum() / counts[task.name].clamp_min(1) * self.args.world_size
             losses[task.name] = loss
             if log:
-                self._add_to_log(task, loss.detach() / self.args.world_size, prediction.detach(), target)
+                share = loss.detach() / self.args.world_size
+                if self.dynamic_weights:
+                    self._losses_of_epoch[task.name] += share
+                self._add_to_log(task, share, prediction.detach(), target)
         return losses
 
     def _seen_by_teacher(self, painted: torch.Tensor, original: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -291,14 +241,38 @@ class HMTLTrainer(Trainer):
         return backbone(painted).pooler_output, wanted
 
     def calibrate(self) -> None:
-        """Scale the weights of the tasks that ask for it: on the first batches, weight * loss is then `task.weight`
-        times the weighted sum of the supervised losses. The network and the global random numbers stay as they are."""
-        calibrated = [task for task in self.tasks if task.auxiliary and task.calibrate]
-        if not calibrated:
+        """Scale the weights of the tasks that ask for it and were not measured yet: on the first batches, weight * loss
+        is then `task.weight` times the weighted sum of the supervised losses. The network and the global random numbers
+        stay as they are."""
+        asking = [task for task in self.tasks if task.auxiliary and task.calibrate and task.name not in self.calibrated]
+        if not asking:
             return
         supervised = [task for task in self.tasks if not task.auxiliary]
         if not supervised:
-            raise ValueError(f"{calibrated[0].name}: calibrate needs a supervised loss to compare with; set weight")
+            raise ValueError(f"{asking[0].name}: calibrate needs a supervised loss to compare with; set weight")
+        sums = self._first_losses()
+        wanted = sum(task.weight * sums[task.name] for task in supervised)
+        for task in asking:
+            if not (sums[task.name] > 0 and wanted > 0):
+                raise ValueError(
+                    f"{task.name}: its loss is {sums[task.name]:g} and the supervised one {wanted:g} on the first "
+                    f"batches, so no weight makes them equal; give one: --set auxiliary.{task.name}.calibrate=false "
+                    f"auxiliary.{task.name}.weight=..."
+                )
+            self._use_calibrated({task.name: task.weight * wanted / sums[task.name]})
+            logger.info("calibrated weight of %s: %g", task.name, self.weights[task.name])
+
+    def take_weights(self, earlier: HybridState) -> None:
+        """Go on with the loss weights of an earlier part of this run: calibrated and dynamic ones."""
+        self._use_calibrated(earlier.calibrated_weights)
+        self._remember(earlier.past_losses)
+
+    def _use_calibrated(self, weights: dict[str, float]) -> None:
+        self.calibrated |= weights
+        self.weights |= weights
+
+    def _first_losses(self) -> dict[str, float]:
+        """{task: its loss}, summed over the first batches of training and over all processes."""
         sums = dict.fromkeys([task.name for task in self.tasks], 0.0)
         model = self.accelerator.unwrap_model(self.model).train()
         buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # batch norm counts what it sees
@@ -313,21 +287,32 @@ class HMTLTrainer(Trainer):
                     sums[task] += loss
         for name, buffer in model.named_buffers():
             buffer.copy_(buffers[name])
-        names = list(sums)
-        totals = torch.stack([torch.as_tensor(sums[name], device=self.args.device).float() for name in names])
+        return self._over_processes(sums)
+
+    def _over_processes(self, sums: dict[str, torch.Tensor | float]) -> dict[str, float]:
+        """Sums over all processes, which must have the same names in the same order."""
+        totals = torch.stack([torch.as_tensor(value, device=self.args.device).float() for value in sums.values()])
         if self.args.world_size > 1:
             totals = self.accelerator.reduce(totals, "sum")
-        sums = dict(zip(names, totals.tolist(), strict=True))
-        wanted = sum(task.weight * sums[task.name] for task in supervised)
-        for task in calibrated:
-            if not (sums[task.name] > 0 and wanted > 0):
-                raise ValueError(
-                    f"{task.name}: its loss is {sums[task.name]:g} and the supervised one {wanted:g} on the first "
-                    f"batches, so no weight makes them equal; give one: --set auxiliary.{task.name}.calibrate=false "
-                    f"auxiliary.{task.name}.weight=..."
-                )
-            self.weights[task.name] = task.weight * wanted / sums[task.name]
-            logger.info("calibrated weight of %s: %g", task.name, self.weights[task.name])
+        return dict(zip(sums, totals.tolist(), strict=True))
+
+    # Dynamic weights
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Before the first batch of an epoch, or the next one of an epoch that is resumed."""
+        self.sampler.set_epoch(epoch)
+        if self.dynamic_weights and epoch > self._past.epoch:
+            losses = self._over_processes(self._losses_of_epoch)
+            self._remember(self._past.followed_by(epoch, losses))
+
+    def _remember(self, past: PastLosses) -> None:
+        names = [task.name for task in self.tasks]
+        here = past.current if self.args.process_index == 0 else {}  # it was summed over the processes
+        self._past, self._losses_of_epoch = past, {name: here.get(name, 0.0) for name in names}
+        self.factors = weighting.dynamic(past, names) if self.dynamic_weights else dict.fromkeys(names, 1.0)
+
+    def _chosen_weights(self) -> dict[str, float]:
+        return {name: weight * self.factors[name] for name, weight in self.weights.items()}
 
     def train(self, resume_from_checkpoint: str | None = None, **kwargs):
         """As the Trainer's; a resumed run keeps its calibrated weights and its seconds, and one that was cut off after
@@ -335,7 +320,7 @@ class HMTLTrainer(Trainer):
         earlier = HybridState()
         if resume_from_checkpoint is not None:
             earlier = HybridState.read(Path(resume_from_checkpoint))
-            self.weights |= earlier.calibrated_weights
+            self.take_weights(earlier)
             if ended_training(trainer_state(Path(resume_from_checkpoint))):
                 return self._take_ended(Path(resume_from_checkpoint), earlier)
         self._began = time.perf_counter() - earlier.seconds
@@ -354,12 +339,12 @@ class HMTLTrainer(Trainer):
 
     def _save_checkpoint(self, model, trial) -> None:
         """As the Trainer's, with our own state."""
+        past = self._past
+        if self.dynamic_weights:
+            past = dataclasses.replace(past, current=self._over_processes(self._losses_of_epoch))
         if self.is_world_process_zero():
-            calibrated = {
-                task.name: self.weights[task.name] for task in self.tasks if task.auxiliary and task.calibrate
-            }
             folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
-            HybridState(self._seconds_so_far(), {name: self.weights[name] for name in calibrated}).write(folder)
+            HybridState(self._seconds_so_far(), self.calibrated, past).write(folder)
         super()._save_checkpoint(model, trial)
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
@@ -412,13 +397,17 @@ class HMTLTrainer(Trainer):
         super().log(logs, start_time)
 
     def _moving_weights(self) -> dict[str, float]:
-        """`weight_<task>` where weights were calibrated or are learned; constants of the recipe are not logged."""
+        """`weight_<task>` where weights are calibrated, learned or dynamic; a recipe's constants are not logged."""
         model = self.accelerator.unwrap_model(self.model)
-        learned = model.log_variances if model.config.loss_weighting == "uncertainty" else None
-        calibrated = any(task.auxiliary and task.calibrate for task in self.tasks)
-        if learned is None and not calibrated:
+        if not (self.calibrated or self.dynamic_weights or model.config.loss_weighting == "uncertainty"):
             return {}
-        return {f"weight_{task}": float(weight) for task, weight in weighting.effective(self.weights, learned).items()}
+        return {f"weight_{task}": weight for task, weight in self.effective_weights().items()}
+
+    def effective_weights(self) -> dict[str, float]:
+        """{task: what its loss is multiplied by at this moment}, learned and dynamic factors included."""
+        learned = self.accelerator.unwrap_model(self.model).log_variances
+        weights = weighting.effective(self._chosen_weights(), learned)
+        return {task: float(weight) for task, weight in weights.items()}
 
     # Optimizer and schedule
 

@@ -1,6 +1,11 @@
 """How the losses of several tasks become one: pure functions of the losses and of their weights' state."""
 
+import math
+from dataclasses import dataclass, field
+
 from torch import Tensor
+
+TEMPERATURE = 2.0  # of dynamic weight averaging, as in its paper
 
 
 def static(losses: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
@@ -32,6 +37,42 @@ def uncertainty(
         (-log_variances[task]).exp() * weights[task] * loss + shares[task] * log_variances[task] / 2
         for task, loss in losses.items()
     )
+
+
+@dataclass(frozen=True)
+class PastLosses:
+    """What dynamic weight averaging remembers: each task's loss, summed over the steps of an epoch.
+
+    Attributes:
+        epoch: the epoch under way.
+        current: {task: loss so far}; it is filled in for a checkpoint only.
+        last, before_last: {task: loss} of the two epochs before; empty where there was none.
+    """
+
+    epoch: int = 0
+    current: dict[str, float] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+    before_last: dict[str, float] = field(default_factory=dict)
+
+    def followed_by(self, epoch: int, losses: dict[str, float]) -> "PastLosses":
+        """The same at the beginning of the next epoch, when `losses` are those of the one that ended."""
+        return PastLosses(epoch, {}, losses, self.last)
+
+
+def dynamic(past: PastLosses, tasks: list[str]) -> dict[str, float]:
+    """Dynamic weight averaging (Liu, Johns and Davison 2019, arXiv 1803.10704): tasks whose loss falls slower than that
+    of the others gain weight.
+
+    factor_t = K exp(r_t / T) / sum_u exp(r_u / T), with r_t = last loss / loss before it, K tasks and T = 2. All are 1
+    in the first two epochs; a task without a loss before (no label) counts as one that stands still, r = 1.
+
+    Returns:
+        {task: factor beside its weight}; the factors sum to the number of tasks.
+    """
+    before = past.before_last
+    rates = {task: past.last[task] / before[task] if before.get(task, 0) > 0 else 1.0 for task in tasks}
+    shares = {task: math.exp(rate / TEMPERATURE) for task, rate in rates.items()}
+    return {task: len(tasks) * share / sum(shares.values()) for task, share in shares.items()}
 
 
 def effective(weights: dict[str, float], log_variances: dict[str, Tensor] | None) -> dict[str, Tensor | float]:

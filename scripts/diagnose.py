@@ -4,10 +4,13 @@
     python scripts/diagnose.py fer2013-small/puzzle-3x3 --data_dir DIR --checkpoint outputs/RUN   # its last one
     python scripts/diagnose.py fer2013-small/puzzle-3x3 --data_dir DIR --checkpoint outputs/RUN/checkpoint-900
 
-All options of train.py are accepted. The finished model of a run has no auxiliary heads any more; its checkpoints have.
-For a sweep of the weights see compare.py --sweep.
+All options of train.py are accepted, and
+  --checkpoint FOLDER   a checkpoint-N, or a run, whose last one is taken (the finished model has no auxiliary heads)
+  --batches N           training batches to look at; 16 unless given
+It prints a table and writes gradients.json into --output_dir. For a sweep of the weights see compare.py --sweep.
 """
 
+import argparse
 import dataclasses
 import json
 import sys
@@ -19,37 +22,29 @@ from hf_hmtl.experiment import build
 from hf_hmtl.files import replacing
 from hf_hmtl.options import parse
 
-USAGE = "usage: diagnose.py RECIPE [--checkpoint FOLDER] [--batches 16] [options of train.py]"
-
-
-def taken(arguments: list[str], option: str, default: str | None) -> str | None:
-    """The value of an option, which is removed from the arguments."""
-    if option not in arguments:
-        return default
-    place = arguments.index(option)
-    if place + 1 == len(arguments):
-        raise ValueError(f"{option} needs a value. {USAGE}")
-    value = arguments[place + 1]
-    del arguments[place : place + 2]
-    return value
-
 
 def main() -> None:
-    arguments = sys.argv[1:]
-    if not arguments or "--help" in arguments or "-h" in arguments:
-        print(f"{__doc__}\n{USAGE}")
+    own = argparse.ArgumentParser(prog="diagnose.py", add_help=False, allow_abbrev=False)
+    own.add_argument("--checkpoint")
+    own.add_argument("--batches", type=int, default=16)
+    if len(sys.argv) == 1 or {"--help", "-h"} & set(sys.argv):
+        print(__doc__)
         return
+    mine, of_training = own.parse_known_args(sys.argv[1:])
     try:
-        checkpoint, batches = taken(arguments, "--checkpoint", None), int(taken(arguments, "--batches", "16"))
-        recipe, options, args = parse(arguments)
-        experiment = build(recipe, args, options.data_dir)
-        if checkpoint:
-            experiment.model = load_with_heads(checkpoint, {task.name for task in experiment.learned})
-        found = compare_gradients(experiment.trainer(), batches)
-        print(f"{recipe.name}, {checkpoint or 'at the start'}, {batches} batches\n{gradient_table(found)}")
-        folder = Path(args.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / "gradients.json") as temporary:
+        if mine.batches < 1:
+            raise ValueError(f"--batches is {mine.batches}, allowed is 1 or more")
+        recipe, options, args = parse(of_training)
+        experiment, earlier = build(recipe, args, options.data_dir), None
+        if mine.checkpoint:
+            names = {task.name for task in experiment.learned}
+            experiment.model, earlier = load_with_heads(mine.checkpoint, names)
+        trainer = experiment.trainer()
+        if earlier:
+            trainer.take_weights(earlier)
+        found = compare_gradients(trainer, mine.batches)
+        print(f"{recipe.name}, {mine.checkpoint or 'at the start'}, {mine.batches} batches\n{gradient_table(found)}")
+        with replacing(Path(args.output_dir) / "gradients.json") as temporary:
             values = {name: dataclasses.asdict(task) for name, task in found.items()}
             temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     except (ValueError, OSError) as error:

@@ -2,28 +2,28 @@
 
     python scripts/show_inpainting.py outputs/RUN/checkpoint-900 faces.png drawn/inpainting-pixel [options of train.py]
 
-The checkpoint must still have its decoder (a checkpoint-N, not the slim final folder). The recipe says whose validation
-faces are shown, and how they are cut.
+Instead of a checkpoint, the folder of a run means its last one (the finished model has lost its decoder). The recipe
+says whose validation faces are shown, and how they are cut.
 """
 
 import sys
 from pathlib import Path
 
 from hf_hmtl.analysis.inpainting import draw_reconstructions
+from hf_hmtl.earlier_run import load_with_heads
 from hf_hmtl.experiment import build
-from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.options import parse
 
 
 def main() -> None:
-    if len(sys.argv) < 4 or "--help" in sys.argv:
+    if len(sys.argv) < 4 or {"--help", "-h"} & set(sys.argv):
         print(__doc__)
         return
     checkpoint, picture, *arguments = sys.argv[1:]
     try:
         recipe, options, args = parse(arguments)
         experiment = build(recipe, args, options.data_dir)
-        model = HMTLForImageClassification.from_pretrained(checkpoint)
+        model, _ = load_with_heads(checkpoint, set())
         rows = experiment.splits.get("validation", experiment.splits["train"])
         draw_reconstructions(model, experiment.pretexts, rows, experiment.evaluation_collator(), Path(picture))
         print(picture)

@@ -3,6 +3,7 @@
 import pytest
 
 from hf_hmtl.checkpoint import HybridState, last_complete_checkpoint
+from hf_hmtl.weighting import PastLosses
 
 
 def test_a_checkpoint_cut_off_by_a_crash_is_passed_over(tmp_path):
@@ -16,7 +17,9 @@ def test_a_checkpoint_cut_off_by_a_crash_is_passed_over(tmp_path):
 
 
 def test_our_state_comes_back_as_it_was(tmp_path):
-    state = HybridState(12.5, {"inpainting": 130.25})
+    state = HybridState(
+        12.5, {"inpainting": 130.25}, PastLosses(3, {"emotion": 0.5}, {"emotion": 2.0}, {"emotion": 4.0})
+    )
     state.write(tmp_path)
     assert HybridState.read(tmp_path) == state
     assert [path.name for path in tmp_path.iterdir()] == ["hmtl_state.json"]

@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from hf_hmtl import HMTLConfig, HMTLForImageClassification, recipe
+from hf_hmtl import HMTLConfig, HMTLForImageClassification, earlier_run, recipe
 from hf_hmtl.earlier_run import load_teacher, located, take_backbone
 from hf_hmtl.train import main
 
@@ -32,6 +32,12 @@ def test_a_teacher_of_the_same_rows_is_accepted(teacher, tmp_path, capsys):
     assert result["model"]["auxiliary"] == ["inpainting"] and result["steps"] == 1
 
 
+def test_a_dry_run_states_the_passes_of_the_teacher(teacher, tmp_path, capsys):
+    changes = [*TINY, "auxiliary.inpainting.loss=perceptual", "auxiliary.inpainting.calibrate=true"]
+    main(["quickstart/supervised", "--teacher", str(teacher), "--dry_run", "--output_dir", str(tmp_path), *changes])
+    assert "1 of the backbone for each row and step, and 2 of the teacher" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -45,6 +51,56 @@ def test_a_teacher_of_another_kind_is_refused(teacher, tmp_path, change, message
     with pytest.raises(ValueError, match="cannot be the teacher") as error:
         with_teacher(teacher, change, output_dir=tmp_path)
     assert message in str(error.value)
+
+
+def test_a_teacher_that_saw_cut_images_is_refused_and_one_at_the_same_level_without_cutout_taught(tmp_path):
+    """The level `strong` has a cutout of its own, which the teacher must not have seen (section 3.2)."""
+    cut, uncut = tmp_path / "cut", tmp_path / "uncut"
+    main(["quickstart/supervised", *TINY, "augmentation.level=strong", "--output_dir", str(cut)])
+    main(
+        [
+            "quickstart/supervised",
+            *TINY,
+            "augmentation.level=strong",
+            "augmentation.cutout=0",
+            "--output_dir",
+            str(uncut),
+        ]
+    )
+    with pytest.raises(ValueError, match=r"trained with cutout.*--set augmentation.cutout=0.*--teacher FOLDER"):
+        with_teacher(cut, "augmentation.level=strong", output_dir=tmp_path / "run")
+    with_teacher(uncut, "augmentation.level=strong", output_dir=tmp_path / "run")
+
+
+def test_the_same_augmentation_may_be_written_in_another_way(teacher, tmp_path):
+    with_teacher(teacher, "augmentation.flip=0.5", output_dir=tmp_path)  # what the level none has anyway
+
+
+def test_a_checkpoint_is_judged_by_the_result_of_its_run(teacher, tmp_path):
+    checkpoint = tmp_path / "run" / "checkpoint-1"
+    shutil.copytree(teacher, checkpoint)
+    (checkpoint / "result.json").rename(tmp_path / "run" / "result.json")
+    with_teacher(checkpoint, output_dir=tmp_path / "taught")
+    with pytest.raises(ValueError, match="trained on other rows"):
+        with_teacher(checkpoint, "source.seed=5", output_dir=tmp_path / "other")
+
+
+def test_a_teacher_of_unknown_origin_is_taken_with_a_warning(teacher, tmp_path, caplog):
+    shutil.copytree(teacher, tmp_path / "teacher")
+    (tmp_path / "teacher" / "result.json").unlink()
+    with_teacher(tmp_path / "teacher", output_dir=tmp_path / "run")
+    assert "has no result.json, so it is unknown whether this teacher saw the same rows" in caplog.text
+
+
+def test_the_result_of_a_teacher_on_the_hub_is_fetched(teacher, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(earlier_run, "_loaded", lambda *_: HMTLForImageClassification.from_pretrained(teacher))
+    monkeypatch.setattr(
+        earlier_run, "hf_hub_download", lambda *question: (asked.append(question), teacher / "result.json")[1]
+    )
+    with pytest.raises(ValueError, match="trained on other rows"):
+        load_teacher("somebody/teacher", recipe_of(image_size=48), "another fingerprint")
+    assert asked == [("somebody/teacher", "result.json")]
 
 
 def test_a_teacher_with_auxiliary_tasks_is_refused(teacher, tmp_path):

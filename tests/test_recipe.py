@@ -2,7 +2,8 @@ import pytest
 import yaml
 
 from hf_hmtl import recipe as recipes
-from hf_hmtl.experiment import augmentation_of, build_pretext
+from hf_hmtl.data.augment import Augmentation
+from hf_hmtl.experiment import build_pretext
 from hf_hmtl.recipe import Recipe, load, merged, override
 
 ROWS = [f"{file}/{row}" for file, rows in recipes.available().items() for row in rows]
@@ -14,7 +15,7 @@ def test_every_row_loads_and_its_tasks_can_be_made(name):
     assert recipe.name == name
     for task, settings in recipe.auxiliary.items():
         build_pretext(task, settings, name).check_side(recipe.image_size)
-    augmentation_of(recipe)
+    Augmentation.of(recipe.augmentation)
 
 
 def test_rows_are_deltas_over_defaults(tmp_path):

@@ -135,7 +135,8 @@ def test_pretraining_on_loose_images_then_fine_tuning_on_labelled_ones(tmp_path)
     pretrained = tmp_path / "pretrained"
     main(["custom/pretrain-puzzle-3x3", "--data_dir", str(data), *steps, "--output_dir", str(pretrained)])
     result = read(pretrained / "result.json")
-    assert result.rows["train"]["rows"] == len(list(data.rglob("*.*"))) and result.model["supervised"] == []
+    assert result.rows["train"]["rows"] == len(list((data / "train").rglob("*.*")))  # test images stay unseen
+    assert result.model["supervised"] == []
     assert "It saw no label" in (pretrained / "README.md").read_text()
     main(["custom/supervised", "--data_dir", str(data), "--pretrained", str(pretrained), *steps, "--output_dir",
           str(tmp_path / "run")])  # fmt: skip
@@ -183,6 +184,8 @@ def test_dry_run_prints_the_plan_and_draws_a_batch(tmp_path, capsys):
         (["quickstart", "--image_size", "50"], "--image_size 48 or 51"),
         (["quickstart", "--backbone", "resnet10"], "Did you mean"),
         (["quickstart", "--label_column", "x"], "custom"),
+        (["custom/pretrain-puzzle-3x3", "--label_column", "x"], "learns from images alone"),
+        (["quickstart", "--loss_weighting", "dynamc"], "Did you mean 'dynamic'"),
         (["fer2013/supervised", "--data_dir", "/nonexistent/folder"], "/nonexistent/folder"),
     ],
 )
@@ -308,8 +311,16 @@ MANY = ["auxiliary.puzzle.view=own", "auxiliary.rotation.dropout=0", "auxiliary.
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [[], ["loss_weighting=uncertainty", *MANY]], ids=["static", "learned weights"])
-def test_two_processes_train_as_one(tmp_path, changes):
+@pytest.mark.parametrize(
+    ("changes", "moving"),
+    [
+        ([], []),
+        (["loss_weighting=uncertainty", *MANY], ["emotion", "puzzle", "rotation"]),
+        (["loss_weighting=dynamic", "source.train=16"], ["emotion", "puzzle"]),  # an epoch a step
+    ],
+    ids=["static", "learned weights", "dynamic weights"],
+)
+def test_two_processes_train_as_one(tmp_path, changes, moving):
     """A model without batch norm and with dropout 0; the last global batch is incomplete."""
     arguments = ["--backbone", "test_vit", "--image_size", "160", *SHORT, "--optim", "sgd", "--set", "source.train=56"]
     arguments += ["source.validation=16", "source.test=16", "source.size=48", "supervised.emotion.dropout=0"]
@@ -322,7 +333,7 @@ def test_two_processes_train_as_one(tmp_path, changes):
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
-    for key in ["loss", *(["weight_emotion", "weight_puzzle", "weight_rotation"] if changes else [])]:
+    for key in ["loss", *(f"weight_{task}" for task in moving)]:
         first, second = (
             [entry[key] for entry in read(tmp_path / name / "result.json").history if key in entry]
             for name in ("one", "two")

@@ -25,7 +25,7 @@ SIDE = 48
 
 def make(
     faces, folder, *pretexts, backbone="test_efficientnet", dropout=0.3, level="weak", weighting="static", teacher=None,
-    supervised=True, **options,
+    supervised=True, dynamic=False, **options,
 ):  # fmt: skip
     """A trainer on drawn faces; batch 16, 6 steps an epoch."""
     labels = tuple(faces["validation"].features["emotion"].names)
@@ -61,6 +61,7 @@ def make(
         train_dataset=faces["train"],
         eval_dataset=faces["validation"],
         teacher=teacher,
+        dynamic_weights=dynamic,
     )
 
 
@@ -519,17 +520,58 @@ def test_learned_weights_accumulate_like_one_large_batch(faces, tmp_path):
         torch.testing.assert_close(weights(small)[name], tensor, rtol=1e-4, atol=1e-5)
 
 
+def epoch_losses(trainer, task, steps=6):
+    """The logged losses of a task, summed over each epoch."""
+    losses = [entry[f"loss_{task}"] for entry in trainer.state.log_history if "loss" in entry]
+    return [sum(losses[first : first + steps]) for first in range(0, len(losses), steps)]
+
+
+def test_dynamic_weights_follow_the_losses_of_the_last_two_epochs(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=2, weight=0.5), dynamic=True, num_train_epochs=3, learning_rate=0.01)
+    trainer.train()
+    entries = [entry for entry in trainer.state.log_history if "loss" in entry]
+    assert {entry["weight_emotion"] for entry in entries[:12]} == {1.0}
+    rates = {task: np.divide(*epoch_losses(trainer, task)[1::-1]) for task in ("emotion", "puzzle")}
+    total = sum(np.exp(rate / 2) for rate in rates.values())
+    for task, weight in (("emotion", 1.0), ("puzzle", 0.5)):
+        expected = weight * 2 * np.exp(rates[task] / 2) / total
+        for entry in entries[12:]:
+            assert entry[f"weight_{task}"] == pytest.approx(expected, rel=1e-5)
+    last = entries[-1]
+    weighted = sum(last[f"weight_{task}"] * last[f"loss_{task}"] for task in rates)
+    assert last["loss"] == pytest.approx(weighted, rel=1e-4) and last["weight_emotion"] != 1
+
+
+@pytest.mark.parametrize("at", [12, 15], ids=["epoch boundary", "mid epoch"])
+def test_dynamic_weights_survive_a_resume(faces, tmp_path, at):
+    options = {"num_train_epochs": 4, "save_strategy": "steps", "save_steps": 3, "learning_rate": 0.01}
+    whole = make(faces, tmp_path, Puzzle(grid=2), dynamic=True, **options)
+    whole.train()
+    resumed = make(faces, tmp_path, Puzzle(grid=2), dynamic=True, **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{at}"))
+    assert resumed.factors == whole.factors and whole.factors["emotion"] != 1
+    assert_same(weights(whole), weights(resumed))
+
+
 @pytest.mark.parametrize(
     "pretext",
-    [Puzzle(grid=3), Rotation(), Rotation(tiles=2), InPainting(), BarlowTwins(hidden=32, features=16, weight=0.01)],
-    ids=["puzzle", "rotation", "tiles", "inpainting", "barlow_twins"],
+    [
+        Puzzle(grid=3),
+        Rotation(),
+        Rotation(tiles=2),
+        InPainting(),
+        InPainting(loss="perceptual", weight=100.0),
+        BarlowTwins(hidden=32, features=16, weight=0.01),
+    ],
+    ids=["puzzle", "rotation", "tiles", "inpainting", "perceptual", "barlow_twins"],
 )
 def test_every_pretext_trains_in_bfloat16(faces, tmp_path, pretext):
-    trainer = make(faces, tmp_path, pretext, bf16=True, max_steps=2)
+    teacher = teacher_of(faces, tmp_path) if pretext.needs_teacher else None
+    trainer = make(faces, tmp_path, pretext, bf16=True, max_steps=2, teacher=teacher)
     trainer.train()
     losses = [entry[f"loss_{pretext.name}"] for entry in trainer.state.log_history if "loss" in entry]
     assert len(losses) == 2 and np.isfinite(losses).all()
-    plain = make(faces, tmp_path, pretext, max_steps=2)
+    plain = make(faces, tmp_path, pretext, max_steps=2, teacher=teacher)
     plain.train()
     exact = next(entry[f"loss_{pretext.name}"] for entry in plain.state.log_history if "loss" in entry)
     assert losses[0] == pytest.approx(exact, rel=0.1)
@@ -549,6 +591,26 @@ def test_accumulated_pretexts_give_the_gradient_of_one_large_batch(faces, tmp_pa
     small.train()
     for name, tensor in weights(large).items():
         torch.testing.assert_close(weights(small)[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["mse", "rmse", "perceptual"])
+def test_accumulated_inpainting_gives_the_gradient_of_one_large_batch(faces, tmp_path, loss):
+    # The decoder has batch norm of its own (appendix C), whose statistics depend on the batch: here they stand still.
+    teacher = teacher_of(faces, tmp_path) if loss == "perceptual" else None
+    options = {"dropout": 0.0, "max_steps": 1, "optim": "sgd", "max_grad_norm": 0.0, "teacher": teacher}
+    pretext, trained = InPainting(loss=loss, weight=3.0), []
+    for sizes in ({}, {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}):
+        trainer = make(faces, tmp_path, pretext, **options, **sizes)
+        for module in trainer.model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.train = lambda mode=True, module=module: module
+                module.training = False
+        trainer.train()
+        trained.append(weights(trainer))
+    start = weights(make(faces, tmp_path, pretext, **options))
+    for name, tensor in trained[0].items():
+        torch.testing.assert_close(trained[1][name], tensor, rtol=1e-4, atol=1e-6)
+    assert any(not torch.equal(start[name], trained[0][name]) for name in start if name.startswith("auxiliary."))
 
 
 def test_one_call_of_the_model_a_step(faces, tmp_path):

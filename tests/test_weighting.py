@@ -40,6 +40,24 @@ def test_a_task_without_labels_does_not_gain_weight():
     assert log_variance.grad.item() == 0
 
 
+def test_dynamic_weights_by_hand():
+    past = weighting.PastLosses(2, {}, {"emotion": 1.9, "puzzle": 6.0}, {"emotion": 2.0, "puzzle": 12.0})
+    first, second = math.exp(0.95 / 2), math.exp(0.5 / 2)
+    found = weighting.dynamic(past, ["emotion", "puzzle"])
+    assert found["emotion"] == pytest.approx(2 * first / (first + second))  # it falls slower, so it gains
+    assert found["puzzle"] == pytest.approx(2 * second / (first + second))
+
+
+def test_dynamic_weights_are_one_for_two_epochs_and_stand_still_without_a_loss():
+    tasks = ["emotion", "puzzle", "rotation"]
+    first = weighting.PastLosses()
+    second = first.followed_by(1, {"emotion": 2.0, "puzzle": 12.0, "rotation": 0.0})
+    assert weighting.dynamic(first, tasks) == weighting.dynamic(second, tasks) == dict.fromkeys(tasks, 1.0)
+    third = second.followed_by(2, {"emotion": 2.0, "puzzle": 12.0, "rotation": 3.0})
+    assert (third.epoch, third.last["rotation"], third.before_last["rotation"]) == (2, 3.0, 0.0)
+    assert weighting.dynamic(third, tasks) == pytest.approx(dict.fromkeys(tasks, 1.0))
+
+
 def test_effective_weights():
     weights = {"emotion": 1.0, "puzzle": 0.5}
     assert weighting.effective(weights, None) == weights

@@ -19,7 +19,7 @@ class TaskGradient:
     """One task's gradient on the backbone, over several batches.
 
     Attributes:
-        weight: factor of its loss in the sum.
+        weight: factor of its loss in the sum, learned and dynamic factors included.
         loss: mean loss, before the weight.
         norm: mean length of weight * gradient, relative to that of the supervised tasks together.
         cosines: one a batch, with the gradient of the supervised tasks together; NaN where either has no length.
@@ -47,7 +47,8 @@ def compare_gradients(trainer, batches: int) -> dict[str, TaskGradient]:
     The network is in training mode, as it is when it learns; its weights, buffers and mode come back as they were.
 
     Args:
-        trainer: an `HMTLTrainer` with a supervised and an auxiliary task. Calibrated weights are measured first.
+        trainer: an `HMTLTrainer` with a supervised and an auxiliary task. Weights that are to be calibrated, and were
+            not yet, are measured first.
         batches: how many batches.
 
     Raises:
@@ -60,19 +61,20 @@ def compare_gradients(trainer, batches: int) -> dict[str, TaskGradient]:
             "supervised task and an auxiliary one of a weight above 0. Choose a hybrid row, as quickstart/puzzle-3x3"
         )
     trainer.calibrate()
+    weights = trainer.effective_weights()
     trunk = [parameter for parameter in trainer.model.base_model.backbone.parameters() if parameter.requires_grad]
     found = {task.name: ([], [], []) for task in trainer.tasks}  # losses, relative norms, cosines
     loader = trainer.get_train_dataloader()
     with _as_in_training(trainer.model):
         for _, batch in tqdm(zip(range(batches), loader, strict=False), total=batches, desc="gradients", disable=None):
-            losses, gradients = _gradients(trainer, batch, trunk)
+            losses, gradients = _gradients(trainer, batch, trunk, weights)
             reference = sum(gradients[name] for name in supervised)
             for name, (all_losses, norms, cosines) in found.items():
                 all_losses.append(losses[name])
                 norms.append((gradients[name].norm() / reference.norm()).item())
                 cosines.append(_cosine(gradients[name], reference))
     return {
-        name: TaskGradient(trainer.weights[name], float(np.mean(losses)), float(np.mean(norms)), cosines)
+        name: TaskGradient(weights[name], float(np.mean(losses)), float(np.mean(norms)), cosines)
         for name, (losses, norms, cosines) in found.items()
     }
 
@@ -89,14 +91,16 @@ def gradient_table(found: dict[str, TaskGradient]) -> str:
     return "\n".join(lines)
 
 
-def _gradients(trainer, batch: dict, trunk: list[nn.Parameter]) -> tuple[dict[str, float], dict[str, Tensor]]:
+def _gradients(
+    trainer, batch: dict, trunk: list[nn.Parameter], weights: dict[str, float]
+) -> tuple[dict[str, float], dict[str, Tensor]]:
     """Loss and flattened weight * gradient on the trunk of each task, from one pass."""
     batch = trainer._prepare_inputs(batch)
     counts = trainer._get_num_items_in_batch([batch], trainer.args.device)
     outputs = trainer.model(pixel_values=batch["pixel_values"], views=batch["views"])
     losses, gradients = trainer.task_losses(outputs.predictions, batch["targets"], counts), {}
     for name, loss in losses.items():
-        parts = torch.autograd.grad(trainer.weights[name] * loss, trunk, retain_graph=True, allow_unused=True)
+        parts = torch.autograd.grad(weights[name] * loss, trunk, retain_graph=True, allow_unused=True)
         filled = [torch.zeros_like(weight) if part is None else part for part, weight in zip(parts, trunk, strict=True)]
         gradients[name] = torch.cat([part.flatten().float() for part in filled])
     return {name: loss.item() for name, loss in losses.items()}, gradients

@@ -101,7 +101,7 @@ class Augmentation:
             raise ValueError(f"augmentation option {name} is {getattr(self, name)!r}; allowed: {allowed}")
 
     @classmethod
-    def level(cls, name: str, **overrides) -> "Augmentation":
+    def level(cls, name: str, /, **overrides) -> "Augmentation":
         """The level "none", "weak" or "strong" of appendix A, with some magnitudes replaced.
 
         Raises:
@@ -111,6 +111,12 @@ class Augmentation:
         for option in overrides:
             _require_known("augmentation option", option, [field.name for field in fields(cls)])
         return cls(**{**LEVELS[name], **overrides})
+
+    @classmethod
+    def of(cls, settings: dict) -> "Augmentation":
+        """That of a recipe's entry: {level: "none" unless given, and magnitudes that replace the level's}."""
+        overrides = dict(settings)
+        return cls.level(overrides.pop("level", "none"), **overrides)
 
     def to_dict(self) -> dict:
         """Every magnitude as plain JSON types; `Augmentation(**to_dict())` is equal to this one."""

@@ -8,6 +8,7 @@ import torch
 
 from hf_hmtl import experiment
 from hf_hmtl.analysis.gradients import compare_gradients, gradient_table
+from hf_hmtl.checkpoint import HybridState
 from hf_hmtl.earlier_run import load_with_heads
 from hf_hmtl.options import parse
 from hf_hmtl.train import main
@@ -63,6 +64,23 @@ def test_conflicts_are_negative_cosines():
     assert found.conflicts == sum(cosine < 0 for cosine in found.cosines) / 4
 
 
+def test_weights_are_those_of_the_run_not_measured_anew():
+    trainer = trainer_of("auxiliary.puzzle.calibrate=true", "loss_weighting=uncertainty")
+    trainer.take_weights(HybridState(calibrated_weights={"puzzle": 7.0}))
+    trainer.model.log_variances["puzzle"].data.fill_(np.log(2))
+    found = compare_gradients(trainer, 1)
+    assert found["puzzle"].weight == pytest.approx(3.5) and found["emotion"].weight == 1
+    twice = trainer_of("auxiliary.puzzle.calibrate=true")
+    twice.take_weights(HybridState(calibrated_weights={"puzzle": 3.5}))
+    assert compare_gradients(twice, 1)["puzzle"].norm == pytest.approx(found["puzzle"].norm, rel=1e-4)
+
+
+def test_weights_that_nobody_measured_are_measured_first():
+    trainer = trainer_of("auxiliary.puzzle.calibrate=true")
+    found = compare_gradients(trainer, 4)
+    assert found["puzzle"].weight == trainer.calibrated["puzzle"] != 0.111
+
+
 def test_a_supervised_recipe_has_nothing_to_compare():
     with pytest.raises(ValueError, match="Choose a hybrid row"):
         compare_gradients(trainer_of(row="quickstart/supervised"), 1)
@@ -87,8 +105,8 @@ def test_a_run_folder_means_its_last_checkpoint_and_missing_heads_are_named(tmp_
     train = ["--max_steps", "1", "--eval_strategy", "no", "--save_strategy", "steps", "--save_steps", "1"]
     arguments = [*TINY, *train, "--load_best_model_at_end", "false", "--output_dir", str(tmp_path), *DATA]
     main(["quickstart/puzzle-3x3", *arguments])
-    saved = load_with_heads(str(tmp_path), {"emotion", "puzzle"})
-    assert set(saved.config.heads) == {"emotion", "puzzle"}
+    saved, state = load_with_heads(str(tmp_path), {"emotion", "puzzle"})
+    assert set(saved.config.heads) == {"emotion", "puzzle"} and state.seconds > 0
     shutil.rmtree(tmp_path / "checkpoint-1")
     with pytest.raises(ValueError, match=r"no head for puzzle; it has: emotion. Give the checkpoint-N"):
         load_with_heads(str(tmp_path), {"emotion", "puzzle"})
