@@ -10,6 +10,8 @@ import dataclasses
 import functools
 import json
 import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -247,9 +249,20 @@ def _side_by_side(waiting: list[Run], common: list[str], at_a_time: int) -> Iter
     arguments = {folder: (folder, [*run.arguments(common), *_way_on(run)]) for folder, run in runs.items()}
     needs = {folder: {origin.folder for origin in run.origins.values()} for folder, run in runs.items()}
     # Spawned and not forked: a process that has used its threads cannot be forked safely.
-    with ProcessPoolExecutor(at_a_time, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(at_a_time, multiprocessing.get_context("spawn"), _end_with_the_parent) as pool:
         for folder in side_by_side(_train_into_log, arguments, needs, pool, at_a_time):
             yield runs[folder]
+
+
+def _end_with_the_parent() -> None:
+    """Watch the parent process: one that is killed would otherwise leave its runs training on, unseen."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _train_into_log(folder_and_arguments: tuple[Path, list[str]]) -> None:

@@ -119,7 +119,10 @@ def _protocol_notes(experiment: Experiment) -> list[str]:
 def summary_table(result: Result, folder: Path) -> str:
     """The short table at the end of a run."""
     prefix = {"test": "test", "validation": "eval"}[result.protocol["reported_on"]]
-    lines = ["", f"{result.name}: {result.protocol['reported_on']}", f"{'':24}{'accuracy':>10}{'macro F1':>10}"]
+    if result.model["supervised"]:
+        lines = ["", f"{result.name}: {result.protocol['reported_on']}", f"{'':24}{'accuracy':>10}{'macro F1':>10}"]
+    else:
+        lines = ["", f"{result.name}: no label was learned; probe it or fine-tune it with --pretrained {folder}"]
     for task in result.model["supervised"]:
         for name, scores in ((task, result.metrics), ("  majority class", result.baselines)):
             measured = [scores.get(f"{prefix}_{task}_{measure}", float("nan")) for measure in ("accuracy", "macro_f1")]

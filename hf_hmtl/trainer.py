@@ -320,9 +320,9 @@ class HMTLTrainer(Trainer):
         earlier = HybridState()
         if resume_from_checkpoint is not None:
             earlier = HybridState.read(Path(resume_from_checkpoint))
-            self.take_weights(earlier)
-            if ended_training(trainer_state(Path(resume_from_checkpoint))):
-                return self._take_ended(Path(resume_from_checkpoint), earlier)
+        self.take_weights(earlier)
+        if resume_from_checkpoint is not None and ended_training(trainer_state(Path(resume_from_checkpoint))):
+            return self._take_ended(Path(resume_from_checkpoint), earlier)
         self._began = time.perf_counter() - earlier.seconds
         output = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
         self.seconds = self._seconds_so_far()

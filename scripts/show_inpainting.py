@@ -22,8 +22,8 @@ def main() -> None:
     checkpoint, picture, *arguments = sys.argv[1:]
     try:
         recipe, options, args = parse(arguments)
-        experiment = build(recipe, args, options.data_dir)
         model, _ = load_with_heads(checkpoint, set())
+        experiment = build(recipe, args, options.data_dir)
         rows = experiment.splits.get("validation", experiment.splits["train"])
         draw_reconstructions(model, experiment.pretexts, rows, experiment.evaluation_collator(), Path(picture))
         print(picture)

@@ -2,9 +2,11 @@ import dataclasses
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from hf_hmtl import comparison, recipe
@@ -123,6 +125,22 @@ def test_runs_side_by_side_are_those_one_after_the_other(tmp_path, capfd):
         assert one.metrics == two.metrics
     with pytest.raises(ValueError, match="unknown option '--wrong'"):
         comparison.run_all(dataclasses.replace(chosen, at_a_time=2), tmp_path / "bad", ["--wrong", "1"])
+
+
+@pytest.mark.slow
+def test_runs_side_by_side_end_with_the_comparison_that_began_them(tmp_path):
+    command = [sys.executable, str(ROOT / "scripts" / "compare.py"), "--preset", "drawn", "--output_dir", str(tmp_path)]
+    parent = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("*/seed-1/train.log"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    children = parent.children(recursive=True)
+    parent.kill()
+    assert len(children) >= 2
+    ended, alive = psutil.wait_procs(children, timeout=20)
+    for process in alive:
+        process.kill()
+    assert not alive
 
 
 def test_a_run_that_was_cut_off_goes_on(tmp_path, monkeypatch):

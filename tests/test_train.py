@@ -128,7 +128,7 @@ def photos(root):
     return root
 
 
-def test_pretraining_on_loose_images_then_fine_tuning_on_labelled_ones(tmp_path):
+def test_pretraining_on_loose_images_then_fine_tuning_on_labelled_ones(tmp_path, capsys):
     data = photos(tmp_path / "faces")
     steps = [*SMALL, "--max_steps", "2", "--save_strategy", "no", "--eval_strategy", "no"]
     steps += ["--load_best_model_at_end", "false"]
@@ -138,6 +138,9 @@ def test_pretraining_on_loose_images_then_fine_tuning_on_labelled_ones(tmp_path)
     assert result.rows["train"]["rows"] == len(list((data / "train").rglob("*.*")))  # test images stay unseen
     assert result.model["supervised"] == []
     assert "It saw no label" in (pretrained / "README.md").read_text()
+    printed = capsys.readouterr().out
+    assert f"no label was learned; probe it or fine-tune it with --pretrained {pretrained}" in printed
+    assert "macro F1" not in printed
     main(["custom/supervised", "--data_dir", str(data), "--pretrained", str(pretrained), *steps, "--output_dir",
           str(tmp_path / "run")])  # fmt: skip
     assert read(tmp_path / "run" / "result.json").model["supervised"] == ["label"]
