@@ -1,45 +1,26 @@
-"""Comparisons: rows of a recipe file x seeds, trained one by one or several at a time, then a table, a plot and plain
-values.
+"""Comparisons: rows of a recipe file x seeds, and what comes of them: a table, a plot and plain values.
 
-A row that begins with another row's model (`pretrained` or `teacher: {row: NAME}`) gets the one of its own seed. A run
-whose result.json exists is not repeated, and one that was cut off goes on from its last checkpoint.
+A row that begins with another row's model (`pretrained` or `teacher: {row: NAME}`) gets the one of its own seed.
+`comparison_runs` trains them.
 """
 
-import contextlib
 import dataclasses
-import functools
 import json
-import multiprocessing
-import os
-import threading
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from hf_hmtl import recipe as recipes
 from hf_hmtl import result as results
-from hf_hmtl import train
 from hf_hmtl.analysis import comparison as analysis
-from hf_hmtl.checkpoint import last_complete_checkpoint
 from hf_hmtl.files import replacing
-from hf_hmtl.options import parse
-from hf_hmtl.run_record import DECISIVE
-from hf_hmtl.run_record import NAME as RUN_RECORD
-from hf_hmtl.side_by_side import side_by_side
 
 FOLDER = Path(__file__).parent / "comparisons"
 FILE_KEYS = ("about", "recipe", "baseline", "seeds", "rows", "variants", "at_a_time")
 ROW_KEYS = ("row", "seeds", "set")
 FIRST_SEED = 1
-LOG = "train.log"
-REUSED_SETTINGS = ("source", "backbone", "image_size", "augmentation", "crop", "supervised", "auxiliary",
-                   "train_fraction", "balancing", "loss_weighting", "probe")  # fmt: skip
-REUSED_ARGUMENTS = (*DECISIVE, "per_device_train_batch_size")
 
 
 @dataclass(frozen=True)
@@ -50,6 +31,10 @@ class Row:
     recipe: str
     seeds: tuple[int, ...]
     changes: tuple[str, ...] = ()
+
+    def arguments(self, common: Sequence[str]) -> list[str]:
+        """The part of train.py's command line that all seeds share; `common` are options of every row."""
+        return [self.recipe, *common, *(["--set", *self.changes] if self.changes else [])]
 
 
 @dataclass(frozen=True)
@@ -68,11 +53,11 @@ class Run:
     folder: Path
     origins: dict[str, "Run"] = field(default_factory=dict)
 
-    def arguments(self, common: list[str]) -> list[str]:
+    def arguments(self, common: Sequence[str]) -> list[str]:
         """The command line of train.py."""
         origins = [part for option, run in self.origins.items() for part in (f"--{option}", str(run.folder))]
-        arguments = [self.row.recipe, *common, *origins, "--seed", str(self.seed), "--output_dir", str(self.folder)]
-        return arguments + (["--set", *self.row.changes] if self.row.changes else [])
+        own = [*origins, "--seed", str(self.seed), "--output_dir", str(self.folder)]
+        return [*self.row.arguments(common), *own]
 
 
 @dataclass(frozen=True)
@@ -210,112 +195,6 @@ def _data_changes(changes: tuple[str, ...]) -> tuple[str, ...]:
 def folder_name(title: str) -> str:
     """A label or title as the name of a folder."""
     return "".join(letter if letter.isalnum() or letter in "-_.=" else "-" for letter in title)
-
-
-def run_all(comparison: Comparison, folder: Path, common: list[str]) -> None:
-    """Train what is missing; report after every run how long the rest will take.
-
-    Args:
-        common: options of train.py for every run, such as ["--data_dir", DIR].
-    """
-    runs = planned(comparison, folder)
-    waiting = [run for run in runs if not is_finished(run, common)]
-    print(f"{comparison.name}: {len(runs)} runs, {len(runs) - len(waiting)} of them finished", flush=True)
-    started, several = time.monotonic(), comparison.at_a_time > 1
-    trained = _side_by_side(waiting, common, comparison.at_a_time) if several else _one_by_one(waiting, common)
-    for number, run in enumerate(trained, 1):
-        minutes = (time.monotonic() - started) / 60
-        left = minutes / number * (len(waiting) - number)
-        print(
-            f"[{number}/{len(waiting)}] finished {run.row.label}, seed {run.seed}; {minutes:.0f} minutes so far, "
-            f"about {left:.0f} left",
-            flush=True,
-        )
-
-
-def _one_by_one(waiting: list[Run], common: list[str]) -> Iterator[Run]:
-    for run in waiting:
-        if not is_finished(run, common):  # it may be meanwhile, by another process
-            print(f"\n{run.row.label}, seed {run.seed}", flush=True)
-            train.run(*parse([*run.arguments(common), *_way_on(run)]))
-        yield run
-
-
-def _side_by_side(waiting: list[Run], common: list[str], at_a_time: int) -> Iterator[Run]:
-    """In processes of their own, whose output goes to `train.log` in the folder of the run."""
-    threads = max(1, train.cores_of_this_process() // at_a_time)
-    common = ["--cpu_threads", str(threads), "--disable_tqdm", "true", *common]
-    runs = {run.folder: run for run in waiting}
-    arguments = {folder: (folder, [*run.arguments(common), *_way_on(run)]) for folder, run in runs.items()}
-    needs = {folder: {origin.folder for origin in run.origins.values()} for folder, run in runs.items()}
-    # Spawned and not forked: a process that has used its threads cannot be forked safely.
-    with ProcessPoolExecutor(at_a_time, multiprocessing.get_context("spawn"), _end_with_the_parent) as pool:
-        for folder in side_by_side(_train_into_log, arguments, needs, pool, at_a_time):
-            yield runs[folder]
-
-
-def _end_with_the_parent() -> None:
-    """Watch the parent process: one that is killed would otherwise leave its runs training on, unseen."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _train_into_log(folder_and_arguments: tuple[Path, list[str]]) -> None:
-    folder, arguments = folder_and_arguments
-    folder.mkdir(parents=True, exist_ok=True)
-    with (
-        open(folder / LOG, "a", encoding="utf-8") as log,
-        contextlib.redirect_stdout(log),
-        contextlib.redirect_stderr(log),
-    ):
-        train.run(*parse(arguments))
-
-
-def _way_on(run: Run) -> list[str]:
-    if (run.folder / RUN_RECORD).is_file() and last_complete_checkpoint(run.folder):
-        return ["--resume_from_checkpoint", "last"]
-    return ["--overwrite"]
-
-
-def is_finished(run: Run, common: Sequence[str]) -> bool:
-    """Whether the run has a result of the same settings.
-
-    Args:
-        common: options of train.py for every run.
-
-    Raises:
-        ValueError: it has one of other settings.
-    """
-    path = run.folder / "result.json"
-    if not path.is_file():
-        return False
-    made, wanted = results.read(path).recipe, _settings(run.row, tuple(common))
-    differing = [key for key in REUSED_SETTINGS if made[key] != wanted[key]]
-    differing += [
-        f"training.{key}"
-        for key, value in made["training"].items()
-        if key in REUSED_ARGUMENTS and value != wanted["training"][key]
-    ]
-    if differing:
-        group, _, key = differing[0].partition(".")
-        old, new = (settings[group][key] if key else settings[group] for settings in (made, wanted))
-        raise ValueError(
-            f"{path} was made with {differing[0]} = {old}, and this comparison wants {new}. Remove {run.folder}, or "
-            "compare into another --output_dir"
-        )
-    return True
-
-
-@functools.cache
-def _settings(row: Row, common: tuple[str, ...]) -> dict[str, Any]:
-    """The recipe that a row is trained with, as a result.json keeps it, and every training argument."""
-    recipe, _, args = parse([row.recipe, *common, *(["--set", *row.changes] if row.changes else [])])
-    return json.loads(json.dumps(results.without_folders(recipe.to_dict() | {"training": args.to_dict()})))
 
 
 def finished_groups(comparison: Comparison, title: str, folder: Path) -> analysis.Groups:

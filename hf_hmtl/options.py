@@ -84,7 +84,10 @@ class RunOptions:
     )
     set: list[str] = field(
         default_factory=list,
-        metadata={"help": "Any other change to the recipe, as in --set auxiliary.puzzle.weight=0.1 source.seed=1"},
+        metadata={
+            "help": "Any other change to the recipe, as in --set auxiliary.puzzle.weight=0.1 source.seed=1",
+            "action": "extend",
+        },
     )
     dry_run: bool = field(
         default=False,

@@ -1,6 +1,6 @@
 """Calls that need one another's results, several at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import Any, TypeVar
 
@@ -9,8 +9,8 @@ Key = TypeVar("Key")
 
 def side_by_side(
     call: Callable[[Any], Any],
-    arguments: dict[Key, Any],
-    needs: dict[Key, set[Key]],
+    arguments: Mapping[Key, Any],
+    needs: Mapping[Key, set[Key]],
     pool: Executor,
     at_a_time: int,
 ) -> Iterator[Key]:

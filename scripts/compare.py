@@ -4,7 +4,8 @@
     python scripts/compare.py --preset fer2013-small --data_dir DIR
     python scripts/compare.py fer2013-small/puzzle-2x2 --sweep auxiliary.puzzle.weight=0.01,0.1,1 --data_dir DIR
 
-It can be stopped at any moment; the same command goes on. Options behind a lone -- go to every run, as train.py takes
+It can be stopped at any moment; the same command goes on. Runs side by side write what they print into their train.log.
+Options behind a lone -- go to every run, as train.py takes
 them: ... -- --backbone resnet10t --cpu_threads 1
 """
 
@@ -13,7 +14,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from hf_hmtl import comparison
+from hf_hmtl import comparison, comparison_runs
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,7 +53,7 @@ def main() -> None:
             chosen = dataclasses.replace(chosen, at_a_time=options.at_a_time)
         folder = options.output_dir or Path(f"outputs/compare-{whole.name}")
         if not options.report:
-            comparison.run_all(chosen, folder, common)
+            comparison_runs.run_all(chosen, folder, common)
         print(comparison.report(whole if options.seeds is None else chosen, folder))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

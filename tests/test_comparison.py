@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from hf_hmtl import comparison, recipe
+from hf_hmtl import comparison, comparison_runs, recipe
 from hf_hmtl import result as results
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
 TINY = ["--max_steps", "2", "--eval_steps", "1", "--save_steps", "1", "--disable_tqdm", "true"]
 SMALL_DATA = ("source.train=64", "source.validation=32", "source.test=32")
 
@@ -30,7 +31,7 @@ def small(*rows, baseline="supervised", seeds=(1, 2)):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("comparison")
-    comparison.run_all(small("inpainting-perceptual", "supervised", "probe-rotation"), folder, TINY)
+    comparison_runs.run_all(small("inpainting-perceptual", "supervised", "probe-rotation"), folder, TINY)
     return folder
 
 
@@ -57,7 +58,8 @@ def test_origins_come_first_and_have_the_same_seed():
             assert origin.seed == run.seed and runs.index(origin) < runs.index(run)
     perceptual = runs[1].arguments(["--data_dir", "x"])
     assert perceptual[perceptual.index("--teacher") + 1] == str(Path("out/supervised/seed-1"))
-    assert perceptual[perceptual.index("--seed") + 1] == "1" and perceptual[-3:] == list(SMALL_DATA)
+    assert perceptual[perceptual.index("--seed") + 1] == "1"
+    assert perceptual[1:7] == ["--data_dir", "x", "--set", *SMALL_DATA]
 
 
 def test_a_file_of_the_users_own_has_its_rows_and_their_origins(tmp_path):
@@ -85,46 +87,51 @@ def test_variants_have_runs_and_origins_of_their_own():
 def test_finished_runs_are_not_repeated(finished, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("result.json")}
     assert len(before) == 2 * 4
-    monkeypatch.setattr(comparison.train, "run", lambda *arguments: pytest.fail("trained again"))
-    comparison.run_all(small("inpainting-perceptual", "supervised", "probe-rotation"), finished, TINY)
+    monkeypatch.setattr(comparison_runs.train, "run", lambda *arguments: pytest.fail("trained again"))
+    comparison_runs.run_all(small("inpainting-perceptual", "supervised", "probe-rotation"), finished, TINY)
     assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("result.json")}
 
 
 def test_a_result_of_other_settings_is_not_taken_for_this_one(finished):
     other = comparison.Comparison("x", "", "supervised", {"": ("source.train=128",)}, small("supervised").rows)
     with pytest.raises(ValueError, match=r"made with source = .*Remove .* or compare into another --output_dir"):
-        comparison.run_all(other, finished, TINY)
+        comparison_runs.run_all(other, finished, TINY)
 
 
 def test_options_for_every_run_are_settings_too(tmp_path):
     chosen, options = small("supervised", seeds=(1,)), [*TINY, "--backbone", "test_efficientnet"]
-    comparison.run_all(chosen, tmp_path, options)
+    comparison_runs.run_all(chosen, tmp_path, options)
     run = comparison.planned(chosen, tmp_path)[0]
-    assert comparison.is_finished(run, options)
+    assert comparison_runs.is_finished(run, options)
     with pytest.raises(ValueError, match="backbone = test_efficientnet, and this comparison wants test_resnet"):
-        comparison.is_finished(run, TINY)
+        comparison_runs.is_finished(run, TINY)
     with pytest.raises(ValueError, match="training.max_steps = 2, and this comparison wants 3"):
-        comparison.is_finished(run, [*options, "--max_steps", "3"])
+        comparison_runs.is_finished(run, [*options, "--max_steps", "3"])
     with pytest.raises(ValueError, match="training.learning_rate = 0.002, and this comparison wants 0.1"):
-        comparison.is_finished(run, [*options, "--learning_rate", "0.1"])
-    assert comparison.is_finished(run, [*options, "--logging_steps", "7"])
+        comparison_runs.is_finished(run, [*options, "--learning_rate", "0.1"])
+    with pytest.raises(ValueError, match="pretrained = False, and this comparison wants True"):
+        comparison_runs.is_finished(run, [*options, "--pretrained"])
+    assert comparison_runs.is_finished(run, [*options, "--logging_steps", "7"])
+    assert comparison_runs.is_finished(run, [*options, "--set", "source.train=64"])  # what the row has anyway
+    with pytest.raises(ValueError, match="source = "):  # beside the --set of the row itself
+        comparison_runs.is_finished(run, [*options, "--set", "source.seed=5"])
 
 
 @pytest.mark.slow
 def test_runs_side_by_side_are_those_one_after_the_other(tmp_path, capfd):
     chosen = small("inpainting-perceptual", "supervised", seeds=(1,))
     one_thread = [*TINY, "--cpu_threads", "1"]
-    comparison.run_all(chosen, tmp_path / "one", one_thread)
+    comparison_runs.run_all(chosen, tmp_path / "one", one_thread)
     capfd.readouterr()
-    comparison.run_all(dataclasses.replace(chosen, at_a_time=2), tmp_path / "two", one_thread)
+    comparison_runs.run_all(dataclasses.replace(chosen, at_a_time=2), tmp_path / "two", one_thread)
     printed = capfd.readouterr().out
     assert "[2/2] finished inpainting-perceptual, seed 1" in printed and "macro F1" not in printed
-    assert "macro F1" in (tmp_path / "two" / "supervised" / "seed-1" / comparison.LOG).read_text()
+    assert "macro F1" in (tmp_path / "two" / "supervised" / "seed-1" / comparison_runs.LOG).read_text()
     for run in ("supervised", "inpainting-perceptual"):
         one, two = (results.read(tmp_path / name / run / "seed-1" / "result.json") for name in ("one", "two"))
         assert one.metrics == two.metrics
     with pytest.raises(ValueError, match="unknown option '--wrong'"):
-        comparison.run_all(dataclasses.replace(chosen, at_a_time=2), tmp_path / "bad", ["--wrong", "1"])
+        comparison_runs.run_all(dataclasses.replace(chosen, at_a_time=2), tmp_path / "bad", ["--wrong", "1"])
 
 
 @pytest.mark.slow
@@ -145,11 +152,11 @@ def test_runs_side_by_side_end_with_the_comparison_that_began_them(tmp_path):
 
 def test_a_run_that_was_cut_off_goes_on(tmp_path, monkeypatch):
     run = comparison.planned(small("supervised", seeds=(1,)), tmp_path)[0]
-    whole = comparison.run_all
+    whole = comparison_runs.run_all
     resumed = []
-    train = comparison.train.run
+    train = comparison_runs.train.run
     monkeypatch.setattr(
-        comparison.train,
+        comparison_runs.train,
         "run",
         lambda recipe, options, args: (resumed.append(args.resume_from_checkpoint), train(recipe, options, args)),
     )
@@ -218,6 +225,22 @@ def test_mistakes_are_named(tmp_path):
         dataclasses.replace(comparison.preset("drawn"), at_a_time=0)
     with pytest.raises(ValueError, match="no finished run"):
         comparison.report(small("supervised"), tmp_path)
+
+
+def test_the_script_takes_the_number_of_runs_side_by_side(monkeypatch, tmp_path):
+    import compare
+
+    begun = []
+    monkeypatch.setattr(comparison_runs, "run_all", lambda chosen, folder, common: begun.append(chosen.at_a_time))
+    monkeypatch.setattr(comparison, "report", lambda chosen, folder: "")
+    command = ["compare.py", "--preset", "drawn", "--output_dir", str(tmp_path)]
+    for own, expected in ([], 2), (["--at_a_time", "5"], 5):
+        monkeypatch.setattr(sys, "argv", [*command, *own])
+        compare.main()
+        assert begun.pop() == expected
+    monkeypatch.setattr(sys, "argv", [*command, "--at_a_time", "0"])
+    with pytest.raises(SystemExit, match="at_a_time is 0"):
+        compare.main()
 
 
 def test_the_script_shows_its_help_and_refuses_half_a_question():

@@ -205,6 +205,13 @@ def test_recipe_values_are_defaults_that_options_replace():
     assert Path(args.output_dir) == Path("outputs/quickstart")
 
 
+def test_set_may_be_given_more_than_once_and_the_last_word_counts():
+    """A comparison puts the changes of its rows behind the options that go to every run."""
+    twice = ["--set", "source.train=64", "image_size=96", "--seed", "5", "--set", "source.train=32"]
+    recipe, _, args = parse(["drawn/supervised", *twice])
+    assert (recipe.source["train"], recipe.image_size, args.seed) == (32, 96, 5)
+
+
 def affectnet_tree(root):
     """The CSV release in miniature: 32 training and 16 validation images, all eight emotions."""
     faces = synthetic_faces(train=32, validation=16, test=0, size=64)
