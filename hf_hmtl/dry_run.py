@@ -45,7 +45,8 @@ def plan(experiment: Experiment) -> str:
     )
     for task in [*experiment.supervised, *experiment.pretexts]:
         lines.append(f"loss         {task.name}: {_described(task)}")
-    of_teacher = ", and 2 of the teacher" if experiment.teacher else ""
+    pupils = sum(pretext.needs_teacher for pretext in experiment.pretexts if pretext.weight > 0)
+    of_teacher = f", and {2 * pupils} of the teacher" if pupils else ""
     lines.append(f"passes       {_backbone_passes(experiment):g} of the backbone for each row and step{of_teacher}")
     steps, seconds = _steps(experiment), _seconds_a_step(experiment)
     batch = args.train_batch_size * args.world_size * args.gradient_accumulation_steps

@@ -14,12 +14,11 @@ from hf_hmtl import result as results
 from hf_hmtl.checkpoint import STATE_FILE, HybridState, last_complete_checkpoint
 from hf_hmtl.data.augment import Augmentation
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
-from hf_hmtl.recipe import Recipe, default_folder, other_row, require_known
+from hf_hmtl.recipe import Recipe, available, default_folder, other_row, require_known
 from hf_hmtl.result import Result
 
 logger = logging.getLogger(__name__)
 
-WITHOUT_CUTOUT = " and --set augmentation.cutout=0"
 Origin = bool | str | dict | None
 
 
@@ -40,9 +39,11 @@ def located(origin: Origin, recipe: Recipe, option: str) -> bool | str | None:
     row = other_row(recipe.name, origin["row"])
     folder = default_folder(row)
     if not is_saved_model(folder):
+        file, _, label = row.partition("/")
+        typed = row if file in available() else f"path/to/{file}.yaml:{label}"
         raise FileNotFoundError(
             f"{recipe.name} begins with the model of {row}, and {folder} holds none. Train it first: accelerate launch "
-            f"scripts/train.py {row}, or give the folder of one: --{option} FOLDER"
+            f"scripts/train.py {typed}, or give the folder of one: --{option} FOLDER"
         )
     return folder
 
@@ -105,10 +106,10 @@ def load_teacher(origin: str, recipe: Recipe, fingerprint: str) -> HMTLForImageC
     else:
         differences += _unlike_a_teacher(results.read(record), recipe, fingerprint)
     if differences:
+        uncut = " and --set augmentation.cutout=0" if _has_cutout(recipe.augmentation) else ""
         raise ValueError(
             f"{origin} cannot be the teacher of {recipe.name}: {'; '.join(differences)}. Train the supervised row with "
-            f"the same data options{WITHOUT_CUTOUT * _has_cutout(recipe.augmentation)}, and pass its folder: "
-            "--teacher FOLDER"
+            f"the same data options{uncut}, and pass its folder: --teacher FOLDER"
         )
     return teacher
 

@@ -26,10 +26,15 @@ def with_teacher(folder, *more, output_dir):
     main(["quickstart/supervised", "--teacher", str(folder), "--output_dir", str(output_dir), *changes])
 
 
+def taught(folder):
+    """Whether a run with a teacher came to its end."""
+    result = json.loads((folder / "result.json").read_text())
+    return result["model"]["auxiliary"] == ["inpainting"] and result["steps"] == 1
+
+
 def test_a_teacher_of_the_same_rows_is_accepted(teacher, tmp_path, capsys):
     with_teacher(teacher, output_dir=tmp_path)
-    result = json.loads((tmp_path / "result.json").read_text())
-    assert result["model"]["auxiliary"] == ["inpainting"] and result["steps"] == 1
+    assert taught(tmp_path)
 
 
 def test_a_dry_run_states_the_passes_of_the_teacher(teacher, tmp_path, capsys):
@@ -56,24 +61,18 @@ def test_a_teacher_of_another_kind_is_refused(teacher, tmp_path, change, message
 def test_a_teacher_that_saw_cut_images_is_refused_and_one_at_the_same_level_without_cutout_taught(tmp_path):
     """The level `strong` has a cutout of its own, which the teacher must not have seen (section 3.2)."""
     cut, uncut = tmp_path / "cut", tmp_path / "uncut"
-    main(["quickstart/supervised", *TINY, "augmentation.level=strong", "--output_dir", str(cut)])
-    main(
-        [
-            "quickstart/supervised",
-            *TINY,
-            "augmentation.level=strong",
-            "augmentation.cutout=0",
-            "--output_dir",
-            str(uncut),
-        ]
-    )
+    strong = ["quickstart/supervised", *TINY, "augmentation.level=strong"]
+    main([*strong, "--output_dir", str(cut)])
+    main([*strong, "augmentation.cutout=0", "--output_dir", str(uncut)])
     with pytest.raises(ValueError, match=r"trained with cutout.*--set augmentation.cutout=0.*--teacher FOLDER"):
         with_teacher(cut, "augmentation.level=strong", output_dir=tmp_path / "run")
     with_teacher(uncut, "augmentation.level=strong", output_dir=tmp_path / "run")
+    assert taught(tmp_path / "run")
 
 
 def test_the_same_augmentation_may_be_written_in_another_way(teacher, tmp_path):
     with_teacher(teacher, "augmentation.flip=0.5", output_dir=tmp_path)  # what the level none has anyway
+    assert taught(tmp_path)
 
 
 def test_a_checkpoint_is_judged_by_the_result_of_its_run(teacher, tmp_path):
@@ -81,6 +80,7 @@ def test_a_checkpoint_is_judged_by_the_result_of_its_run(teacher, tmp_path):
     shutil.copytree(teacher, checkpoint)
     (checkpoint / "result.json").rename(tmp_path / "run" / "result.json")
     with_teacher(checkpoint, output_dir=tmp_path / "taught")
+    assert taught(tmp_path / "taught")
     with pytest.raises(ValueError, match="trained on other rows"):
         with_teacher(checkpoint, "source.seed=5", output_dir=tmp_path / "other")
 
@@ -178,6 +178,8 @@ def test_a_row_means_the_folder_it_is_trained_to(tmp_path, monkeypatch, teacher)
 
 
 def test_recipes_of_a_users_file_have_their_folder_too():
+    with pytest.raises(FileNotFoundError, match=r"train.py path/to/mine.yaml:pretrain, or give .*--pretrained FOLDER"):
+        located({"row": "pretrain"}, recipe_of(name="mine/finetune"), "pretrained")
     assert recipe.default_folder("fer2013/puzzle-3x3") == "outputs/fer2013-puzzle-3x3"
     assert recipe.default_folder("path/to/my.yaml:row") == "outputs/my-row"
 

@@ -452,6 +452,14 @@ def test_the_perceptual_loss_is_that_of_the_teachers_pooled_features(faces, tmp_
     assert total == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_a_step_takes_two_passes_of_the_teacher(faces, tmp_path):
+    trainer = perceptual(faces, tmp_path, task={"calibrate": False}, max_steps=3)
+    rows, backbone = [], trainer.teacher.hmtl.backbone.forward_features
+    trainer.teacher.hmtl.backbone.forward_features = lambda pixels: (rows.append(len(pixels)), backbone(pixels))[1]
+    trainer.train()
+    assert rows == [16] * 2 * 3
+
+
 def test_a_perceptual_loss_without_a_teacher_says_what_to_do(faces, tmp_path):
     with pytest.raises(ValueError, match="--teacher FOLDER"):
         make(faces, tmp_path, InPainting(loss="perceptual"))

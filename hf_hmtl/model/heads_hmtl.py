@@ -95,6 +95,7 @@ class DecoderHead(nn.Module):
         self.to_pixels = nn.Conv2d(channels, 3, kernel_size=1)
 
     def forward(self, features: Features) -> torch.Tensor:
+        """(rows, 3, height, width) in [0, 1]."""
         maps = self.blocks[0](features.deepest)
         for block, stride in zip(self.blocks[1:], DECODER_STRIDES, strict=True):
             skip = features.skips.get(stride)

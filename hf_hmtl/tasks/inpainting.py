@@ -84,6 +84,7 @@ class InPainting(Pretext):
         return {"kind": "decoder", "auxiliary": True}
 
     def corrupt(self, pixels: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """The pixels with one black square in each row, and the pixels as they were."""
         height = pixels.shape[2]
         side = max(1, round(self.square * height))
         top, bottom, left, right = (round(edge * height) for edge in self.region)

@@ -97,6 +97,7 @@ class Puzzle(Pretext):
         return classifier_head([self.tiles, self.tiles], self.dropout, self.hidden)
 
     def corrupt(self, pixels: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """The puzzled pixels, and (batch, tiles) the original place of the tile that each slot shows."""
         sources = torch.from_numpy(draws.permutations(f"{self.name}/permutation", self.tiles))
         if self.share == 1:
             return shuffle_tiles(pixels, sources), sources
@@ -105,6 +106,7 @@ class Puzzle(Pretext):
         return shuffle_tiles(pixels, sources), torch.where(chosen, sources, MISSING)
 
     def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(rows,) sums over the slots, of (rows, tiles, tiles) logits and (rows, tiles) places (Eq. 1 and 5)."""
         gamma = self.gamma if self.loss == "focal" else 0.0
         losses = cross_entropies(prediction, target, focal_gamma=gamma)
         if self.region_weights is not None:

@@ -95,6 +95,7 @@ class Rotation(Pretext):
         return classifier_head(shape, self.dropout, self.hidden)
 
     def affine(self, draws: Draws) -> tuple[np.ndarray, Tensor] | None:
+        """(batch,) multiples of 45 degrees, counter-clockwise, and which; None where tiles are turned instead."""
         if self.tiles is not None:
             return None
         direction = draws.integers(f"{self.name}/direction", DIRECTIONS)
@@ -102,6 +103,7 @@ class Rotation(Pretext):
         return 45.0 * direction * chosen, torch.from_numpy(np.where(chosen, direction, MISSING))
 
     def corrupt(self, pixels: Tensor, draws: Draws) -> tuple[Tensor, Tensor] | None:
+        """The pixels with turned tiles, and (batch, tiles) their quarter turns; None where the warp turns the image."""
         if self.tiles is None:
             return None
         quarters = torch.from_numpy(draws.integers(f"{self.name}/quarters", TILE_DIRECTIONS, self.tiles**2))

@@ -1,3 +1,4 @@
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -95,7 +96,13 @@ def test_the_command_prints_and_writes(tmp_path, monkeypatch, capsys):
     arguments = ["--checkpoint", str(tmp_path / "checkpoint-1"), "--batches", "2", "--output_dir", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["diagnose.py", "quickstart/puzzle-3x3", *arguments, *TINY, *DATA])
     diagnose.main()
-    assert "conflicts" in capsys.readouterr().out and (tmp_path / "gradients.json").is_file()
+    assert "conflicts" in capsys.readouterr().out
+    # Weights that the run measured are taken from its checkpoint.
+    HybridState(calibrated_weights={"puzzle": 7.0}).write(tmp_path / "checkpoint-1")
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "auxiliary.puzzle.calibrate=true"])
+    diagnose.main()
+    assert json.loads((tmp_path / "gradients.json").read_text())["puzzle"]["weight"] == 7
+    capsys.readouterr()
     monkeypatch.setattr(sys, "argv", ["diagnose.py", "quickstart/supervised", *TINY, *DATA])
     with pytest.raises(SystemExit, match="hybrid row"):
         diagnose.main()
