@@ -14,10 +14,10 @@ _PUBLIC = {
     "HMTLModel": "hf_hmtl.model.modeling_hmtl",
     "HMTLOutput": "hf_hmtl.model.modeling_hmtl",
     "HMTLImageProcessor": "hf_hmtl.model.image_processing_hmtl",
-    "HMTLTrainer": "hf_hmtl.trainer",
-    "HMTLTrainingArguments": "hf_hmtl.training_arguments",
+    "HMTLTrainer": "hf_hmtl.training.trainer",
+    "HMTLTrainingArguments": "hf_hmtl.training.arguments",
     "Recipe": "hf_hmtl.recipe",
-    "Result": "hf_hmtl.result",
+    "Result": "hf_hmtl.results.result",
 }
 __all__ = ["__version__", *_PUBLIC]
 

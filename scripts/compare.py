@@ -14,7 +14,8 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from hf_hmtl import comparison, comparison_runs
+from hf_hmtl.compare import rows as comparison
+from hf_hmtl.compare import runs as comparison_runs
 
 
 def parser() -> argparse.ArgumentParser:

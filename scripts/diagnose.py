@@ -17,10 +17,10 @@ import sys
 from pathlib import Path
 
 from hf_hmtl.analysis.gradients import compare_gradients, gradient_table
-from hf_hmtl.earlier_run import load_with_heads
-from hf_hmtl.experiment import build
 from hf_hmtl.files import replacing
-from hf_hmtl.options import parse
+from hf_hmtl.run.earlier_run import load_with_heads
+from hf_hmtl.run.experiment import build
+from hf_hmtl.run.options import parse
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hf_hmtl.data.augment import show_levels
 from hf_hmtl.data.decode import decode_for_training
-from hf_hmtl.data.synthetic import synthetic_faces
+from hf_hmtl.data.drawn_faces.dataset import synthetic_faces
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from hf_hmtl.analysis.inpainting import draw_reconstructions
-from hf_hmtl.earlier_run import load_with_heads
-from hf_hmtl.experiment import build
-from hf_hmtl.options import parse
+from hf_hmtl.run.earlier_run import load_with_heads
+from hf_hmtl.run.experiment import build
+from hf_hmtl.run.options import parse
 
 
 def main() -> None:

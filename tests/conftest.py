@@ -9,7 +9,7 @@ os.environ["HF_HMTL_TRACEBACK"] = "1"
 import pytest
 import torch
 
-from hf_hmtl.data.synthetic import synthetic_faces
+from hf_hmtl.data.drawn_faces.dataset import synthetic_faces
 
 
 @pytest.fixture(scope="session", autouse=True)

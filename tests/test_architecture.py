@@ -10,29 +10,17 @@ import hf_hmtl
 PACKAGE = Path(hf_hmtl.__file__).parent
 ROOT = PACKAGE.parent
 
-# room -> rooms it may import; itself is always allowed. `entry` are the modules that put the rest together.
-ALLOWED = {
-    "draws": set(),
-    "model": set(),
-    "metrics": set(),
-    "_version": set(),
-    "files": set(),
-    "checkpoint": {"files", "weighting"},
-    "side_by_side": set(),
+# room -> what it may import, from the ground up; itself is always allowed. The package's own files that are not here
+# (`__init__`, `__main__`) put the rest together.
+GROUND = {"draws": set(), "files": set(), "_version": set(), "recipe": set(), "model": set(), "metrics": set()}
+ALLOWED = GROUND | {
     "tasks": {"metrics", "draws"},
+    "results": {"_version", "files"},
     "data": {"tasks", "draws", "files", "model.image_processing_hmtl"},
-    "weighting": set(),
-    "training_arguments": set(),
-    "trainer": {"model", "tasks", "data", "weighting", "checkpoint", "training_arguments"},
-    "recipe": set(),
-    "result": {"_version", "files"},
-    "card": {"result", "recipe", "files"},
-    "analysis": {"model", "metrics", "data", "tasks", "draws", "files", "result"},
-    "progress": set(),
-    "earlier_run": {"model", "data", "recipe", "result", "checkpoint"},
-    "experiment": {"model", "tasks", "data", "trainer", "recipe", "progress", "earlier_run", "training_arguments"},
-    "options": {"recipe", "training_arguments"},
-    "run_record": {"data", "files"},
+    "training": {"model", "tasks", "data", "files"},
+    "analysis": {"model", "metrics", "tasks", "data", "draws", "files"},
+    "run": {"model", "metrics", "tasks", "data", "training", "results", "analysis", "recipe", "files"},
+    "compare": {"run", "results", "training.checkpoint", "recipe", "files"},
 }
 
 

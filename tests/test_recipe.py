@@ -3,8 +3,8 @@ import yaml
 
 from hf_hmtl import recipe as recipes
 from hf_hmtl.data.augment import Augmentation
-from hf_hmtl.experiment import build_pretext
 from hf_hmtl.recipe import Recipe, load, merged, override
+from hf_hmtl.run.experiment import build_pretext
 
 ROWS = [f"{file}/{row}" for file, rows in recipes.available().items() for row in rows]
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from hf_hmtl import experiment
 from hf_hmtl.analysis.gradients import compare_gradients, gradient_table
-from hf_hmtl.checkpoint import HybridState
-from hf_hmtl.earlier_run import load_with_heads
-from hf_hmtl.options import parse
-from hf_hmtl.train import main
+from hf_hmtl.run import experiment
+from hf_hmtl.run.earlier_run import load_with_heads
+from hf_hmtl.run.options import parse
+from hf_hmtl.run.train import main
+from hf_hmtl.training.checkpoint import HybridState
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 TINY = [

@@ -10,9 +10,9 @@ from matplotlib.image import imread
 from hf_hmtl import HMTLConfig, HMTLForImageClassification
 from hf_hmtl.analysis import inpainting
 from hf_hmtl.data.collator import EvaluationCollator
+from hf_hmtl.run.train import main
 from hf_hmtl.tasks.inpainting import InPainting
 from hf_hmtl.tasks.puzzle import Puzzle
-from hf_hmtl.train import main
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 

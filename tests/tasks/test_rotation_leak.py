@@ -15,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hf_hmtl.data import augment
-from hf_hmtl.data.drawing import draw_faces
-from hf_hmtl.data.face_parameters import face_parameters
+from hf_hmtl.data.drawn_faces.drawing import draw_faces
+from hf_hmtl.data.drawn_faces.face_parameters import face_parameters
 from hf_hmtl.draws import Draws
 
 SIDE, ROWS, DIRECTIONS = 48, 1600, 8

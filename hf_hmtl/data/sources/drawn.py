@@ -6,7 +6,7 @@ from pathlib import Path
 from hf_hmtl.data.sources import Source, check_options
 
 LICENCE = "apache-2.0"  # of the code that draws them
-CITATION = "None needed: hf_hmtl.data.synthetic draws the faces"
+CITATION = "None needed: hf_hmtl.data.drawn_faces.dataset draws the faces"
 HOMEPAGE = ""
 
 
@@ -15,7 +15,7 @@ def load(data_dir: str | Path | None = None, **options) -> Source:
 
     Args:
         data_dir: must be None: nothing is read.
-        options: those of `hf_hmtl.data.synthetic.synthetic_faces` (train, validation, test, size, seed, ...).
+        options: those of `hf_hmtl.data.drawn_faces.dataset.synthetic_faces` (train, validation, test, size, seed, ...).
 
     Raises:
         ValueError: a folder was given, or an option is unknown or out of its range.
@@ -25,7 +25,9 @@ def load(data_dir: str | Path | None = None, **options) -> Source:
             f"drawn: data_dir is {str(data_dir)!r}, but these faces are drawn and no file is read. Leave --data_dir "
             "out, or train on your own files with the source 'custom'"
         )
-    from hf_hmtl.data.synthetic import synthetic_faces  # here: listing and reading other sources needs no drawing code
+    from hf_hmtl.data.drawn_faces.dataset import (
+        synthetic_faces,  # here: listing and reading other sources needs no drawing code
+    )
 
     check_options("drawn", synthetic_faces, options)
     return _drawn(**options)
@@ -33,7 +35,7 @@ def load(data_dir: str | Path | None = None, **options) -> Source:
 
 @lru_cache(maxsize=1)  # the runs of a comparison share their faces
 def _drawn(**options) -> Source:
-    from hf_hmtl.data.synthetic import synthetic_faces
+    from hf_hmtl.data.drawn_faces.dataset import synthetic_faces
 
     return Source(
         name="drawn",

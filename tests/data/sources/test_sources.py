@@ -116,9 +116,9 @@ def test_drawn_faces_come_from_the_drawing_code_and_take_no_folder(monkeypatch, 
         calls.append({"train": train, "seed": seed})
         return datasets.DatasetDict(train=rows(0), validation=rows(1), test=rows(1))
 
-    fake = types.ModuleType("hf_hmtl.data.synthetic")
+    fake = types.ModuleType("hf_hmtl.data.drawn_faces.dataset")
     fake.synthetic_faces = synthetic_faces
-    monkeypatch.setitem(sys.modules, "hf_hmtl.data.synthetic", fake)
+    monkeypatch.setitem(sys.modules, "hf_hmtl.data.drawn_faces.dataset", fake)
     drawn = sources.get("drawn").load(train=1, seed=3)
     assert calls == [{"train": 1, "seed": 3}]
     assert drawn.report_split == "test"

@@ -1,0 +1,245 @@
+"""Comparisons: rows of a recipe file x seeds, and what comes of them: a table, a plot and plain values.
+
+A row that begins with another row's model (`pretrained` or `teacher: {row: NAME}`) gets the one of its own seed.
+`comparison_runs` trains them.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from hf_hmtl import recipe as recipes
+from hf_hmtl.compare import statistics as analysis
+from hf_hmtl.files import replacing
+from hf_hmtl.results import result as results
+
+FOLDER = Path(__file__).parents[1] / "comparisons"
+FILE_KEYS = ("about", "recipe", "baseline", "seeds", "rows", "variants", "at_a_time")
+ROW_KEYS = ("row", "seeds", "set")
+FIRST_SEED = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One label of the table: a row of the recipe file, changes to it as --set takes them, and its seeds."""
+
+    label: str
+    recipe: str
+    seeds: tuple[int, ...]
+    changes: tuple[str, ...] = ()
+
+    def arguments(self, common: Sequence[str]) -> list[str]:
+        """The part of train.py's command line that all seeds share; `common` are options of every row."""
+        return [self.recipe, *common, *(["--set", *self.changes] if self.changes else [])]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training or probe.
+
+    Attributes:
+        row: what is run.
+        seed: of its initialisation and its data.
+        folder: where its result.json goes.
+        origins: {"pretrained" or "teacher": the run whose model it begins with}.
+    """
+
+    row: Row
+    seed: int
+    folder: Path
+    origins: dict[str, "Run"] = field(default_factory=dict)
+
+    def arguments(self, common: Sequence[str]) -> list[str]:
+        """The command line of train.py."""
+        origins = [part for option, run in self.origins.items() for part in (f"--{option}", str(run.folder))]
+        own = [*origins, "--seed", str(self.seed), "--output_dir", str(self.folder)]
+        return [*self.row.arguments(common), *own]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared.
+
+    Attributes:
+        name, about: for readers.
+        baseline: label that the others are compared with.
+        variants: {title: changes to every row}; one table each. The empty title stands for no change.
+        rows: in the order of the table.
+        at_a_time: runs trained side by side, each on its share of the cores. A small network makes poor use of two
+            cores, and two of them good use.
+    """
+
+    name: str
+    about: str
+    baseline: str
+    variants: dict[str, tuple[str, ...]]
+    rows: tuple[Row, ...]
+    at_a_time: int = 1
+
+    def __post_init__(self):
+        if not (isinstance(self.at_a_time, int) and self.at_a_time >= 1):
+            raise ValueError(f"at_a_time is {self.at_a_time!r}, allowed are whole numbers of runs from 1")
+
+    def rows_of(self, title: str) -> list[Row]:
+        """The rows of a variant, with its changes."""
+        return [Row(row.label, row.recipe, row.seeds, (*self.variants[title], *row.changes)) for row in self.rows]
+
+    def narrowed(self, labels: list[str] | None, seeds: list[int] | None) -> "Comparison":
+        """The same with some labels or seeds only.
+
+        Raises:
+            ValueError: a label does not exist.
+        """
+        recipes.require_known(labels or [], [row.label for row in self.rows], f"row of comparison {self.name}")
+        rows = [row for row in self.rows if labels is None or row.label in labels]
+        if seeds is not None:
+            rows = [Row(row.label, row.recipe, tuple(seeds), row.changes) for row in rows]
+        return dataclasses.replace(self, rows=tuple(rows))
+
+
+def available() -> list[str]:
+    """Names of the presets in this package."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def preset(name: str) -> Comparison:
+    """A comparison of this package, or the path of a .yaml file.
+
+    Raises:
+        ValueError: unknown preset or key.
+    """
+    path = Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        raise ValueError(
+            f"unknown preset {name!r}.{recipes.nearest(name, available())} Known: {', '.join(available())}; or give "
+            "the path of a .yaml file"
+        )
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    recipes.require_known(content, FILE_KEYS, f"key in {path.name}")
+    rows = []
+    for label, options in content["rows"].items():
+        recipes.require_known(options, ROW_KEYS, f"key of row {label!r} in {path.name}")
+        rows.append(
+            Row(
+                label,
+                recipes.other_row(content["recipe"], options.get("row", label)),
+                seeds_of(options.get("seeds", content["seeds"])),
+                tuple(options.get("set", ())),
+            )
+        )
+    variants = {title: tuple(changes) for title, changes in (content.get("variants") or {"": ()}).items()}
+    at_a_time = content.get("at_a_time", 1)
+    return Comparison(path.stem, content["about"], content["baseline"], variants, tuple(rows), at_a_time)
+
+
+def sweep(recipe: str, assignment: str, seeds: tuple[int, ...]) -> Comparison:
+    """One value of a recipe entry after the other, beside the same recipe without auxiliary tasks.
+
+    Args:
+        recipe: "file/row".
+        assignment: "auxiliary.puzzle.weight=0.01,0.1,1".
+
+    Raises:
+        ValueError: there is no "=" or no value.
+    """
+    path, _, values = assignment.partition("=")
+    if not path or not values:
+        raise ValueError(f"--sweep {assignment!r} names no values; write --sweep auxiliary.puzzle.weight=0.01,0.1,1")
+    without = tuple(f"auxiliary.{name}=null" for name in recipes.load(recipe).auxiliary)
+    rows = [Row("supervised", recipe, seeds, without)]
+    rows += [Row(f"{path}={value}", recipe, seeds, (f"{path}={value}",)) for value in values.split(",")]
+    name = f"{recipe}-{path}".replace("/", "-")
+    return Comparison(name, f"{path} of {recipe}", "supervised", {"": ()}, tuple(rows))
+
+
+def seeds_of(count: int) -> tuple[int, ...]:
+    """The first seeds: 1, 2, ..., count."""
+    return tuple(range(FIRST_SEED, FIRST_SEED + count))
+
+
+def planned(comparison: Comparison, folder: Path) -> list[Run]:
+    """Every run in an order in which each one's origins come before it; seed by seed, so that an unfinished comparison
+    is a smaller one and not a lopsided one."""
+    runs: dict[Path, Run] = {}
+    for title in comparison.variants:
+        rows = comparison.rows_of(title)
+        for seed in sorted({seed for row in rows for seed in row.seeds}):
+            for row in rows:
+                if seed in row.seeds:
+                    _plan(row, seed, folder / folder_name(title), runs)
+    return list(runs.values())
+
+
+def _plan(row: Row, seed: int, folder: Path, runs: dict[Path, Run]) -> Run:
+    recipe = recipes.load(row.recipe, recipes.override(list(row.changes)))
+    origins = {}
+    for option in ("pretrained", "teacher"):
+        origin = getattr(recipe, option)
+        if isinstance(origin, dict):
+            label = origin["row"]
+            earlier = Row(label, recipes.other_row(row.recipe, label), (seed,), _data_changes(row.changes))
+            origins[option] = _plan(earlier, seed, folder, runs)
+    run = Run(row, seed, folder / folder_name(row.label) / f"seed-{seed}", origins)
+    return runs.setdefault(run.folder, run)
+
+
+def _data_changes(changes: tuple[str, ...]) -> tuple[str, ...]:
+    """Changes that an earlier stage shares: all but those of this row's own tasks."""
+    return tuple(change for change in changes if not change.startswith(("auxiliary.", "supervised.")))
+
+
+def folder_name(title: str) -> str:
+    """A label or title as the name of a folder."""
+    return "".join(letter if letter.isalnum() or letter in "-_.=" else "-" for letter in title)
+
+
+def finished_groups(comparison: Comparison, title: str, folder: Path) -> analysis.Groups:
+    """{label: {seed: Result}} of what is there so far."""
+    return {
+        row.label: {seed: results.read(path) for seed, path in _results(row, folder / folder_name(title))}
+        for row in comparison.rows
+    }
+
+
+def _results(row: Row, folder: Path) -> Iterator[tuple[int, Path]]:
+    for seed in row.seeds:
+        path = folder / folder_name(row.label) / f"seed-{seed}" / "result.json"
+        if path.is_file():
+            yield seed, path
+
+
+def _best_on_validation(comparison: Comparison, groups: analysis.Groups, task: str) -> str:
+    """A sentence; it compares over the seeds that every row is to have, because some rows have more."""
+    shared = set.intersection(*(set(row.seeds) for row in comparison.rows))
+    runs = {label: {seed: run for seed, run in group.items() if seed in shared} for label, group in groups.items()}
+    seeds = ", ".join(map(str, sorted(shared)))
+    return f"Best on validation, of the seeds {seeds}: {analysis.select_on_validation(runs, task)}."
+
+
+def report(comparison: Comparison, folder: Path) -> str:
+    """Write comparison.md, comparison.json and a plot for each variant from what is finished; return the text."""
+    parts, values = [f"# {comparison.name}", comparison.about], {}
+    for title in comparison.variants:
+        groups = finished_groups(comparison, title, folder)
+        if not any(groups.values()):
+            continue
+        task = next(iter(recipes.load(comparison.rows[0].recipe).supervised))
+        threshold = analysis.default_threshold(groups, comparison.baseline, task)
+        lines = analysis.compare(groups, comparison.baseline, task, threshold)
+        parts += [f"## {title}"] if title else []
+        parts += [analysis.markdown_table(lines, threshold)]
+        values[title] = analysis.to_json(lines, threshold)
+        picture = f"comparison{'-' * bool(title)}{folder_name(title)}.png"
+        analysis.plot_comparison(lines, groups, task, folder / picture)
+        parts += [_best_on_validation(comparison, groups, task), f"![Scores and curves]({picture})"]
+    if not values:
+        raise ValueError(f"{folder} holds no finished run of {comparison.name}; run it without --report first")
+    text = "\n\n".join(parts) + "\n"
+    for name, content in (("comparison.md", text), ("comparison.json", json.dumps(values, indent=2) + "\n")):
+        with replacing(folder / name) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    return text

@@ -1,0 +1,139 @@
+"""Training the runs of a comparison, one by one or several at a time.
+
+A run whose result.json exists is not repeated, and one that was cut off goes on from its last checkpoint.
+"""
+
+import contextlib
+import functools
+import json
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from hf_hmtl.compare.rows import Comparison, Row, Run, planned
+from hf_hmtl.compare.side_by_side import side_by_side
+from hf_hmtl.results import result as results
+from hf_hmtl.run import train
+from hf_hmtl.run.options import parse
+from hf_hmtl.run.record import DECISIVE
+from hf_hmtl.run.record import NAME as RUN_RECORD
+from hf_hmtl.training.checkpoint import last_complete_checkpoint
+
+LOG = "train.log"
+SETTINGS = ("source", "backbone", "image_size", "augmentation", "crop", "supervised", "auxiliary", "train_fraction",
+            "balancing", "loss_weighting", "probe", "pretrained", "teacher")  # fmt: skip
+ARGUMENTS = (*DECISIVE, "per_device_train_batch_size")
+
+
+def run_all(comparison: Comparison, folder: Path, common: Sequence[str]) -> None:
+    """Train what is missing; report after every run how long the rest will take.
+
+    Args:
+        common: options of train.py for every run, such as ["--data_dir", DIR].
+    """
+    runs = planned(comparison, folder)
+    waiting = [run for run in runs if not is_finished(run, common)]
+    print(f"{comparison.name}: {len(runs)} runs, {len(runs) - len(waiting)} of them finished", flush=True)
+    started, several = time.monotonic(), comparison.at_a_time > 1
+    trained = _side_by_side(waiting, common, comparison.at_a_time) if several else _one_by_one(waiting, common)
+    for number, run in enumerate(trained, 1):
+        minutes = (time.monotonic() - started) / 60
+        left = minutes / number * (len(waiting) - number)
+        print(
+            f"[{number}/{len(waiting)}] finished {run.row.label}, seed {run.seed}; {minutes:.0f} minutes so far, "
+            f"about {left:.0f} left",
+            flush=True,
+        )
+
+
+def _one_by_one(waiting: list[Run], common: Sequence[str]) -> Iterator[Run]:
+    for run in waiting:
+        print(f"\n{run.row.label}, seed {run.seed}", flush=True)
+        _train(run, common)
+        yield run
+
+
+def _side_by_side(waiting: list[Run], common: Sequence[str], at_a_time: int) -> Iterator[Run]:
+    """In processes of their own, whose output goes to `train.log` in the folder of the run."""
+    threads = max(1, train.cores_of_this_process() // at_a_time)
+    call = functools.partial(_train_into_log, common=["--cpu_threads", str(threads), "--disable_tqdm", "true", *common])
+    runs = {run.folder: run for run in waiting}
+    needs = {folder: {origin.folder for origin in run.origins.values()} for folder, run in runs.items()}
+    # Spawned and not forked: a process that has used its threads cannot be forked safely.
+    with ProcessPoolExecutor(at_a_time, multiprocessing.get_context("spawn"), _end_with_the_parent) as pool:
+        for folder in side_by_side(call, runs, needs, pool, at_a_time):
+            yield runs[folder]
+
+
+def _end_with_the_parent() -> None:
+    """Watch the parent process: one that is killed would otherwise leave its runs training on, unseen."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _train_into_log(run: Run, common: Sequence[str]) -> None:
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with (
+        open(run.folder / LOG, "a", encoding="utf-8") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
+        _train(run, common)
+
+
+def _train(run: Run, common: Sequence[str]) -> None:
+    if not is_finished(run, common):  # it may be meanwhile, by another process
+        train.run(*parse([*run.arguments(common), *_way_on(run)]))
+
+
+def _way_on(run: Run) -> list[str]:
+    if (run.folder / RUN_RECORD).is_file() and last_complete_checkpoint(run.folder):
+        return ["--resume_from_checkpoint", "last"]
+    return ["--overwrite"]
+
+
+def is_finished(run: Run, common: Sequence[str]) -> bool:
+    """Whether the run has a result of the same settings.
+
+    Args:
+        common: options of train.py for every run.
+
+    Raises:
+        ValueError: it has one of other settings.
+    """
+    path = run.folder / "result.json"
+    if not path.is_file():
+        return False
+    made, wanted = _decisive(results.read(path).recipe), dict(_settings(run.row, tuple(common)))
+    for option in run.origins:  # where the earlier run lies, of which the recipe says {row: NAME} only
+        wanted[option] = made.get(option)
+    for key, value in made.items():
+        if value != wanted.get(key):
+            raise ValueError(
+                f"{path} was made with {key} = {value}, and this comparison wants {wanted.get(key)}. Remove "
+                f"{run.folder}, or compare into another --output_dir"
+            )
+    return True
+
+
+@functools.cache
+def _settings(row: Row, common: tuple[str, ...]) -> dict[str, Any]:
+    recipe, _, args = parse(row.arguments(common))
+    plain = results.without_folders(recipe.to_dict() | {"training": args.to_dict()})
+    return _decisive(json.loads(json.dumps(plain)))
+
+
+def _decisive(recipe: dict[str, Any]) -> dict[str, Any]:
+    """What decides a result, of a recipe as result.json keeps it: {entry: value} and {training.argument: value}."""
+    of_training = {f"training.{key}": value for key, value in recipe["training"].items() if key in ARGUMENTS}
+    return {key: recipe[key] for key in SETTINGS if key in recipe} | of_training

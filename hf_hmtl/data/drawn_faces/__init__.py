@@ -1,0 +1,1 @@
+"""Faces drawn by code: the embedded default data set, every label known."""

@@ -1,0 +1,1 @@
+"""What a run did and what came out: result.json, and the model card that is made of it."""

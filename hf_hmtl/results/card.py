@@ -1,0 +1,203 @@
+"""result.json -> model card: a pure function, byte-identical whenever it is made again from the same result."""
+
+import html
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+from jinja2 import Environment, StrictUndefined
+
+from hf_hmtl.files import replacing
+from hf_hmtl.results.result import SPLITS, Result
+
+TEMPLATE = Path(__file__).with_name("card_template.md")
+PREFIXES = {split: prefix for prefix, split in SPLITS.items()}
+NOTHING = "–"  # for what is undefined or was not measured
+HUB_LICENCES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0")
+LARGEST_MATRIX = 16  # classes; a wider table cannot be read
+TAGS = ["hf_hmtl", "hybrid-multi-task-learning", "multi-task-learning", "face-analysis", "timm"]
+
+
+def render(result: Result) -> str:
+    """Write the card of a run: YAML header and markdown, with every number taken from the result.
+
+    Args:
+        result: what `hf_hmtl.results.result.read` returns, or the Result that was written.
+
+    Returns:
+        The text of README.md.
+    """
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"text": escape, "words": _words, "count_of": _count, "score": _score}
+    environment.filters |= {"setting": _setting, "fenced": _fenced}
+    body = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        result=result,
+        starting_weights=_starting_weights(result),
+        splits=_reported_splits(result),
+        measures=_measures(result),
+        classes=_classes(result),
+        matrices=_matrices(result),
+        interval=_accuracy_interval(result),
+        settings=_settings(result.recipe),
+        largest_matrix=LARGEST_MATRIX,
+    )
+    return f"---\n{_header(result).to_yaml()}\n---\n\n{body}"
+
+
+def write_card(result: Result, path: str | Path) -> None:
+    """Write the card to `path`, so that no reader ever sees half of it."""
+    with replacing(path) as temporary:
+        temporary.write_text(render(result), encoding="utf-8", newline="\n")
+
+
+def escape(value: Any) -> str:
+    """Text that markdown, its tables and HTML show as it is, on one line."""
+    text = html.escape(" ".join(str(value).split()), quote=False)
+    text = re.sub(r"([\\`*\[\]|~#$])", r"\\\1", text)
+    # Inside a word an underscore is only an underscore, and metric names are full of them.
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
+
+
+def _header(result: Result) -> ModelCardData:
+    free = result.data["licence"].lower() in HUB_LICENCES and not result.recipe.get("pretrained")
+    results = _eval_results(result)
+    return ModelCardData(
+        license=result.data["licence"].lower() if free else "other",
+        license_name=None if free else "see-licences-below",
+        library_name="transformers",
+        pipeline_tag="image-classification" if result.model["supervised"] else "image-feature-extraction",
+        tags=TAGS + ["self-supervised-learning"] * bool(result.model["auxiliary"]),
+        base_model=result.model["base_model"],
+        model_name=result.name if results else None,
+        eval_results=results or None,
+    )
+
+
+def _eval_results(result: Result) -> list[EvalResult]:
+    """Accuracy and macro F1 of the primary head on the split that is reported."""
+    split, primary = result.protocol["reported_on"], result.model["primary"]
+    dataset = result.data["source"]
+    measures = [("accuracy", "accuracy", "Accuracy", None), ("macro_f1", "f1", "Macro F1", {"average": "macro"})]
+    return [
+        EvalResult(
+            task_type="image-classification",
+            task_name=f"Image classification ({primary})",
+            dataset_type=re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-") or "custom",
+            dataset_name=dataset,
+            dataset_split=split,
+            metric_type=kind,
+            metric_name=title,
+            metric_value=value,
+            metric_args=arguments,
+        )
+        for measure, kind, title, arguments in measures
+        if math.isfinite(value := _metric(result, split, f"{primary}_{measure}"))
+    ]
+
+
+def _metric(result: Result, split: str, measure: str, group: str = "metrics") -> float:
+    return getattr(result, group).get(f"{PREFIXES[split]}{measure}", math.nan)
+
+
+def _starting_weights(result: Result) -> str:
+    """Hub id or file name of the weights that the backbone started from; empty if they were random."""
+    pretrained = result.recipe.get("pretrained") or ""
+    return result.model["base_model"] or ("timm's own weights" if pretrained is True else pretrained)
+
+
+def _reported_splits(result: Result) -> list[str]:
+    return [split for split in ("validation", "test") if any(key.startswith(PREFIXES[split]) for key in result.metrics)]
+
+
+def _measures(result: Result) -> list[dict[str, Any]]:
+    """Rows of the table of results: a measure on each split, beside the baseline and the paper's figure."""
+    splits, paper = _reported_splits(result), result.paper or {}
+    keys = [key for key in result.metrics if not key.startswith("train_") and not re.search("_recall_|_count$", key)]
+    names = list(dict.fromkeys(key.split("_", 1)[1] for key in keys))
+    return [
+        {
+            "name": _words(name),
+            "scores": [_metric(result, split, name) for split in splits],
+            "baseline": _metric(result, result.protocol["reported_on"], name, "baselines"),
+            "paper": paper["value"] if paper.get("metric") == name else math.nan,
+        }
+        for name in names
+    ]
+
+
+def _classes(result: Result) -> dict[str, list[dict[str, Any]]]:
+    """Recall of each class on each split and its training rows, by task."""
+    splits = _reported_splits(result)
+    labels = {task: found["labels"] for split in splits for task, found in result.confusion.get(split, {}).items()}
+    training = result.rows.get("train", {}).get("classes", {})
+    return {
+        task: [
+            {
+                "label": label,
+                "rows": training.get(task, {}).get(label),
+                "recalls": [_metric(result, split, f"{task}_recall_{label}") for split in splits],
+            }
+            for label in names
+        ]
+        for task, names in labels.items()
+    }
+
+
+def _matrices(result: Result) -> dict[str, dict[str, list]]:
+    return result.confusion.get(result.protocol["reported_on"], {})
+
+
+def _accuracy_interval(result: Result) -> dict[str, Any] | None:
+    """Wilson's 95 % interval (1927) of the primary accuracy: what the number of images alone leaves open."""
+    found = _matrices(result).get(result.model["primary"])
+    count = sum(map(sum, found["matrix"])) if found else 0
+    if not count:
+        return None
+    share = sum(row[index] for index, row in enumerate(found["matrix"])) / count
+    z = 1.959963984540054  # 97.5 % quantile of the normal distribution
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return {"count": count, "low": centre - half, "high": centre + half}
+
+
+def _settings(recipe: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """The recipe as (dotted name, value); the name, its sentence and the paper's figure stand elsewhere."""
+    rows = []
+    for key, value in recipe.items():
+        if prefix or key not in ("name", "about", "paper"):
+            nested = isinstance(value, dict) and value
+            rows += _settings(value, f"{prefix}{key}.") if nested else [(f"{prefix}{key}", value)]
+    return rows
+
+
+def _words(measure: str) -> str:
+    return escape(measure.replace("_", " ").replace(" f1", " F1"))
+
+
+def _count(value: int | None) -> str:
+    return NOTHING if value is None else f"{value:,}"
+
+
+def _score(value: Any) -> str:
+    return f"{value:.4f}" if value is not None and math.isfinite(value) else NOTHING
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value in (None, "", [], {}) or (isinstance(value, float) and not math.isfinite(value)):
+        return NOTHING
+    if isinstance(value, list):
+        return ", ".join(map(_setting, value))
+    return escape(value)
+
+
+def _fenced(text: str) -> str:
+    """A code block that no run of backticks in the text can end."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text.strip()}\n{fence}"

@@ -1,0 +1,135 @@
+"""What a run would do, without doing it: rows, classes, heads, weights, steps, minutes, and a picture of a batch."""
+
+import copy
+import time
+from pathlib import Path
+
+import torch
+
+from hf_hmtl.data.sampler import EpochRowSampler, RowReader
+from hf_hmtl.data.splits import class_counts
+from hf_hmtl.run.experiment import Experiment, parameter_counts
+from hf_hmtl.tasks import Task
+from hf_hmtl.tasks.classification import Classification
+
+TIMED_STEPS = 5
+PICTURED_ROWS = 24
+
+
+def dry_run(experiment: Experiment) -> None:
+    """Print the plan and draw the first batch as the network will see it, into `first_batch.png`."""
+    print(plan(experiment))
+    folder = Path(experiment.args.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    batch = _batches(experiment, 1)[0]
+    path = folder / "first_batch.png"
+    draw_batch(batch, experiment, path)
+    print(f"first batch  {path}")
+
+
+def plan(experiment: Experiment) -> str:
+    """The plan as text."""
+    recipe, args = experiment.recipe, experiment.args
+    lines = [f"recipe       {recipe.name}  {recipe.about}".rstrip()]
+    lines += [f"{name:12} {len(split)} rows" for name, split in experiment.splits.items()]
+    for task in experiment.supervised:
+        if isinstance(task, Classification):
+            counts = class_counts(experiment.splits["train"], task.name)
+            named = ", ".join(f"{label} {counts[label]}" for label in task.labels)
+            lines.append(f"{task.name:12} {named}")
+    lines.append(f"origin       {experiment.origin}")
+    parameters = parameter_counts(experiment.model)
+    lines.append(
+        f"backbone     {recipe.backbone}, {recipe.image_size} px; {parameters['supervised']:,} parameters stay, "
+        f"{parameters['auxiliary']:,} auxiliary ones go"
+    )
+    for task in [*experiment.supervised, *experiment.pretexts]:
+        lines.append(f"loss         {task.name}: {_described(task)}")
+    pupils = sum(pretext.needs_teacher for pretext in experiment.pretexts if pretext.weight > 0)
+    of_teacher = f", and {2 * pupils} of the teacher" if pupils else ""
+    lines.append(f"passes       {_backbone_passes(experiment):g} of the backbone for each row and step{of_teacher}")
+    steps, seconds = _steps(experiment), _seconds_a_step(experiment)
+    batch = args.train_batch_size * args.world_size * args.gradient_accumulation_steps
+    lines.append(f"steps        {steps} of {batch} rows, {seconds:.3f} s each on this machine")
+    lines.append(f"estimate     {steps * seconds / 60:.1f} minutes of training (evaluation comes on top)")
+    lines += [f"note         {note}" for note in experiment.source.notes]
+    return "\n".join(lines)
+
+
+def _described(task: Task) -> str:
+    head = task.head()
+    shape = " x ".join(map(str, head["shape"])) if "shape" in head else head["kind"]
+    parts = [f"weight {task.weight:g}", "no head" if task.weight == 0 else f"head {shape}"]
+    if task.auxiliary:
+        parts += ["calibrated before the first step"] * task.calibrate
+        parts += [f"{task.augmented_views} views of its own" if task.augmented_views else f"view {task.view}"]
+        parts += [f"share {task.share:g}"] + ["compared by a teacher"] * task.needs_teacher
+    return ", ".join(parts)
+
+
+def _backbone_passes(experiment: Experiment) -> int:
+    """Views that go through the backbone in its one call: the shared one, and those that pretexts have alone."""
+    own = [pretext.augmented_views or 1 for pretext in experiment.pretexts if not pretext.shares_the_image]
+    shared = bool(experiment.supervised) or any(pretext.shares_the_image for pretext in experiment.pretexts)
+    return sum(own) + shared
+
+
+def draw_batch(batch: dict, experiment: Experiment, path: Path) -> None:
+    """A picture of the first rows of every view of a batch."""
+    import matplotlib.pyplot as plt
+
+    pixels = batch["pixel_values"][:PICTURED_ROWS].permute(0, 2, 3, 1).numpy()
+    columns = min(8, len(pixels))
+    figure, axes = plt.subplots(
+        -(-len(pixels) // columns), columns, figsize=(1.6 * columns, 1.8 * -(-len(pixels) // columns))
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    first = experiment.supervised[0] if experiment.supervised else None
+    for number, (axis, image) in enumerate(zip(axes.flat, pixels, strict=False)):
+        axis.imshow(image)
+        if first is not None and number < len(batch["targets"][first.name]):
+            target = int(batch["targets"][first.name][number])
+            axis.set_title(first.labels[target] if target >= 0 else "no label", fontsize=8)
+    figure.suptitle(f"{experiment.recipe.name}: first batch of epoch 0, seed {experiment.args.seed}", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _batches(experiment: Experiment, count: int) -> list[dict]:
+    rows, args = RowReader(experiment.splits["train"]), experiment.args
+    sampler = EpochRowSampler(len(rows), args.train_batch_size, args.seed, args.process_index, args.world_size)
+    collate = experiment.training_collator()
+    return [collate(rows.__getitems__(keys)) for keys, _ in zip(sampler, range(count), strict=False)]
+
+
+def _steps(experiment: Experiment) -> int:
+    args = experiment.args
+    if args.max_steps > 0:
+        return args.max_steps
+    sampler = EpochRowSampler(
+        len(experiment.splits["train"]), args.train_batch_size, args.seed, args.process_index, args.world_size
+    )
+    return int(-(-len(sampler) // args.gradient_accumulation_steps) * args.num_train_epochs)
+
+
+def _seconds_a_step(experiment: Experiment) -> float:
+    """Median time of a few real steps, on a copy of the model: decoding, forward, backward and update."""
+    rehearsal = copy.copy(experiment)
+    rehearsal.model = copy.deepcopy(experiment.model)
+    trainer = rehearsal.trainer()
+    model = trainer.model.train()
+    optimizer = trainer.create_optimizer()
+    times = []
+    for _ in range(TIMED_STEPS):
+        started = time.perf_counter()
+        (batch,) = _batches(experiment, 1)
+        counts = trainer._get_num_items_in_batch([batch], trainer.args.device)
+        trainer.compute_loss(model, trainer._prepare_inputs(batch), num_items_in_batch=counts).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    return sorted(times)[len(times) // 2]

@@ -1,0 +1,218 @@
+"""From a recipe to everything that a run needs: rows, tasks, collators, model, trainer."""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import ClassLabel, Dataset, DatasetDict
+from transformers import ProgressCallback, set_seed
+
+from hf_hmtl import tasks as task_registry
+from hf_hmtl.data import sources
+from hf_hmtl.data.augment import Augmentation
+from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
+from hf_hmtl.data.splits import balanced, class_counts, fingerprint, stratified_fraction
+from hf_hmtl.model.configuration_hmtl import HMTLConfig
+from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
+from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
+from hf_hmtl.recipe import Recipe, require_known
+from hf_hmtl.run.earlier_run import load_teacher, located, take_backbone
+from hf_hmtl.run.progress import ProgressLines
+from hf_hmtl.tasks import Pretext, Supervised, Task
+from hf_hmtl.tasks.classification import Classification, balanced_class_weights
+from hf_hmtl.training.arguments import HMTLTrainingArguments
+from hf_hmtl.training.trainer import HMTLTrainer
+
+
+@dataclass
+class Experiment:
+    """A recipe with its data, tasks and model, ready to be trained.
+
+    Attributes:
+        recipe: what was asked for.
+        source: where the rows come from, with licence, citation and notes.
+        splits: train (after `train_fraction` and `balancing`), and validation and test where the source has them.
+        supervised, pretexts: the tasks.
+        model: freshly initialised from the seed of `args`, with `recipe.pretrained` weights when asked for.
+        processor: the image processor that evaluation and serving share.
+        origin: a sentence on where the backbone's weights come from.
+        teacher: network that a perceptual loss compares features with, or None.
+    """
+
+    recipe: Recipe
+    args: HMTLTrainingArguments
+    source: sources.Source
+    splits: DatasetDict
+    supervised: list[Supervised]
+    pretexts: list[Pretext]
+    model: HMTLForImageClassification
+    processor: HMTLImageProcessor
+    origin: str = "backbone started from random weights"
+    teacher: HMTLForImageClassification | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of images and labels of every split."""
+        return fingerprint(self.splits)
+
+    @property
+    def learned(self) -> list[Task]:
+        """The tasks with a head: all but pretexts of weight 0."""
+        return [task for task in [*self.supervised, *self.pretexts] if task.weight > 0]
+
+    def training_collator(self, **changes: Any) -> TrainingCollator:
+        """Collator of augmented and corrupted batches; `changes` replace its settings."""
+        settings = {
+            "supervised": self.supervised,
+            "image_size": self.recipe.image_size,
+            "crop_fraction": self.recipe.crop["train"],
+            "on_broken_image": self.recipe.on_broken_image,
+            "pretexts": self.pretexts,
+            "augmentation": Augmentation.of(self.recipe.augmentation),
+            "seed": self.args.data_seed if self.args.data_seed is not None else self.args.seed,
+        }
+        return TrainingCollator(**{**settings, **changes})
+
+    def evaluation_collator(self) -> EvaluationCollator:
+        """Collator of clean batches."""
+        return EvaluationCollator(
+            supervised=self.supervised,
+            image_size=self.recipe.image_size,
+            crop_fraction=self.recipe.crop["eval"],
+            on_broken_image=self.recipe.on_broken_image,
+        )
+
+    def trainer(self) -> HMTLTrainer:
+        """The trainer of this experiment."""
+        trainer = HMTLTrainer(
+            self.model,
+            self.args,
+            tasks=[*self.supervised, *self.pretexts],
+            train_collator=self.training_collator(),
+            eval_collator=self.evaluation_collator(),
+            train_dataset=self.splits["train"],
+            eval_dataset=self.splits.get("validation"),
+            processing_class=self.processor,
+            teacher=self.teacher,
+            dynamic_weights=self.recipe.loss_weighting == "dynamic",
+        )
+        if trainer.pop_callback(ProgressCallback):  # absent with --disable_tqdm
+            trainer.add_callback(ProgressLines())
+        return trainer
+
+
+def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | None = None) -> Experiment:
+    """Load the data and make the tasks and the model of a recipe.
+
+    Args:
+        recipe: the recipe.
+        args: training arguments; their seed initialises the model.
+        data_dir: folder of the dataset, for sources that need one.
+    """
+    recipe = dataclasses.replace(
+        recipe,
+        pretrained=located(recipe.pretrained, recipe, "pretrained"),
+        teacher=located(recipe.teacher, recipe, "teacher"),
+    )
+    options = dict(recipe.source)
+    name = options.pop("name", None)
+    if name is None:
+        raise ValueError(f"recipe {recipe.name} names no source; known sources: {', '.join(sources.available())}")
+    source = sources.load(name, data_dir, **options)
+    splits = DatasetDict(source.splits)
+    for column in recipe.supervised:
+        require_column(splits["train"], column, recipe)
+    if recipe.train_fraction < 1:
+        first = next(iter(recipe.supervised), None)
+        splits["train"] = stratified_fraction(splits["train"], first, recipe.train_fraction)
+    if recipe.balancing != "none":
+        splits["train"] = balanced(splits["train"], next(iter(recipe.supervised)), recipe.balancing)
+    supervised = [
+        build_supervised(column, settings, splits["train"], recipe.name)
+        for column, settings in recipe.supervised.items()
+    ]
+    pretexts = [build_pretext(name, settings, recipe.name) for name, settings in recipe.auxiliary.items()]
+    for pretext in pretexts:
+        pretext.check_side(recipe.image_size)
+    learned = [task for task in [*supervised, *pretexts] if task.weight > 0]
+    config = HMTLConfig(
+        backbone=recipe.backbone,
+        image_size=recipe.image_size,
+        heads={task.name: task.head() for task in learned},
+        loss_weighting="uncertainty" if recipe.loss_weighting == "uncertainty" else "static",
+    )
+    set_seed(args.seed)
+    model = HMTLForImageClassification(config)
+    processor = HMTLImageProcessor(size=recipe.image_size, crop_fraction=recipe.crop["eval"])
+    experiment = Experiment(recipe, args, source, splits, supervised, pretexts, model, processor)
+    if recipe.pretrained:
+        experiment.origin = take_backbone(model, recipe.pretrained)
+    if any(pretext.needs_teacher and pretext.weight > 0 for pretext in pretexts) and recipe.teacher:
+        experiment.teacher = load_teacher(recipe.teacher, recipe, experiment.fingerprint)
+    return experiment
+
+
+def require_column(dataset: Dataset, column: str, recipe: Recipe) -> None:
+    """Raise when the dataset lacks the column of a supervised task."""
+    if column not in dataset.column_names:
+        columns = [name for name in dataset.column_names if name != "image"]
+        raise ValueError(
+            f"recipe {recipe.name} learns {column!r}, which the source {recipe.source['name']!r} does not have. "
+            f"It has: {', '.join(columns)}"
+        )
+
+
+def build_supervised(column: str, settings: dict[str, Any], train: Dataset, recipe_name: str) -> Supervised:
+    """A supervised task from its recipe entry; class names and balanced weights come from the training rows."""
+    options = dict(settings or {})
+    task = task_registry.get(options.pop("task", "classification"))
+    known = {option.name for option in dataclasses.fields(task)} - {"name", "labels"}
+    require_known(options, known, f"option of supervised task {column!r} in recipe {recipe_name}")
+    if issubclass(task, Classification):
+        feature = train.features[column]
+        if not isinstance(feature, ClassLabel):
+            raise ValueError(
+                f"column {column!r} holds {feature.dtype} values, not class labels; classification needs named classes"
+            )
+        options["labels"] = tuple(feature.names)
+        weights = options.get("class_weights")
+        if weights == "balanced":
+            options["class_weights"] = balanced_class_weights(
+                [class_counts(train, column)[label] for label in feature.names]
+            )
+        elif weights in (None, "none"):
+            options["class_weights"] = None
+        elif isinstance(weights, list):
+            options["class_weights"] = tuple(float(weight) for weight in weights)
+        else:
+            raise ValueError(
+                f"{column}: class_weights is {weights!r}, allowed are none, balanced (n_max / n_c from the training "
+                "rows) or a list with one number a class"
+            )
+    return task(name=column, **options)
+
+
+def build_pretext(name: str, settings: dict[str, Any], recipe_name: str) -> Pretext:
+    """A pretext task from its recipe entry."""
+    options = dict(settings or {})
+    task = task_registry.get(options.pop("task", name))
+    if not issubclass(task, Pretext):
+        raise ValueError(f"{name!r} is a supervised task; write it under `supervised` in recipe {recipe_name}")
+    known = {option.name for option in dataclasses.fields(task)} - {"name"}
+    require_known(options, known, f"option of auxiliary task {name!r} in recipe {recipe_name}")
+    return task(name=name, **{key: _frozen(value) for key, value in options.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(part) for part in value) if isinstance(value, list) else value
+
+
+def parameter_counts(model: torch.nn.Module) -> dict[str, int]:
+    """Parameters of the model: total, those that stay after training, and those of the auxiliary heads."""
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    auxiliary = sum(size for name, size in sizes.items() if name.startswith("auxiliary."))
+    total = sum(sizes.values())
+    return {"total": total, "supervised": total - auxiliary, "auxiliary": auxiliary}

@@ -1,0 +1,144 @@
+"""From a finished run to its `Result`, and from that to the table at the end."""
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+import timm
+from transformers import Trainer
+
+from hf_hmtl.data.splits import class_counts
+from hf_hmtl.results.result import Result, environment
+from hf_hmtl.run.evaluation import Evaluation
+from hf_hmtl.run.experiment import Experiment, parameter_counts
+from hf_hmtl.tasks.classification import Classification
+
+
+def report(
+    experiment: Experiment, trainer: Trainer, evaluation: Evaluation, seconds: float, notes: Sequence[str] = ()
+) -> Result:
+    """The result of a run.
+
+    Args:
+        experiment: what was trained.
+        trainer: its trainer, after training.
+        evaluation: the scores.
+        seconds: duration of the training, evaluation during it included.
+        notes: sentences for the protocol.
+    """
+    args, state, source = experiment.args, trainer.state, experiment.source
+    backbone = experiment.recipe.backbone
+    weights = timm.get_pretrained_cfg(backbone).hf_hub_id if experiment.recipe.pretrained is True else None
+    return Result(
+        name=experiment.recipe.name,
+        recipe=experiment.recipe.to_dict() | {"training": _changed_arguments(experiment)},
+        model={
+            "backbone": backbone,
+            "image_size": experiment.recipe.image_size,
+            "base_model": weights,
+            "primary": experiment.model.config.primary,
+            "supervised": [task.name for task in experiment.supervised],
+            "auxiliary": [task.name for task in experiment.pretexts if task.weight > 0],
+        },
+        metrics=evaluation.metrics,
+        baselines=evaluation.baselines,
+        confusion=evaluation.confusion,
+        rows={split: _row_counts(experiment, split) for split in experiment.splits},
+        protocol={
+            "selection": _selection(args, state),
+            "reported_on": "test" if "test" in experiment.splits else "validation",
+            "notes": [*notes, *_protocol_notes(experiment)],
+        },
+        seeds={"training": args.seed, "data": args.data_seed if args.data_seed is not None else args.seed},
+        data={
+            "source": source.name,
+            "fingerprint": experiment.fingerprint,
+            "licence": source.licence,
+            "citation": source.citation,
+            "notes": list(source.notes),
+        },
+        **environment(),
+        seconds={"total": seconds, "per_step": seconds / max(state.global_step, 1)},
+        parameters=parameter_counts(experiment.model),
+        steps=state.global_step,
+        epochs=float(state.epoch or 0),
+        broken_images=len(trainer.broken_rows["train"]),
+        history=state.log_history,
+        paper=experiment.recipe.paper,
+        finished=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def _changed_arguments(experiment: Experiment) -> dict:
+    """The training arguments that the recipe names, with the values of this run, and those that decide the batches."""
+    names = {
+        *experiment.recipe.training,
+        "per_device_train_batch_size",
+        "gradient_accumulation_steps",
+        "num_train_epochs",
+    }
+    names |= {"max_steps", "learning_rate", "optim"}
+    args = experiment.args.to_dict()
+    return {name: args[name] for name in sorted(names) if name in args}
+
+
+def _row_counts(experiment: Experiment, split: str) -> dict:
+    dataset = experiment.splits[split]
+    named = [task.name for task in experiment.supervised if isinstance(task, Classification)]
+    return {"rows": len(dataset), "classes": {name: class_counts(dataset, name) for name in named}}
+
+
+def _selection(args, state) -> dict | None:
+    if not args.load_best_model_at_end or not state.best_global_step:
+        return None
+    steps_an_epoch = state.max_steps / max(state.num_train_epochs, 1)
+    return {
+        "metric": args.metric_for_best_model,
+        "split": "validation",
+        "step": state.best_global_step,
+        "epoch": round(state.best_global_step / steps_an_epoch, 2),
+    }
+
+
+def _protocol_notes(experiment: Experiment) -> list[str]:
+    notes = []
+    if "test" not in experiment.splits:
+        notes.append(
+            "The source has no test split, so scores are reported on the validation split that the weights were "
+            "selected on, as the paper does; they are optimistic."
+        )
+    if experiment.recipe.train_fraction < 1:
+        notes.append(f"Trained on a stratified {experiment.recipe.train_fraction:.0%} of the training rows.")
+    if experiment.recipe.balancing != "none":
+        notes.append(f"The classes of the training rows were balanced by sampling them {experiment.recipe.balancing}.")
+    if experiment.recipe.pretrained:
+        notes.append(f"{experiment.origin[0].upper()}{experiment.origin[1:]}.")
+    return notes
+
+
+def summary_table(result: Result, folder: Path) -> str:
+    """The short table at the end of a run."""
+    prefix = {"test": "test", "validation": "eval"}[result.protocol["reported_on"]]
+    if result.model["supervised"]:
+        lines = ["", f"{result.name}: {result.protocol['reported_on']}", f"{'':24}{'accuracy':>10}{'macro F1':>10}"]
+    else:
+        lines = ["", f"{result.name}: no label was learned; probe it or fine-tune it with --pretrained {folder}"]
+    for task in result.model["supervised"]:
+        for name, scores in ((task, result.metrics), ("  majority class", result.baselines)):
+            measured = [scores.get(f"{prefix}_{task}_{measure}", float("nan")) for measure in ("accuracy", "macro_f1")]
+            lines.append(f"{name:24}" + "".join(f"{value:10.4f}" for value in measured))
+    last = {key: value for entry in result.history for key, value in entry.items()}
+    for task in result.model["auxiliary"]:
+        progress = {key: value for key, value in last.items() if key.startswith(f"{task}_")}
+        for key, value in progress.items():
+            lines.append(f"{key.replace('_', ' '):24}{value:10.4f}  (training images, last log)")
+    if result.broken_images:
+        lines.append(f"{result.broken_images} training images are broken; the log above names them")
+    minutes = result.seconds["total"] / 60
+    if result.recipe.get("probe"):
+        lines.append(f"{result.protocol['notes'][0]} {minutes:.1f} minutes; result.json in {folder}/")
+    else:
+        lines.append(
+            f"{result.steps} steps in {minutes:.1f} minutes; model, result.json, README.md and curves.png in {folder}/"
+        )
+    return "\n".join(lines)

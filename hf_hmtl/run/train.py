@@ -1,0 +1,196 @@
+"""One run from a command line to a finished folder: train, select on validation, report test once, write.
+
+    accelerate launch scripts/train.py fer2013/puzzle-3x3 --data_dir DIR
+    python -m hf_hmtl.run.train quickstart
+
+The output folder ends with the slim model (`model.safetensors`, `config.json`, `preprocessor_config.json` and the code
+that loads them anywhere), `result.json`, `README.md` and `curves.png`; `checkpoint-N` keeps every head.
+"""
+
+import ctypes
+import logging
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import datasets
+import torch
+from transformers.utils.logging import disable_progress_bar
+
+from hf_hmtl.analysis.curves import plot_curves
+from hf_hmtl.results.card import write_card
+from hf_hmtl.run.dry_run import dry_run
+from hf_hmtl.run.evaluation import evaluate, evaluate_probe
+from hf_hmtl.run.experiment import Experiment, build
+from hf_hmtl.run.options import RunOptions, parse
+from hf_hmtl.run.record import check_unchanged, record, write_record
+from hf_hmtl.run.report import report, summary_table
+from hf_hmtl.training.arguments import HMTLTrainingArguments
+from hf_hmtl.training.checkpoint import last_complete_checkpoint
+
+logger = logging.getLogger(__name__)
+
+FINAL_NAMES = ("result.json", "model.safetensors")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command line; mistakes of the user end in one line on stderr and exit status 2."""
+    try:
+        run(*parse(arguments))
+    except (ValueError, OSError) as error:
+        if os.environ.get("HF_HMTL_TRACEBACK"):
+            raise
+        sys.exit(f"error: {error}\n(set HF_HMTL_TRACEBACK=1 to see where it came from)")
+    leave_together()
+
+
+def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
+    """Train a recipe and write its folder."""
+    # One bar, the training's; not one for every file that is read or written.
+    datasets.disable_progress_bars()
+    disable_progress_bar()
+    cv2.setNumThreads(0)  # loader workers and torch already use the cores
+    if args.device.type == "cpu":
+        torch.set_num_threads(options.cpu_threads or cores_of_this_process())
+    if options.tune_allocator:
+        keep_large_blocks()
+    resume = resume_point(args)
+    if not options.dry_run:
+        require_free_folder(Path(args.output_dir), resume, options.overwrite, args.process_index == 0)
+    experiment = build(recipe, args, options.data_dir)
+    if options.dry_run:
+        if args.process_index == 0:
+            dry_run(experiment)
+        return
+    written = record(experiment)
+    if resume is not None:
+        check_unchanged(resume.parent, written)
+    elif args.process_index == 0:
+        write_record(Path(args.output_dir), written)
+    for note in experiment.source.notes:
+        logger.warning("%s: %s", experiment.source.name, note)
+    if args.process_index == 0:
+        print(experiment.origin)
+    if recipe.probe:
+        fit_probe(experiment)
+    else:
+        fit(experiment, resume)
+
+
+def fit(experiment: Experiment, resume: Path | None) -> None:
+    """Train, evaluate and write."""
+    args, trainer = experiment.args, experiment.trainer()
+    trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
+    evaluation = evaluate(experiment, trainer)
+    if args.process_index == 0:
+        folder = Path(args.output_dir)
+        save_final(experiment, folder)
+        result = report(experiment, trainer, evaluation, trainer.seconds)
+        plot_curves(result.history, folder / "curves.png")
+        write_card(result, folder / "README.md")
+        # Last, so that a folder with a result.json is a complete one.
+        result.write(folder / "result.json")
+        print(summary_table(result, folder))
+
+
+def fit_probe(experiment: Experiment) -> None:
+    """Fit the recipe's probe to the frozen backbone and write its result; nothing is trained, and no model is saved."""
+    args = experiment.args
+    if args.process_index > 0:
+        return
+    folder, started = Path(args.output_dir), time.perf_counter()
+    evaluation, note = evaluate_probe(experiment, folder)
+    seconds = time.perf_counter() - started
+    result = report(experiment, experiment.trainer(), evaluation, seconds, notes=[note])
+    result.write(folder / "result.json")
+    print(summary_table(result, folder))
+
+
+def leave_together() -> None:
+    """Wait until the main process has written its files, then close the process group, if there is one.
+
+    A process that exits with the group open can abort while its threads are torn down (seen with gloo, as SIGABRT), and
+    the launcher then stops the main process in the middle of its writing.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
+def save_final(experiment: Experiment, folder: Path) -> None:
+    """Write the slim model and its processor: first beside the folder, then moved into place file by file."""
+    staging = folder / ".writing"
+    shutil.rmtree(staging, ignore_errors=True)
+    experiment.model.slim().save_pretrained(staging)
+    experiment.processor.save_pretrained(staging)
+    for path in sorted(staging.iterdir()):
+        os.replace(path, folder / path.name)
+    staging.rmdir()
+
+
+def resume_point(args: HMTLTrainingArguments) -> Path | None:
+    """The checkpoint that --resume_from_checkpoint means: a folder, or "last" of the output folder."""
+    wanted = args.resume_from_checkpoint
+    if not wanted:
+        return None
+    if wanted == "last":
+        found = last_complete_checkpoint(args.output_dir)
+        if found is None:
+            raise FileNotFoundError(f"{args.output_dir} has no complete checkpoint-N to resume from; train without it")
+        return found
+    if not (Path(wanted) / "trainer_state.json").is_file():
+        raise FileNotFoundError(
+            f"--resume_from_checkpoint {wanted} is no checkpoint folder; give one such as "
+            f"{args.output_dir}/checkpoint-100, or 'last'"
+        )
+    return Path(wanted)
+
+
+def require_free_folder(folder: Path, resume: Path | None, overwrite: bool, main_process: bool) -> None:
+    """Raise when the folder holds another run; with `overwrite`, remove what that run wrote."""
+    if resume is not None:
+        return
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"--output_dir {folder} is a file; give a folder")
+    left = [*folder.glob("checkpoint-*"), *(folder / name for name in FINAL_NAMES if (folder / name).exists())]
+    if left and not overwrite:
+        raise FileExistsError(
+            f"{folder} already holds a run ({left[0].name}). Go on with --resume_from_checkpoint last, start over with "
+            "--overwrite, or choose another --output_dir"
+        )
+    if main_process:
+        for path in left:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def cores_of_this_process() -> int:
+    """Cores that this process may use, shared with the other training processes of this machine.
+
+    `accelerate launch` sets OMP_NUM_THREADS to 1 on CPUs without being asked, which leaves the other cores idle.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)  # macOS and Windows have none
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def keep_large_blocks() -> None:
+    """Let glibc keep freed blocks of up to 1 GiB instead of returning them to the system after every batch.
+
+    Measured on EfficientNet-B0 at 224 px: 1.55 times as fast a training step. It holds for the whole process, so it is
+    set here and never on import.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # musl has none
+        m_trim_threshold, m_mmap_threshold = -1, -3
+        mallopt(m_mmap_threshold, 1 << 30)
+        mallopt(m_trim_threshold, (1 << 31) - 1)
+
+
+if __name__ == "__main__":
+    main()

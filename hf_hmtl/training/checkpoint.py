@@ -1,0 +1,80 @@
+"""Folders `checkpoint-N`: which are whole, which ended a training, and what we keep beside the Trainer's own state."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from transformers import TrainerState
+
+from hf_hmtl.files import replacing
+from hf_hmtl.training.weighting import PastLosses
+
+STATE_FILE = "hmtl_state.json"
+TRAINER_STATE_FILE = "trainer_state.json"
+
+
+@dataclass
+class HybridState:
+    """What a resumed run needs beside the Trainer's own state.
+
+    Attributes:
+        seconds: of training so far, evaluations and checkpoints included.
+        calibrated_weights: {task: weight} of the tasks whose weight was measured before the first step.
+        past_losses: what dynamic weight averaging remembers, over all processes.
+    """
+
+    seconds: float = 0.0
+    calibrated_weights: dict[str, float] = field(default_factory=dict)
+    past_losses: PastLosses = field(default_factory=PastLosses)
+
+    def __post_init__(self):
+        if isinstance(self.past_losses, dict):  # as JSON knows it
+            self.past_losses = PastLosses(**self.past_losses)
+
+    def write(self, checkpoint: Path) -> None:
+        """Write it into a checkpoint; before the Trainer's own state, which marks the checkpoint as complete."""
+        with replacing(checkpoint / STATE_FILE) as temporary:
+            temporary.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, checkpoint: Path) -> "HybridState":
+        """The state in a checkpoint.
+
+        Raises:
+            FileNotFoundError: the checkpoint is of another trainer.
+        """
+        path = checkpoint / STATE_FILE
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{checkpoint} has no {STATE_FILE}, so no trainer of hf_hmtl wrote it. Start a new run"
+            )
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def trainer_state(checkpoint: Path) -> TrainerState:
+    """The Trainer's own state: step, best step, history."""
+    return TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_FILE))
+
+
+def ended_training(state: TrainerState) -> bool:
+    """Whether no step was to follow: the last one was made, or early stopping had decided."""
+    control = state.stateful_callbacks["TrainerControl"]["args"]
+    return control["should_training_stop"] or state.global_step >= state.max_steps
+
+
+def last_complete_checkpoint(folder: str | Path) -> Path | None:
+    """The newest `checkpoint-N` that was written to its end, or None.
+
+    The Trainer writes its state last, so a checkpoint cut off by a crash has none, or half of one.
+    """
+
+    def complete(checkpoint: Path) -> bool:
+        try:
+            json.loads((checkpoint / TRAINER_STATE_FILE).read_text())
+        except (OSError, ValueError):
+            return False
+        return True
+
+    numbered = [path for path in Path(folder).glob("checkpoint-*") if path.name.split("-")[1].isdigit()]
+    found = sorted((path for path in numbered if complete(path)), key=lambda path: int(path.name.split("-")[1]))
+    return found[-1] if found else None

@@ -1,0 +1,229 @@
+"""The model card: made from the result alone, equal every time, and honest."""
+
+import dataclasses
+import math
+import re
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+from scipy.stats import binomtest
+
+from hf_hmtl.results.card import escape, render, write_card
+from hf_hmtl.results.result import read
+
+EXAMPLE = Path(__file__).with_name("example_result.json")
+
+
+@pytest.fixture
+def result():
+    """A finished run."""
+    return read(EXAMPLE)
+
+
+def table(card, heading):
+    """Cells of the first table under a heading, header row first, ruler left out."""
+    under = card.partition(f"{heading}\n")[2]
+    lines = re.search(r"(?:^\|.*\n)+", under, re.MULTILINE).group().splitlines()
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return [cells[0], *cells[2:]]
+
+
+def changed(result, group, **values):
+    return dataclasses.replace(result, **{group: getattr(result, group) | values})
+
+
+def test_it_is_byte_identical_and_survives_the_file(result, tmp_path):
+    result.write(tmp_path / "result.json")
+    write_card(result, tmp_path / "one.md")
+    write_card(read(tmp_path / "result.json"), tmp_path / "two.md")
+    assert (tmp_path / "one.md").read_bytes() == (tmp_path / "two.md").read_bytes()
+    assert (tmp_path / "one.md").read_text(encoding="utf-8") == render(result)
+
+
+def test_the_header_says_what_the_hub_needs(result):
+    data = ModelCard(render(result)).data
+    assert (data.library_name, data.pipeline_tag) == ("transformers", "image-classification")
+    assert {"hybrid-multi-task-learning", "self-supervised-learning"} <= set(data.tags)
+    assert (data.license, data.license_name) == ("other", "see-licences-below")
+    assert data.base_model is None
+    assert data.model_name == "example/puzzle-3x3"
+
+
+def test_the_model_index_holds_the_reported_scores_unrounded(result):
+    found = {one.metric_type: one for one in ModelCard(render(result)).data.eval_results}
+    assert found["accuracy"].metric_value == result.metrics["test_emotion_accuracy"]
+    assert found["f1"].metric_value == result.metrics["test_emotion_macro_f1"]
+    assert found["f1"].metric_args == {"average": "macro"}
+    assert {one.dataset_split for one in found.values()} == {"test"}
+    on_validation = changed(result, "protocol", reported_on="validation")
+    found = {one.metric_type: one for one in ModelCard(render(on_validation)).data.eval_results}
+    assert found["accuracy"].metric_value == result.metrics["eval_emotion_accuracy"]
+    assert found["accuracy"].dataset_split == "validation"
+
+
+def test_an_undefined_score_is_not_claimed(result):
+    unknown = changed(result, "metrics", test_emotion_accuracy=math.nan, test_emotion_macro_f1=math.nan)
+    assert not ModelCard(render(unknown)).data.eval_results
+    assert "model_name" not in render(unknown)
+    assert table(render(unknown), "## Results")[2][2] == "–"
+
+
+def test_licence_and_base_model_of_the_header_follow_the_data_and_the_starting_weights(result):
+    free = changed(result, "data", licence="CC-BY-4.0")
+    assert ModelCard(render(free)).data.license == "cc-by-4.0"
+    started = changed(changed(free, "recipe", pretrained=True), "model", base_model="timm/resnet10t.c3_in1k")
+    data = ModelCard(render(started)).data
+    assert (data.license, data.base_model) == ("other", "timm/resnet10t.c3_in1k")
+    assert "timm/resnet10t.c3\\_in1k" not in render(started)  # an underscore inside a word needs no backslash
+    assert "assume non-commercial" in render(started)
+    assert "assume non-commercial" not in render(result)
+    for pretrained, shown in ((True, "timm's own weights"), ("mine.safetensors", "mine.safetensors")):
+        card = render(changed(result, "recipe", pretrained=pretrained))
+        assert dict(table(card, "## Training"))["Started from"] == shown
+
+
+def test_the_table_of_results(result):
+    assert table(render(result), "## Results") == [
+        ["Measure", "Validation", "Test", "Majority class (test)", "Paper"],
+        ["loss", "0.7500", "0.8750", "–", "–"],
+        ["emotion accuracy", "0.7000", "0.6000", "0.7000", "0.6109"],
+        ["emotion macro F1", "0.6123", "0.5123", "0.2745", "–"],
+    ]
+    without = dataclasses.replace(result, paper=None)
+    assert table(render(without), "## Results")[0][-1] == "Majority class (test)"
+    assert "The paper reports" not in render(without)
+    assert "no like-for-like comparison" in render(result)
+
+
+def test_classes_and_confusion(result):
+    assert table(render(result), "### Recall of each class: emotion") == [
+        ["Class", "Training rows", "Validation", "Test"],
+        ["happy", "12,000", "0.8000", "0.7143"],
+        ["sad", "300", "0.6000", "0.3333"],
+        ["contempt", "45", "–", "–"],
+    ]
+    assert table(render(result), "### Confusion on test: emotion") == [
+        ["", "happy", "sad", "contempt"],
+        ["**happy**", "5", "2", "0"],
+        ["**sad**", "1", "1", "1"],
+        ["**contempt**", "0", "0", "0"],
+    ]
+
+
+def test_many_classes_are_not_drawn_as_a_matrix(result):
+    labels = [f"person{number}" for number in range(30)]
+    many = {"test": {"emotion": {"labels": labels, "matrix": [[1] * 30] * 30}}}
+    card = render(dataclasses.replace(result, confusion=many))
+    assert "The matrix of 30 classes stands in `result.json`" in card
+    assert "**person1**" not in card
+
+
+def test_the_interval_is_wilsons(result):
+    expected = binomtest(6, 10).proportion_ci(0.95, method="wilson")
+    assert f"between {expected.low:.4f} and {expected.high:.4f} (95 %, Wilson)" in render(result)
+
+
+def test_training_data_and_recipe_are_told(result):
+    card = render(result)
+    training = dict(table(card, "## Training"))
+    assert training["Backbone"] == "test_resnet (timm) at 48 px"
+    assert training["Started from"] == "random weights"
+    assert training["Hardware"] == "Example 9000, 2 cores, Linux x86_64, Example GPU"
+    assert training["Parameters"] == "4,800,000 in this model; 4,900,100 while training, 100,100 of them auxiliary"
+    assert training["Seeds"] == "training 3, data 4"
+    assert training["Weights kept"] == "those with the best eval_emotion_accuracy on validation: step 700, epoch 7.0"
+    assert training["Broken images"] == "17"
+    assert "transformers 5.23.0" in training["Versions"]
+    recipe = dict(table(card, "<summary>The whole recipe</summary>\n"))
+    assert recipe["auxiliary.puzzle.weight"] == "0.111"
+    assert recipe["training.adam_epsilon"] == "1e-14"
+    assert recipe["pretrained"] == "no"
+    assert recipe["supervised.emotion.class_weights"] == "–"
+    assert not {"name", "about"} & set(recipe)
+    assert table(card, "## Data")[1] == ["drawn", "train", "12,345"]
+    for sentence in [*result.protocol["notes"], *result.data["notes"], result.data["licence"], result.data["citation"]]:
+        assert sentence in card
+    last = changed(result, "protocol", selection=None)
+    assert dict(table(render(last), "## Training"))["Weights kept"] == "those of the last step; nothing was selected"
+
+
+def test_the_words_that_must_stand_there(result):
+    card = render(result)
+    body = card.split("---\n", 2)[2].lstrip()
+    first_sentence = re.search(r"^[A-Z].*?[.:] ", body, re.MULTILINE).group()
+    assert "Hybrid" in first_sentence
+    for words in (
+        "The auxiliary heads are gone",
+        "not related to `huggingface/hmtl`",
+        "trust_remote_code=True",
+        "perceived expression",
+        "Article 5(1)(f) of the EU AI Act",
+        "Out of scope",
+        "Apache-2.0",
+        "The licence of the code does not replace them",
+        "arXiv:2105.06421",
+        "@article{",
+    ):
+        assert words in card, words
+    assert not re.search(
+        r"\b(None|nan|inf|null|True|False)\b", card.replace("None needed", "").replace("code=True", "")
+    )
+
+
+def test_supervised_and_self_supervised_runs_say_what_they_are(result):
+    alone = render(changed(result, "model", auxiliary=[]))
+    assert "without auxiliary heads" in alone
+    assert "The auxiliary heads are gone" not in alone
+    assert "self-supervised-learning" not in ModelCard(alone).data.tags
+    backbone = dataclasses.replace(
+        changed(result, "model", supervised=[], primary=None), metrics={}, baselines={}, confusion={}, paper=None
+    )
+    card = render(backbone)
+    assert "It saw no label" in card
+    assert "This run has no supervised scores" in card
+    assert 'pipeline("image-classification"' not in card
+    assert ModelCard(card).data.pipeline_tag == "image-feature-extraction"
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("a|b", r"a\|b"),
+        ("<script>", "&lt;script&gt;"),
+        ("a & b", "a &amp; b"),
+        ("line\nbreak\t", "line break"),
+        ("*bold* `code` [link](x) #1 ~~", r"\*bold\* \`code\` \[link\](x) \#1 \~\~"),
+        ("back\\slash", "back\\\\slash"),
+        ("eval_emotion_accuracy", "eval_emotion_accuracy"),
+        ("_emphasis_", r"\_emphasis\_"),
+        ("{{ 7 * 7 }}", r"{{ 7 \* 7 }}"),
+    ],
+)
+def test_escape(given, shown):
+    assert escape(given) == shown
+
+
+def test_odd_names_break_nothing(result):
+    odd = "ha|ppy <b>{{ 7*7 }}\n# x"
+    shown = escape(odd)
+    for path in ("confusion", "rows", "metrics"):
+        text = getattr(result, path)
+        setattr(result, path, rename(text, "happy", odd))
+    result = dataclasses.replace(result, name="a: 'b' | \"c\" # d\n---", data=result.data | {"source": odd})
+    result.data["citation"] = "before\n```\n# not a heading\n````\nafter"
+    card = render(result)
+    assert table(card, "### Recall of each class: emotion")[1] == [shown, "12,000", "0.8000", "0.7143"]
+    assert table(card, "## Data")[1][0] == shown
+    assert ModelCard(card).data.model_name == result.name
+    assert ModelCard(card).data.eval_results[0].dataset_name == odd
+    assert "<b>" not in card.split("---\n", 2)[2]
+    assert card.endswith("`````text\nbefore\n```\n# not a heading\n````\nafter\n`````\n")
+
+
+def rename(value, old, new):
+    if isinstance(value, dict):
+        return {key.replace(old, new): rename(inner, old, new) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [rename(inner, old, new) for inner in value]
+    return new if value == old else value

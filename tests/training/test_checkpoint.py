@@ -1,0 +1,30 @@
+"""Checkpoints that are whole, that are ours, and that ended a training."""
+
+import pytest
+
+from hf_hmtl.training.checkpoint import HybridState, last_complete_checkpoint
+from hf_hmtl.training.weighting import PastLosses
+
+
+def test_a_checkpoint_cut_off_by_a_crash_is_passed_over(tmp_path):
+    for step, state in ((10, '{"global_step": 10}'), (20, '{"global_'), (9, '{"global_step": 9}')):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text(state)
+    (tmp_path / "checkpoint-30").mkdir()
+    assert last_complete_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    assert last_complete_checkpoint(tmp_path / "checkpoint-30") is None
+
+
+def test_our_state_comes_back_as_it_was(tmp_path):
+    state = HybridState(
+        12.5, {"inpainting": 130.25}, PastLosses(3, {"emotion": 0.5}, {"emotion": 2.0}, {"emotion": 4.0})
+    )
+    state.write(tmp_path)
+    assert HybridState.read(tmp_path) == state
+    assert [path.name for path in tmp_path.iterdir()] == ["hmtl_state.json"]
+
+
+def test_a_checkpoint_of_another_trainer_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="has no hmtl_state.json.*Start a new run"):
+        HybridState.read(tmp_path)

@@ -1,0 +1,634 @@
+import copy
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn.metrics import accuracy_score, f1_score
+from timm.optim import AdaBelief
+from transformers import set_seed
+
+from hf_hmtl import HMTLConfig, HMTLForImageClassification, HMTLTrainer, HMTLTrainingArguments
+from hf_hmtl.data.augment import Augmentation
+from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
+from hf_hmtl.data.sampler import RowReader
+from hf_hmtl.tasks.barlow_twins import BarlowTwins
+from hf_hmtl.tasks.classification import Classification
+from hf_hmtl.tasks.inpainting import InPainting
+from hf_hmtl.tasks.puzzle import Puzzle
+from hf_hmtl.tasks.rotation import Rotation
+from hf_hmtl.training.checkpoint import HybridState
+
+SIDE = 48
+
+
+def make(
+    faces, folder, *pretexts, backbone="test_efficientnet", dropout=0.3, level="weak", weighting="static", teacher=None,
+    supervised=True, dynamic=False, **options,
+):  # fmt: skip
+    """A trainer on drawn faces; batch 16, 6 steps an epoch."""
+    labels = tuple(faces["validation"].features["emotion"].names)
+    emotion = Classification(name="emotion", labels=labels, dropout=dropout)
+    supervised = [emotion] if supervised else []
+    learned = [task for task in (*supervised, *pretexts) if task.weight > 0]
+    settings = {
+        "output_dir": str(folder),
+        "per_device_train_batch_size": 16,
+        "num_train_epochs": 1,
+        "learning_rate": 1e-3,
+        "use_cpu": True,
+        "seed": 7,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "disable_tqdm": True,
+        **options,
+    }
+    set_seed(settings["seed"])
+    heads = {task.name: task.head() for task in learned}
+    config = HMTLConfig(backbone=backbone, image_size=SIDE, heads=heads, loss_weighting=weighting)
+    collators = (
+        TrainingCollator(
+            supervised, SIDE, pretexts=list(pretexts), augmentation=Augmentation.level(level), seed=settings["seed"]
+        ),
+        EvaluationCollator(supervised, SIDE),
+    )
+    return HMTLTrainer(
+        HMTLForImageClassification(config),
+        HMTLTrainingArguments(**settings),
+        [*supervised, *pretexts],
+        *collators,
+        train_dataset=faces["train"],
+        eval_dataset=faces["validation"],
+        teacher=teacher,
+        dynamic_weights=dynamic,
+    )
+
+
+def weights(trainer):
+    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+def first_batch(trainer):
+    trainer.get_train_dataloader()
+    trainer.sampler.set_epoch(0)
+    rows = RowReader(trainer.train_dataset.dataset).__getitems__(next(iter(trainer.sampler)))
+    return trainer.train_collator(rows)
+
+
+def loss_of(trainer, batches):
+    """Gradients of one optimizer step over these batches, as the Trainer would accumulate them."""
+    counts = trainer._get_num_items_in_batch(batches, torch.device("cpu"))
+    trainer.model.train().zero_grad()
+    losses = []
+    for batch in batches:
+        loss = trainer.compute_loss(trainer.model, batch, num_items_in_batch=counts)
+        loss.backward()
+        losses.append(loss.item())
+    return sum(losses), {
+        name: p.grad.clone() for name, p in trainer.model.named_parameters() if p.grad is not None
+    }  # fmt: skip
+
+
+def test_the_loss_is_the_weighted_sum_of_the_tasks(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=2, weight=0.25, dropout=0.0), dropout=0.0)
+    batch = first_batch(trainer)
+    total, _ = loss_of(trainer, [batch])
+    with torch.no_grad():
+        outputs = trainer.model(batch["pixel_values"], views=batch["views"])
+    emotion = torch.nn.functional.cross_entropy(outputs.predictions["emotion"], batch["targets"]["emotion"])
+    tiles = sum(
+        torch.nn.functional.cross_entropy(outputs.predictions["puzzle"][:, head], batch["targets"]["puzzle"][:, head])
+        for head in range(4)
+    )
+    assert total == pytest.approx((emotion + 0.25 * tiles).item(), rel=1e-5)
+
+
+def test_accumulated_batches_give_the_gradient_of_one_large_batch(faces, tmp_path):
+    # Without batch norm and dropout. The halves carry different numbers of labels, so a mean of means would differ.
+    trainer = make(faces, tmp_path, Puzzle(grid=2, dropout=0.0, share=0.5), backbone="test_vit", dropout=0.0)
+    batch = first_batch(trainer)
+    batch["targets"]["emotion"][:5] = -100
+    _, whole = loss_of(trainer, [batch])
+    halves = []
+    for rows in (slice(0, 8), slice(8, 16)):
+        half = {**batch, "pixel_values": batch["pixel_values"][rows], "views": dict.fromkeys(batch["views"], (0, 8))}
+        halves.append({**half, "targets": {name: target[rows] for name, target in batch["targets"].items()}})
+    _, accumulated = loss_of(trainer, halves)
+    assert whole.keys() == accumulated.keys()
+    for name, gradient in whole.items():
+        torch.testing.assert_close(accumulated[name], gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_the_trainer_accumulates_like_one_large_batch(faces, tmp_path):
+    options = {"backbone": "test_vit", "dropout": 0.0, "max_steps": 2, "optim": "sgd", "max_grad_norm": 0.0}
+    puzzle = Puzzle(grid=2, dropout=0.0)
+    large = make(faces, tmp_path, puzzle, **options)
+    large.train()
+    small = make(
+        faces, tmp_path, puzzle, **options, per_device_train_batch_size=8, gradient_accumulation_steps=2
+    )  # fmt: skip
+    small.train()
+    for name, tensor in weights(large).items():
+        torch.testing.assert_close(weights(small)[name], tensor, rtol=1e-4, atol=1e-6)
+    assert small.state.log_history[0]["loss"] == pytest.approx(large.state.log_history[0]["loss"], rel=1e-4)
+
+
+def test_a_batch_without_labels_for_a_task_trains_the_others(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=2))
+    batch = first_batch(trainer)
+    batch["targets"]["emotion"][:] = -100
+    total, gradients = loss_of(trainer, [batch])
+    assert np.isfinite(total)
+    heads = {name: gradient for name, gradient in gradients.items() if name.startswith("heads.emotion")}
+    assert heads and all((gradient == 0).all() for gradient in heads.values())
+    assert any(gradient.abs().sum() > 0 for name, gradient in gradients.items() if name.startswith("auxiliary"))
+
+
+def test_weight_zero_and_grid_one_is_the_supervised_run_step_by_step(faces, tmp_path):
+    supervised = make(faces, tmp_path)
+    supervised.train()
+    hybrid = make(faces, tmp_path, Puzzle(grid=1, weight=0.0))
+    hybrid.train()
+    losses = [[entry["loss"] for entry in run.state.log_history if "loss" in entry] for run in (supervised, hybrid)]
+    assert losses[0] == losses[1] and len(losses[0]) == 6
+    assert_same(weights(supervised), weights(hybrid))
+
+
+def test_one_seed_starts_supervised_and_hybrid_runs_alike(faces, tmp_path):
+    # Paired comparisons need it: a head more must not shift the numbers of the others.
+    supervised, hybrid = make(faces, tmp_path), make(faces, tmp_path, Puzzle(grid=3))
+    start = weights(hybrid)
+    for name, tensor in weights(supervised).items():
+        assert torch.equal(tensor, start[name]), name
+
+
+def test_every_parameter_moves(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=3))
+    before = weights(trainer)
+    trainer.train()
+    still = [name for name, parameter in trainer.model.named_parameters() if torch.equal(parameter, before[name])]
+    assert still == []
+
+
+def test_workers_change_nothing(faces, tmp_path):
+    runs = []
+    for options in (
+        {},
+        {"dataloader_num_workers": 2},
+        {"dataloader_num_workers": 2, "dataloader_persistent_workers": True},
+    ):
+        trainer = make(faces, tmp_path, Puzzle(grid=3), num_train_epochs=2, level="strong", **options)
+        trainer.train()
+        runs.append(weights(trainer))
+    assert_same(runs[0], runs[1])
+    assert_same(runs[0], runs[2])
+
+
+@pytest.mark.parametrize("at", [12, 15], ids=["epoch boundary", "mid epoch"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_resuming_gives_the_weights_of_the_uninterrupted_run(faces, tmp_path, at, workers):
+    options = {"num_train_epochs": 3, "save_strategy": "steps", "save_steps": 3, "dataloader_num_workers": workers}
+    whole = make(faces, tmp_path, Puzzle(grid=3), level="strong", **options)
+    whole.train()
+    resumed = make(faces, tmp_path, Puzzle(grid=3), level="strong", **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{at}"))
+    assert resumed.state.global_step == 18
+    assert_same(weights(whole), weights(resumed))
+
+
+@pytest.mark.parametrize("best", [False, True], ids=["last weights", "best weights"])
+def test_a_run_cut_off_after_its_last_checkpoint_makes_no_further_step(faces, tmp_path, best):
+    # 5 of the 6 steps of an epoch, so that the epoch has batches left to take by mistake.
+    options = {"max_steps": 5, "save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1}
+    options |= {"load_best_model_at_end": best, "metric_for_best_model": "eval_emotion_accuracy", "learning_rate": 0.05}
+    whole = make(faces, tmp_path / "run", Puzzle(grid=3), **options)
+    whole.train()
+    (tmp_path / "run").rename(tmp_path / "moved")
+    resumed = make(faces, tmp_path / "moved", Puzzle(grid=3), **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "moved" / "checkpoint-5"))
+    assert resumed.state.global_step == 5
+    assert resumed.state.best_global_step == whole.state.best_global_step
+    assert_same(weights(whole), weights(resumed))
+    assert resumed.evaluate()["eval_emotion_accuracy"] == whole.evaluate()["eval_emotion_accuracy"]
+
+
+def test_early_stopping_counts_on_after_a_resume(faces, tmp_path):
+    options = {"max_steps": 8, "save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1}
+    options |= {"metric_for_best_model": "eval_emotion_accuracy", "load_best_model_at_end": True}
+    options |= {"learning_rate": 0.0, "early_stopping_patience": 3}  # no evaluation is better than the first
+    resumed = make(faces, tmp_path, **options)
+    resumed.train()
+    assert resumed.state.global_step == 4
+    for at in (3, 4):  # one evaluation before the end, and at it
+        resumed = make(faces, tmp_path, **options)
+        resumed.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{at}"))
+        assert resumed.state.global_step == 4
+
+
+def test_seconds_of_a_resumed_run_include_those_before_it(faces, tmp_path):
+    options = {"num_train_epochs": 2, "save_strategy": "steps", "save_steps": 3}
+    whole = make(faces, tmp_path, **options)
+    began = time.perf_counter()
+    whole.train()
+    assert 0 < whole.seconds < time.perf_counter() - began
+    stored = [HybridState.read(tmp_path / f"checkpoint-{step}").seconds for step in (3, 6, 9)]
+    assert 0 < stored[0] < stored[1] < stored[2] < whole.seconds
+    HybridState(seconds=1000.0).write(tmp_path / "checkpoint-9")
+    resumed = make(faces, tmp_path, **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-9"))
+    assert 1000 < resumed.seconds < 1000 + time.perf_counter() - began
+
+
+def test_scores_are_sklearns_on_clean_images(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=3))
+    metrics = trainer.evaluate()
+    truth = np.array(faces["validation"]["emotion"][:])
+    batch = trainer.data_collator(RowReader(faces["validation"]).__getitems__(list(range(len(truth)))))
+    with torch.no_grad():
+        logits = trainer.model.eval()(batch["pixel_values"]).logits
+    answers = logits.argmax(-1).numpy()
+    assert metrics["eval_emotion_accuracy"] == pytest.approx(accuracy_score(truth, answers))
+    assert metrics["eval_emotion_macro_f1"] == pytest.approx(
+        f1_score(truth, answers, average="macro", labels=range(8), zero_division=0)
+    )
+    expected = torch.nn.functional.cross_entropy(logits, torch.from_numpy(truth)).item()
+    assert metrics["eval_emotion_loss"] == pytest.approx(expected, rel=1e-4)
+    assert metrics["eval_loss"] == pytest.approx(expected, rel=1e-4)
+    assert not any("puzzle" in name for name in metrics)
+
+
+def test_persistent_workers_do_not_evaluate_the_wrong_split(faces, tmp_path):
+    trainer = make(faces, tmp_path, dataloader_num_workers=1, dataloader_persistent_workers=True)
+    trainer.evaluate()
+    again = trainer.evaluate(RowReader(faces["test"].select(range(8))), metric_key_prefix="test")
+    assert again["test_emotion_count"] == 8
+
+
+def test_the_log_has_losses_and_scores_of_every_task(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=3, weight=0.5), logging_steps=3)
+    trainer.train()
+    _, first, second = [entry for entry in trainer.state.log_history if "loss" in entry]  # step 1, 3 and 6
+    for entry in (first, second):
+        assert entry["loss"] == pytest.approx(entry["loss_emotion"] + 0.5 * entry["loss_puzzle"], rel=1e-4)
+        assert 0 <= entry["emotion_accuracy"] <= 1 and 0 <= entry["puzzle_tile_accuracy"] <= 1
+        assert entry["loss_puzzle"] > 9 * 1.5  # nine heads near log 9 at the start
+    assert first["loss_puzzle"] != second["loss_puzzle"]
+
+
+def test_step_decay_divides_by_ten_at_the_epochs(faces, tmp_path):
+    trainer = make(
+        faces, tmp_path, num_train_epochs=3, decay_epochs="1,2", lr_scheduler_type="constant", learning_rate=0.5
+    )
+    trainer.train()
+    rates = [entry["learning_rate"] for entry in trainer.state.log_history if "loss" in entry]
+    np.testing.assert_allclose(rates, np.repeat([0.5, 0.05, 0.005], 6))
+
+
+def test_two_schedules_raise(faces, tmp_path):
+    with pytest.raises(ValueError, match="--decay_epochs none"):
+        make(faces, tmp_path, decay_epochs="1", lr_scheduler_type="linear")
+    with pytest.raises(ValueError, match="15,40"):
+        make(faces, tmp_path, decay_epochs="fifteen", lr_scheduler_type="constant")
+
+
+def test_adabelief_has_the_authors_settings(faces, tmp_path):
+    trainer = make(faces, tmp_path, optim="adabelief", learning_rate=1e-3, max_steps=2)
+    trainer.train()
+    optimizer = getattr(trainer.optimizer, "optimizer", trainer.optimizer)
+    assert isinstance(optimizer, AdaBelief)
+    group = optimizer.param_groups[0]
+    assert (group["eps"], group["betas"], group["weight_decay"]) == (1e-14, (0.9, 0.999), 0.0)
+    assert optimizer.defaults.get("rectify", True) and optimizer.defaults.get("degenerated_to_sgd", True)
+
+
+def test_weight_decay_is_for_matrices_only(faces, tmp_path):
+    trainer = make(faces, tmp_path)
+    decayed = set(trainer.get_decay_parameter_names(trainer.model))
+    for name, parameter in trainer.model.named_parameters():
+        assert (name in decayed) == (parameter.ndim > 1), name
+
+
+def test_channels_last_reaches_the_weights(faces, tmp_path):
+    trainer = make(faces, tmp_path)
+    filters = [p for p in trainer.model.parameters() if p.ndim == 4 and p.shape[1] > 1 and p.shape[2] > 1]
+    assert filters and all(p.is_contiguous(memory_format=torch.channels_last) for p in filters)
+
+
+def test_early_stopping_stops(faces, tmp_path):
+    trainer = make(
+        faces, tmp_path, num_train_epochs=9, early_stopping_patience=1, learning_rate=0.0, eval_strategy="epoch",
+        save_strategy="epoch", load_best_model_at_end=True, metric_for_best_model="eval_emotion_accuracy",
+    )  # fmt: skip
+    trainer.train()
+    assert trainer.state.epoch == 2
+
+
+def test_broken_images_are_counted_and_training_goes_on(faces, tmp_path):
+    images = faces["train"]["image"][:]
+    images[3] = {"bytes": b"", "path": None}
+    images[50] = {"bytes": images[50]["bytes"][:40], "path": None}
+    features = faces["train"].features
+    damaged = copy.copy(faces)
+    damaged["train"] = faces["train"].remove_columns("image").add_column("image", images, feature=features["image"])
+    trainer = make(damaged, tmp_path, Puzzle(grid=3), num_train_epochs=2)
+    trainer.train()
+    assert trainer.broken_rows["train"] == {3, 50}
+
+
+def test_every_checkpoint_keeps_all_heads_in_safetensors(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=3), save_strategy="epoch")
+    trainer.train()
+    saved = load_file(tmp_path / "checkpoint-6" / "model.safetensors")
+    assert any(name.startswith("auxiliary.puzzle") for name in saved)
+    reloaded = HMTLForImageClassification.from_pretrained(tmp_path / "checkpoint-6")
+    assert set(reloaded.config.heads) == {"emotion", "puzzle"}
+
+
+def test_epochs_are_shuffled_anew(faces, tmp_path):
+    trainer = make(faces, tmp_path, num_train_epochs=3)
+    seen = []
+    collate = trainer.train_collator
+
+    def recording(rows):
+        seen.append((set(rows["epoch"]), tuple(rows["row"])))
+        return collate(rows)
+
+    trainer.train_collator = recording
+    trainer.train()
+    assert [epochs for epochs, _ in seen] == [{0}] * 6 + [{1}] * 6 + [{2}] * 6
+    assert len({rows for _, rows in seen}) == 18
+
+
+@pytest.mark.parametrize(
+    "pretexts",
+    [
+        (Rotation(),),
+        (Rotation(tiles=3),),
+        (Rotation(hidden=32), Puzzle(grid=3, hidden=32)),
+        (InPainting(loss="rmse"),),
+        (BarlowTwins(hidden=32, features=16, weight=0.01),),
+        (Puzzle(grid=2, view="own"), InPainting(), BarlowTwins(hidden=32, features=16, weight=0.01)),
+    ],
+    ids=lambda pretexts: "+".join(pretext.name for pretext in pretexts),
+)
+def test_every_pretext_trains_beside_the_supervised_head_and_vanishes(faces, tmp_path, pretexts):
+    trainer = make(faces, tmp_path, *pretexts)
+    before = weights(trainer)
+    trainer.train()
+    first = next(entry for entry in trainer.state.log_history if "loss" in entry)
+    assert all(np.isfinite(first[f"loss_{pretext.name}"]) for pretext in pretexts)
+    still = [name for name, parameter in trainer.model.named_parameters() if torch.equal(parameter, before[name])]
+    assert still == []
+    plain = make(faces, tmp_path).model
+    assert trainer.model.slim().state_dict().keys() == plain.state_dict().keys()
+
+
+def test_losses_on_batch_statistics_cannot_be_accumulated(faces, tmp_path):
+    with pytest.raises(ValueError, match="barlow_twins.*--gradient_accumulation_steps 1"):
+        make(faces, tmp_path, BarlowTwins(), gradient_accumulation_steps=2)
+
+
+# Self-supervised training alone, perceptual losses, calibrated and learned weights
+
+
+@pytest.mark.parametrize(
+    "pretext",
+    [Puzzle(grid=2, loss="focal"), Rotation(loss="focal"), InPainting(), BarlowTwins(hidden=32, features=16)],
+    ids=lambda pretext: pretext.name,
+)
+def test_pretraining_needs_no_label(faces, tmp_path, pretext):
+    unlabelled = copy.copy(faces)
+    unlabelled["train"] = faces["train"].select_columns("image")
+    trainer = make(unlabelled, tmp_path, pretext, supervised=False, max_steps=2)
+    before = weights(trainer)
+    trainer.train()
+    still = [name for name, parameter in trainer.model.named_parameters() if torch.equal(parameter, before[name])]
+    assert still == []
+    slim = trainer.model.slim()
+    assert slim.config.heads == {} and not any(name.startswith("auxiliary") for name in slim.state_dict())
+
+
+def teacher_of(faces, folder):
+    return make(faces, folder, backbone="test_resnet").model
+
+
+def perceptual(faces, folder, **options):
+    teacher = teacher_of(faces, folder)
+    pretext = InPainting(loss="perceptual", **{"calibrate": True, **options.pop("task", {})})
+    return make(faces, folder, pretext, teacher=teacher, **options)
+
+
+def test_the_teacher_stays_as_it_is_and_is_never_saved(faces, tmp_path):
+    trainer = perceptual(faces, tmp_path, save_strategy="epoch")
+    before = {name: tensor.clone() for name, tensor in trainer.teacher.state_dict().items()}
+    start = weights(trainer)
+    trainer.train()
+    assert_same(before, trainer.teacher.state_dict())
+    assert not trainer.teacher.training and not any(p.requires_grad for p in trainer.teacher.parameters())
+    saved = load_file(tmp_path / "checkpoint-6" / "model.safetensors")
+    assert saved.keys() == start.keys()
+    still = [name for name, parameter in trainer.model.named_parameters() if torch.equal(parameter, start[name])]
+    assert still == []
+
+
+def test_the_perceptual_loss_is_that_of_the_teachers_pooled_features(faces, tmp_path):
+    trainer = perceptual(faces, tmp_path, task={"calibrate": False, "weight": 3.0, "dropout": 0.0}, dropout=0.0)
+    batch = first_batch(trainer)
+    total, _ = loss_of(trainer, [batch])
+    with torch.no_grad():
+        painted = trainer.model(batch["pixel_values"], views=batch["views"]).predictions["inpainting"]
+        seen = trainer.teacher.hmtl(painted).pooler_output.softmax(-1)
+        wanted = trainer.teacher.hmtl(batch["targets"]["inpainting"]).pooler_output.softmax(-1)
+        emotion = trainer.model(batch["pixel_values"], views=batch["views"]).predictions["emotion"]
+    distance = (seen - wanted).square().mean(1).add(1e-12).sqrt().mean()
+    expected = torch.nn.functional.cross_entropy(emotion, batch["targets"]["emotion"]) + 3 * distance
+    assert total == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_step_takes_two_passes_of_the_teacher(faces, tmp_path):
+    trainer = perceptual(faces, tmp_path, task={"calibrate": False}, max_steps=3)
+    rows, backbone = [], trainer.teacher.hmtl.backbone.forward_features
+    trainer.teacher.hmtl.backbone.forward_features = lambda pixels: (rows.append(len(pixels)), backbone(pixels))[1]
+    trainer.train()
+    assert rows == [16] * 2 * 3
+
+
+def test_a_perceptual_loss_without_a_teacher_says_what_to_do(faces, tmp_path):
+    with pytest.raises(ValueError, match="--teacher FOLDER"):
+        make(faces, tmp_path, InPainting(loss="perceptual"))
+
+
+def test_a_calibrated_loss_starts_equal_to_the_supervised_one_and_changes_nothing_else(faces, tmp_path):
+    trainer = perceptual(faces, tmp_path, dropout=0.0, task={"dropout": 0.0})
+    before, state = weights(trainer), torch.get_rng_state()
+    trainer.calibrate()
+    assert_same(before, weights(trainer))
+    assert torch.equal(state, torch.get_rng_state())
+    sums = {"emotion": 0.0, "inpainting": 0.0}
+    trainer.model.train()
+    for batch, _ in zip(trainer.get_train_dataloader(), range(4), strict=False):
+        with torch.no_grad():
+            outputs = trainer.model(batch["pixel_values"], views=batch["views"])
+            counts = trainer._get_num_items_in_batch([batch], torch.device("cpu"))
+            for name, loss in trainer.task_losses(outputs.predictions, batch["targets"], counts).items():
+                sums[name] += loss.item()
+    assert trainer.weights["inpainting"] * sums["inpainting"] == pytest.approx(sums["emotion"], rel=1e-4)
+    assert trainer.weights["inpainting"] > 100  # |P - Q| is of the order 1e-3
+
+
+def test_calibration_needs_something_to_compare_with(faces, tmp_path):
+    trainer = make(faces, tmp_path, InPainting(calibrate=True), supervised=False)
+    with pytest.raises(ValueError, match="calibrate needs a supervised loss"):
+        trainer.train()
+
+
+def test_calibrated_weights_are_logged_and_survive_a_resume(faces, tmp_path):
+    options = {"num_train_epochs": 2, "save_strategy": "steps", "save_steps": 3}
+    whole = perceptual(faces, tmp_path, **options)
+    whole.train()
+    logged = {entry["weight_inpainting"] for entry in whole.state.log_history if "weight_inpainting" in entry}
+    assert logged == {whole.weights["inpainting"]} and whole.weights["inpainting"] != 1
+    resumed = perceptual(faces, tmp_path, **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-9"))
+    assert resumed.weights == whole.weights
+    assert_same(weights(whole), weights(resumed))
+
+
+def test_learned_weights_move_are_logged_and_survive_a_resume(faces, tmp_path):
+    options = {"num_train_epochs": 2, "save_strategy": "steps", "save_steps": 3, "learning_rate": 0.01}
+    whole = make(faces, tmp_path, Puzzle(grid=2), weighting="uncertainty", **options)
+    whole.train()
+    entries = [entry for entry in whole.state.log_history if "weight_puzzle" in entry]
+    assert entries[0]["weight_puzzle"] == pytest.approx(1, abs=0.02)
+    assert entries[-1]["weight_puzzle"] < entries[0]["weight_puzzle"]  # four losses of log 4: above its s_t / 2
+    learned = whole.model.log_variances
+    assert entries[-1]["weight_emotion"] == pytest.approx((-learned["emotion"]).exp().item())
+    resumed = make(faces, tmp_path, Puzzle(grid=2), weighting="uncertainty", **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-9"))
+    assert_same(weights(whole), weights(resumed))
+    assert whole.model.slim().state_dict().keys() == make(faces, tmp_path).model.state_dict().keys()
+
+
+def test_learned_weights_accumulate_like_one_large_batch(faces, tmp_path):
+    options = {"backbone": "test_vit", "dropout": 0.0, "max_steps": 2, "optim": "sgd", "max_grad_norm": 0.0}
+    options |= {"weighting": "uncertainty", "learning_rate": 0.1}
+    puzzle = Puzzle(grid=2, dropout=0.0)
+    large = make(faces, tmp_path, puzzle, **options)
+    large.train()
+    small = make(faces, tmp_path, puzzle, **options, per_device_train_batch_size=8, gradient_accumulation_steps=2)
+    small.train()
+    for name, tensor in weights(large).items():
+        torch.testing.assert_close(weights(small)[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+def epoch_losses(trainer, task, steps=6):
+    """The logged losses of a task, summed over each epoch."""
+    losses = [entry[f"loss_{task}"] for entry in trainer.state.log_history if "loss" in entry]
+    return [sum(losses[first : first + steps]) for first in range(0, len(losses), steps)]
+
+
+def test_dynamic_weights_follow_the_losses_of_the_last_two_epochs(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=2, weight=0.5), dynamic=True, num_train_epochs=3, learning_rate=0.01)
+    trainer.train()
+    entries = [entry for entry in trainer.state.log_history if "loss" in entry]
+    assert {entry["weight_emotion"] for entry in entries[:12]} == {1.0}
+    rates = {task: np.divide(*epoch_losses(trainer, task)[1::-1]) for task in ("emotion", "puzzle")}
+    total = sum(np.exp(rate / 2) for rate in rates.values())
+    for task, weight in (("emotion", 1.0), ("puzzle", 0.5)):
+        expected = weight * 2 * np.exp(rates[task] / 2) / total
+        for entry in entries[12:]:
+            assert entry[f"weight_{task}"] == pytest.approx(expected, rel=1e-5)
+    last = entries[-1]
+    weighted = sum(last[f"weight_{task}"] * last[f"loss_{task}"] for task in rates)
+    assert last["loss"] == pytest.approx(weighted, rel=1e-4) and last["weight_emotion"] != 1
+
+
+@pytest.mark.parametrize("at", [12, 15], ids=["epoch boundary", "mid epoch"])
+def test_dynamic_weights_survive_a_resume(faces, tmp_path, at):
+    options = {"num_train_epochs": 4, "save_strategy": "steps", "save_steps": 3, "learning_rate": 0.01}
+    whole = make(faces, tmp_path, Puzzle(grid=2), dynamic=True, **options)
+    whole.train()
+    resumed = make(faces, tmp_path, Puzzle(grid=2), dynamic=True, **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{at}"))
+    assert resumed.factors == whole.factors and whole.factors["emotion"] != 1
+    assert_same(weights(whole), weights(resumed))
+
+
+@pytest.mark.parametrize(
+    "pretext",
+    [
+        Puzzle(grid=3),
+        Rotation(),
+        Rotation(tiles=2),
+        InPainting(),
+        InPainting(loss="perceptual", weight=100.0),
+        BarlowTwins(hidden=32, features=16, weight=0.01),
+    ],
+    ids=["puzzle", "rotation", "tiles", "inpainting", "perceptual", "barlow_twins"],
+)
+def test_every_pretext_trains_in_bfloat16(faces, tmp_path, pretext):
+    teacher = teacher_of(faces, tmp_path) if pretext.needs_teacher else None
+    trainer = make(faces, tmp_path, pretext, bf16=True, max_steps=2, teacher=teacher)
+    trainer.train()
+    losses = [entry[f"loss_{pretext.name}"] for entry in trainer.state.log_history if "loss" in entry]
+    assert len(losses) == 2 and np.isfinite(losses).all()
+    plain = make(faces, tmp_path, pretext, max_steps=2, teacher=teacher)
+    plain.train()
+    exact = next(entry[f"loss_{pretext.name}"] for entry in plain.state.log_history if "loss" in entry)
+    assert losses[0] == pytest.approx(exact, rel=0.1)
+    assert losses[0] != exact  # it was another precision indeed
+
+
+@pytest.mark.parametrize(
+    "pretext",
+    [Rotation(dropout=0.0), Rotation(tiles=2, dropout=0.0), Puzzle(grid=2, dropout=0.0, view="own")],
+    ids=["rotation", "tiles", "own view"],
+)
+def test_accumulated_pretexts_give_the_gradient_of_one_large_batch(faces, tmp_path, pretext):
+    options = {"backbone": "test_vit", "dropout": 0.0, "max_steps": 1, "optim": "sgd", "max_grad_norm": 0.0}
+    large = make(faces, tmp_path, pretext, **options)
+    large.train()
+    small = make(faces, tmp_path, pretext, **options, per_device_train_batch_size=4, gradient_accumulation_steps=4)
+    small.train()
+    for name, tensor in weights(large).items():
+        torch.testing.assert_close(weights(small)[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["mse", "rmse", "perceptual"])
+def test_accumulated_inpainting_gives_the_gradient_of_one_large_batch(faces, tmp_path, loss):
+    # The decoder has batch norm of its own (appendix C), whose statistics depend on the batch: here they stand still.
+    teacher = teacher_of(faces, tmp_path) if loss == "perceptual" else None
+    options = {"dropout": 0.0, "max_steps": 1, "optim": "sgd", "max_grad_norm": 0.0, "teacher": teacher}
+    pretext, trained = InPainting(loss=loss, weight=3.0), []
+    for sizes in ({}, {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}):
+        trainer = make(faces, tmp_path, pretext, **options, **sizes)
+        for module in trainer.model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.train = lambda mode=True, module=module: module
+                module.training = False
+        trainer.train()
+        trained.append(weights(trainer))
+    start = weights(make(faces, tmp_path, pretext, **options))
+    for name, tensor in trained[0].items():
+        torch.testing.assert_close(trained[1][name], tensor, rtol=1e-4, atol=1e-6)
+    assert any(not torch.equal(start[name], trained[0][name]) for name in start if name.startswith("auxiliary."))
+
+
+def test_one_call_of_the_model_a_step(faces, tmp_path):
+    trainer = make(
+        faces, tmp_path, Puzzle(grid=2, view="own"), Rotation(), BarlowTwins(hidden=32, features=16), max_steps=3
+    )
+    calls, rows = [], []
+    forward, backbone = trainer.model.forward, trainer.model.hmtl.backbone.forward_features
+    trainer.model.forward = lambda *args, **options: (calls.append(1), forward(*args, **options))[1]
+    trainer.model.hmtl.backbone.forward_features = lambda pixels: (rows.append(len(pixels)), backbone(pixels))[1]
+    trainer.train()
+    assert len(calls) == len(rows) == 3
+    assert set(rows) == {4 * 16}  # the shared view, the puzzle's own, and the two of Barlow Twins
