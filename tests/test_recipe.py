@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from hf_hmtl import recipe as recipes
-from hf_hmtl.data.augment import Augmentation
+from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.recipe import Recipe, load, merged, override
 from hf_hmtl.run.experiment import build_pretext
 

@@ -6,28 +6,14 @@ batch. Every number is drawn from `Draws` for the whole batch, never from a glob
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 
-from hf_hmtl.data.colour import REFERENCE_SIDE, add_noise, colour, cutout, mask_to_inscribed_disc
+from hf_hmtl.data.augmentation import Augmentation
+from hf_hmtl.data.colour import add_noise, colour, mask_to_inscribed_disc
 from hf_hmtl.draws import Draws
-
-__all__ = [
-    "LEVELS",
-    "Augmentation",
-    "augment_batch",
-    "colour",
-    "cutout",
-    "show_levels",
-    "warp",
-    "warp_matrices",
-    "warp_turned",
-]
 
 _LARGEST_PLAIN_STEP = 1.25  # source pixels per output pixel that are sampled without a filter
 
@@ -38,110 +24,6 @@ _TURNED_STEP = 1.8  # source pixels per output pixel; sources with fewer are enl
 _TURNED_ENLARGEMENT = 3  # but by no more than this, which costs less and changes nothing that could be measured
 _TURNED_VARIANCE = 0.47  # of the blur, at least, in source pixels^2: a standard deviation of 0.69 pixels
 _TURNED_NOISE = 2.0  # standard deviation in levels of 255
-
-_WEAK = {"zoom": (0.69, 1.0), "contrast": (0.6, 1.4), "rotation": 15.0}
-_STRONG = {
-    **_WEAK,
-    "rotation": 20.0,
-    "brightness": 0.05,
-    "channel_swap": 0.5,
-    "blur": (1, 3, 5),
-    "noise": 0.05,
-    "cutout": 60 / REFERENCE_SIDE,
-}
-LEVELS = {"none": {}, "weak": _WEAK, "strong": _STRONG}
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Magnitudes of the nine transformations of appendix A, table 1; the defaults are its level "none": flip only.
-
-    Attributes:
-        flip: probability of a horizontal flip.
-        zoom: smallest and largest visible fraction of the side, about the centre.
-        contrast: smallest and largest factor on the distance to the mean of the channel.
-        rotation: largest angle in degrees, in both directions; positive angles turn counter-clockwise.
-        brightness: largest shift, in both directions, as a fraction of the full range.
-        channel_swap: probability of a random order of the channels (which may be R, G, B again). The paper gives none.
-        blur: sizes in pixels at a side of 224 of the Gaussian filters to choose from; 1 is no blur.
-        noise: largest standard deviation of the normal noise, as a fraction of the full range. The paper prints
-            "var=0.05"; in the authors' code it is the largest standard deviation.
-        cutout: side of the black square as a fraction of the image's side.
-
-    Raises:
-        ValueError: a magnitude is outside of its range.
-    """
-
-    flip: float = 0.5
-    zoom: tuple[float, float] = (1.0, 1.0)
-    contrast: tuple[float, float] = (1.0, 1.0)
-    rotation: float = 0.0
-    brightness: float = 0.0
-    channel_swap: float = 0.0
-    blur: tuple[int, ...] = (1,)
-    noise: float = 0.0
-    cutout: float = 0.0
-
-    def __post_init__(self):
-        for name in ("zoom", "contrast", "blur"):  # YAML and JSON know lists only
-            if isinstance(getattr(self, name), list):
-                object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name in ("flip", "brightness", "channel_swap", "noise", "cutout"):
-            self._require(name, _is_number(getattr(self, name), 0, 1), "a number from 0 to 1")
-        self._require("rotation", _is_number(self.rotation, 0, 180), "the largest angle, from 0 to 180 degrees")
-        self._require("zoom", _is_range(self.zoom, 1) and self.zoom[0] > 0, "two fractions, 0 < low <= high <= 1")
-        self._require("contrast", _is_range(self.contrast, math.inf), "two factors, 0 <= low <= high")
-        odd = isinstance(self.blur, tuple) and all(
-            isinstance(size, int) and size > 0 and size % 2 for size in self.blur
-        )
-        self._require("blur", odd and len(self.blur) > 0, "odd sizes in pixels, such as (1, 3, 5)")
-
-    def _require(self, name: str, valid: bool, allowed: str) -> None:
-        if not valid:
-            raise ValueError(f"augmentation option {name} is {getattr(self, name)!r}; allowed: {allowed}")
-
-    @classmethod
-    def level(cls, name: str, /, **overrides) -> "Augmentation":
-        """The level "none", "weak" or "strong" of appendix A, with some magnitudes replaced.
-
-        Raises:
-            ValueError: no level or option has this name; the nearest one is proposed.
-        """
-        _require_known("augmentation level", name, LEVELS)
-        for option in overrides:
-            _require_known("augmentation option", option, [field.name for field in fields(cls)])
-        return cls(**{**LEVELS[name], **overrides})
-
-    @classmethod
-    def of(cls, settings: dict) -> "Augmentation":
-        """That of a recipe's entry: {level: "none" unless given, and magnitudes that replace the level's}."""
-        overrides = dict(settings)
-        return cls.level(overrides.pop("level", "none"), **overrides)
-
-    def to_dict(self) -> dict:
-        """Every magnitude as plain JSON types; `Augmentation(**to_dict())` is equal to this one."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
-
-def _is_number(value, low: float, high: float) -> bool:
-    return isinstance(value, int | float) and low <= value <= high
-
-
-def _is_range(value, highest: float) -> bool:
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and all(_is_number(end, 0, highest) for end in value)
-        and value[0] <= value[1]
-        and math.isfinite(value[1])
-    )
-
-
-def _require_known(what: str, name: str, allowed) -> None:
-    if name not in allowed:
-        nearest = get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(f"no {what} is called {name!r}: known are {', '.join(allowed)}{hint}")
 
 
 def augment_batch(
@@ -359,55 +241,3 @@ def _require_image(image: np.ndarray) -> None:
             f"got an image of {image.dtype} {image.shape}; needed is uint8 (height, width) or (height, width, 3), "
             "as hf_hmtl.data.decode.decode_for_training gives"
         )
-
-
-def show_levels(images: Sequence[np.ndarray], path, size: int) -> None:
-    """Draw every level and every single transformation into one picture file: a row for each face.
-
-    Args:
-        images: decoded faces, as `augment_batch` takes them.
-        path: file to write; its suffix chooses the format.
-        size: side of each sample in pixels.
-    """
-    from matplotlib.figure import Figure  # only this function needs it; a Figure of its own leaves pyplot alone
-
-    columns = _shown_augmentations()
-    figure = Figure(figsize=(1.1 * len(columns), 1.1 * len(images) + 0.4), layout="constrained", dpi=110)
-    axes = figure.subplots(len(images), len(columns), squeeze=False)
-    for number, (label, augmentation) in enumerate(columns):
-        draws = Draws(number, np.zeros(len(images)), np.arange(len(images)))
-        samples = augment_batch(images, draws, augmentation, size)
-        cutout(samples, draws, augmentation)
-        axes[0, number].set_title(label, fontsize=7)
-        for axis, sample in zip(axes[:, number], samples, strict=True):
-            axis.imshow(sample.permute(1, 2, 0).numpy())
-            axis.set_axis_off()
-    path = Path(path)
-    unfinished = path.with_name(f".{path.stem}.unfinished{path.suffix}")
-    figure.savefig(unfinished)
-    unfinished.replace(path)
-
-
-def _shown_augmentations() -> list[tuple[str, Augmentation]]:
-    """Columns of the picture: the source, three samples of a level each, and the extremes of the strong level."""
-    plain = {"flip": 0.0}
-    strong = Augmentation.level("strong")
-    low_zoom, (low, high), shift = strong.zoom[0], strong.contrast, strong.brightness
-    singles = {
-        "flip": {"flip": 1.0},
-        f"zoom {low_zoom}": {"zoom": (low_zoom, low_zoom)},
-        f"contrast {low}": {"contrast": (low, low)},
-        f"contrast {high}": {"contrast": (high, high)},
-        f"rotation ±{strong.rotation:g}°": {"rotation": strong.rotation},
-        f"brightness ±{shift}": {"brightness": shift},
-        "channels": {"channel_swap": 1.0},
-        f"blur {max(strong.blur)}": {"blur": (max(strong.blur),)},
-        f"noise ≤ {strong.noise}": {"noise": strong.noise},
-        "cutout": {"cutout": strong.cutout},
-    }
-    levels = [(name, Augmentation.level(name)) for name in LEVELS for _ in range(3)]
-    return [
-        ("source", Augmentation(**plain)),
-        *levels,
-        *((label, Augmentation(**{**plain, **options})) for label, options in singles.items()),
-    ]

@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hf_hmtl.data.augment import Augmentation, augment_batch, cutout
+from hf_hmtl.data.augment import augment_batch
+from hf_hmtl.data.augmentation import Augmentation
+from hf_hmtl.data.colour import cutout
 from hf_hmtl.data.decode import BrokenImage, decode_for_training
 from hf_hmtl.draws import Draws
 from hf_hmtl.model.image_processing_hmtl import to_pixels

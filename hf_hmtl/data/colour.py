@@ -5,21 +5,15 @@ which are the same bytes; cutout takes any memory layout. Numbers are drawn for 
 per image are single OpenCV calls.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import torch
 
+from hf_hmtl.data.augmentation import REFERENCE_SIDE, Augmentation
 from hf_hmtl.draws import Draws
 
-if TYPE_CHECKING:
-    from hf_hmtl.data.augment import Augmentation
-
-REFERENCE_SIDE = 224  # the side at which the paper's sizes in pixels (blur, cutout) are meant
 _BLUR_SIGMA = 1.5  # the authors' value, in pixels at REFERENCE_SIDE
 _POOL_LEVELS = 32.0  # levels of the noise pool per standard deviation: uint8 then holds 4 of them on both sides
 _POOL_SMALLEST = 2**20

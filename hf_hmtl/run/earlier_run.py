@@ -10,7 +10,7 @@ from pathlib import Path
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 
-from hf_hmtl.data.augment import Augmentation
+from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.recipe import Recipe, available, default_folder, other_row, require_known
 from hf_hmtl.results import result as results
@@ -42,8 +42,8 @@ def located(origin: Origin, recipe: Recipe, option: str) -> bool | str | None:
         file, _, label = row.partition("/")
         typed = row if file in available() else f"path/to/{file}.yaml:{label}"
         raise FileNotFoundError(
-            f"{recipe.name} begins with the model of {row}, and {folder} holds none. Train it first: accelerate launch "
-            f"scripts/train.py {typed}, or give the folder of one: --{option} FOLDER"
+            f"{recipe.name} begins with the model of {row}, and {folder} holds none. Train it first: "
+            f"hf-hmtl train {typed}, or give the folder of one: --{option} FOLDER"
         )
     return folder
 
@@ -173,7 +173,7 @@ def load_with_heads(origin: str, tasks: set[str]) -> tuple[HMTLForImageClassific
 def _loaded(origin: str, option: str) -> HMTLForImageClassification:
     if Path(origin).is_dir() and not is_saved_model(origin):
         raise FileNotFoundError(
-            f"--{option} {origin} is a folder without config.json; give the folder that a run of train.py wrote, or "
+            f"--{option} {origin} is a folder without config.json; give the folder that a run wrote, or "
             "one of its checkpoint-N"
         )
     if not Path(origin).exists() and (origin.count("/") != 1 or origin.startswith((".", "/", "~", "outputs/"))):

@@ -7,7 +7,7 @@ import numpy as np
 
 from hf_hmtl.analysis.batch_norm import re_estimated
 from hf_hmtl.analysis.probe import cached_features, probe
-from hf_hmtl.data.augment import Augmentation
+from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import TrainingCollator
 from hf_hmtl.data.sampler import RowReader
 from hf_hmtl.metrics.classification import confusion_matrix, majority_baseline

@@ -12,7 +12,7 @@ from transformers import ProgressCallback, set_seed
 
 from hf_hmtl import tasks as task_registry
 from hf_hmtl.data import sources
-from hf_hmtl.data.augment import Augmentation
+from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.splits import balanced, class_counts, fingerprint, stratified_fraction
 from hf_hmtl.model.configuration_hmtl import HMTLConfig

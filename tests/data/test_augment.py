@@ -10,18 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from hf_hmtl.data.augment import (
-    LEVELS,
-    Augmentation,
-    augment_batch,
-    colour,
-    cutout,
-    show_levels,
-    warp,
-    warp_matrices,
-    warp_turned,
-)
-from hf_hmtl.data.colour import blur_kernel
+from hf_hmtl.data.augment import augment_batch, warp, warp_matrices, warp_turned
+from hf_hmtl.data.augmentation import LEVELS, Augmentation
+from hf_hmtl.data.colour import blur_kernel, colour, cutout
 from hf_hmtl.draws import Draws
 
 STILL = Augmentation(flip=0.0)
@@ -527,12 +518,3 @@ def test_crop_fraction_must_be_a_visible_part(fraction):
 def test_batches_that_cannot_be_changed_in_place_raise(batch):
     with pytest.raises(ValueError, match="channels_last"):
         colour(batch, draws_of(1), Augmentation.level("weak"))
-
-
-def test_show_levels_writes_one_picture_with_a_row_for_each_face(tmp_path):
-    path = tmp_path / "levels.png"
-    show_levels([picture(80, 80, 1), picture(64, 60, 2, channels=1)], path, 32)
-    assert [file.name for file in tmp_path.iterdir()] == ["levels.png"]
-    with Image.open(path) as shown:
-        assert shown.width > shown.height > 150
-        assert np.asarray(shown.convert("RGB")).std() > 20

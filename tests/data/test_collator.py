@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from hf_hmtl.data.augment import Augmentation, augment_batch
+from hf_hmtl.data.augment import augment_batch
+from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.decode import BrokenImage, decode_for_training
 from hf_hmtl.data.sampler import EpochRowSampler, RowReader

@@ -10,7 +10,7 @@ from timm.optim import AdaBelief
 from transformers import set_seed
 
 from hf_hmtl import HMTLConfig, HMTLForImageClassification, HMTLTrainer, HMTLTrainingArguments
-from hf_hmtl.data.augment import Augmentation
+from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.sampler import RowReader
 from hf_hmtl.tasks.barlow_twins import BarlowTwins

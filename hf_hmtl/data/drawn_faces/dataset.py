@@ -8,7 +8,6 @@ sees it; mirroring negates yaw and roll. Gender, age and appearance are what the
 """
 
 import io
-import os
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from hf_hmtl.data.drawn_faces.face_parameters import (
     GENDERS,
     face_parameters,
 )
+from hf_hmtl.files import replacing
 
 __all__ = [
     "AGE_GROUPS",
@@ -176,12 +176,9 @@ def contact_sheet(path, faces_per_class: int = 6, size: int = 96, seed: int = 0)
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
     encoded = io.BytesIO()
     picture.quantize(256).save(encoded, format="png", optimize=True)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    unfinished.write_bytes(encoded.getvalue())
-    unfinished.replace(path)
-    return path
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(encoded.getvalue())
+    return Path(path)
 
 
 def _check_size(size: int) -> None:
