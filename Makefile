@@ -20,7 +20,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 
 test: lint
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' --numprocesses 2
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow

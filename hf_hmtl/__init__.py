@@ -1,10 +1,12 @@
 """Hybrid Multi-Task Learning (arXiv 2105.06421) for the Hugging Face ecosystem.
 
-`import hf_hmtl` registers the model, its configuration and its image processor with the Auto classes of transformers.
+`import hf_hmtl` makes the Auto classes of transformers know the model, its configuration and its image processor.
 Everything else is imported when it is first used.
 """
 
 import importlib
+import sys
+from pathlib import Path
 
 from hf_hmtl._version import __version__
 
@@ -32,10 +34,14 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def _register() -> None:
-    from hf_hmtl.model.registration import register
+def _is_the_command() -> bool:
+    """Whether this process is `hf-hmtl` or `python -m hf_hmtl`, which lists its commands without waiting for torch; a
+    command that needs the model imports it."""
+    script = sys.argv[0] if sys.argv else ""
+    if script == "-m":  # so it is while Python looks for the module
+        return sys.orig_argv[sys.orig_argv.index("-m") + 1] == "hf_hmtl"
+    return Path(script).stem == "hf-hmtl"
 
-    register()
 
-
-_register()
+if not _is_the_command():
+    importlib.import_module("hf_hmtl.model")  # registers

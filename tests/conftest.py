@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: offline, one thread a process, drawn faces and tiny timm models."""
+"""Fixtures shared by all tests: offline, one core a worker, drawn faces and tiny timm models."""
 
 import os
 
@@ -12,10 +12,16 @@ import torch
 from hf_hmtl.data.drawn_faces.dataset import synthetic_faces
 
 
-@pytest.fixture(scope="session", autouse=True)
-def few_threads():
-    """Two cores are shared with loader workers and subprocesses."""
-    torch.set_num_threads(2)
+def pytest_configure():
+    """Keep a test worker to a core of its own, and all processes that it starts: two workers of two threads each would
+    wait for one another at every parallel loop, which takes twice as long."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+        torch.set_num_threads(1)
+    else:
+        torch.set_num_threads(2)
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ def test_a_wheel_trains_outside_the_checkout(tmp_path):
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
-    command = [sys.executable, "-m", "hf_hmtl.run.train", "quickstart", "--backbone", "test_efficientnet", "--use_cpu"]
+    command = [sys.executable, "-m", "hf_hmtl", "train", "quickstart", "--backbone", "test_efficientnet", "--use_cpu"]
     command += ["--image_size", "48", "--max_steps", "2", "--eval_strategy", "steps", "--eval_steps", "2"]
     command += ["--save_strategy", "steps", "--save_steps", "2", "--output_dir", "run", "--set", "source.train=64"]
     command += ["source.validation=16", "source.test=16", "source.size=48"]

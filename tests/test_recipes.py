@@ -9,8 +9,8 @@ from datasets import ClassLabel, DatasetDict
 from hf_hmtl import HMTLConfig, HMTLForImageClassification, recipe
 from hf_hmtl.data import sources
 from hf_hmtl.run import experiment
+from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.evaluation import evaluate_probe
-from hf_hmtl.run.options import parse
 
 ROWS = [f"{file}/{row}" for file, rows in recipe.available().items() for row in rows]
 BACKBONE = "test_efficientnet"

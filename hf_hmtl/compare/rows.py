@@ -1,21 +1,17 @@
-"""Comparisons: rows of a recipe file x seeds, and what comes of them: a table, a plot and plain values.
+"""What is compared: rows of a recipe file x seeds, as a preset says or a sweep.
 
 A row that begins with another row's model (`pretrained` or `teacher: {row: NAME}`) gets the one of its own seed.
-`comparison_runs` trains them.
+`runs` trains them, `report` sets side by side what came of them.
 """
 
 import dataclasses
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 from hf_hmtl import recipe as recipes
-from hf_hmtl.compare import statistics as analysis
-from hf_hmtl.files import replacing
-from hf_hmtl.results import result as results
 
 FOLDER = Path(__file__).parents[1] / "comparisons"
 FILE_KEYS = ("about", "recipe", "baseline", "seeds", "rows", "variants", "at_a_time")
@@ -33,7 +29,7 @@ class Row:
     changes: tuple[str, ...] = ()
 
     def arguments(self, common: Sequence[str]) -> list[str]:
-        """The part of train.py's command line that all seeds share; `common` are options of every row."""
+        """The part of the command line of train that all seeds share; `common` are options of every row."""
         return [self.recipe, *common, *(["--set", *self.changes] if self.changes else [])]
 
 
@@ -54,7 +50,7 @@ class Run:
     origins: dict[str, "Run"] = field(default_factory=dict)
 
     def arguments(self, common: Sequence[str]) -> list[str]:
-        """The command line of train.py."""
+        """The command line of train."""
         origins = [part for option, run in self.origins.items() for part in (f"--{option}", str(run.folder))]
         own = [*origins, "--seed", str(self.seed), "--output_dir", str(self.folder)]
         return [*self.row.arguments(common), *own]
@@ -195,51 +191,3 @@ def _data_changes(changes: tuple[str, ...]) -> tuple[str, ...]:
 def folder_name(title: str) -> str:
     """A label or title as the name of a folder."""
     return "".join(letter if letter.isalnum() or letter in "-_.=" else "-" for letter in title)
-
-
-def finished_groups(comparison: Comparison, title: str, folder: Path) -> analysis.Groups:
-    """{label: {seed: Result}} of what is there so far."""
-    return {
-        row.label: {seed: results.read(path) for seed, path in _results(row, folder / folder_name(title))}
-        for row in comparison.rows
-    }
-
-
-def _results(row: Row, folder: Path) -> Iterator[tuple[int, Path]]:
-    for seed in row.seeds:
-        path = folder / folder_name(row.label) / f"seed-{seed}" / "result.json"
-        if path.is_file():
-            yield seed, path
-
-
-def _best_on_validation(comparison: Comparison, groups: analysis.Groups, task: str) -> str:
-    """A sentence; it compares over the seeds that every row is to have, because some rows have more."""
-    shared = set.intersection(*(set(row.seeds) for row in comparison.rows))
-    runs = {label: {seed: run for seed, run in group.items() if seed in shared} for label, group in groups.items()}
-    seeds = ", ".join(map(str, sorted(shared)))
-    return f"Best on validation, of the seeds {seeds}: {analysis.select_on_validation(runs, task)}."
-
-
-def report(comparison: Comparison, folder: Path) -> str:
-    """Write comparison.md, comparison.json and a plot for each variant from what is finished; return the text."""
-    parts, values = [f"# {comparison.name}", comparison.about], {}
-    for title in comparison.variants:
-        groups = finished_groups(comparison, title, folder)
-        if not any(groups.values()):
-            continue
-        task = next(iter(recipes.load(comparison.rows[0].recipe).supervised))
-        threshold = analysis.default_threshold(groups, comparison.baseline, task)
-        lines = analysis.compare(groups, comparison.baseline, task, threshold)
-        parts += [f"## {title}"] if title else []
-        parts += [analysis.markdown_table(lines, threshold)]
-        values[title] = analysis.to_json(lines, threshold)
-        picture = f"comparison{'-' * bool(title)}{folder_name(title)}.png"
-        analysis.plot_comparison(lines, groups, task, folder / picture)
-        parts += [_best_on_validation(comparison, groups, task), f"![Scores and curves]({picture})"]
-    if not values:
-        raise ValueError(f"{folder} holds no finished run of {comparison.name}; run it without --report first")
-    text = "\n\n".join(parts) + "\n"
-    for name, content in (("comparison.md", text), ("comparison.json", json.dumps(values, indent=2) + "\n")):
-        with replacing(folder / name) as temporary:
-            temporary.write_text(content, encoding="utf-8")
-    return text

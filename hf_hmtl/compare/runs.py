@@ -19,7 +19,7 @@ from hf_hmtl.compare.rows import Comparison, Row, Run, planned
 from hf_hmtl.compare.side_by_side import side_by_side
 from hf_hmtl.results import result as results
 from hf_hmtl.run import train
-from hf_hmtl.run.options import parse
+from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.record import DECISIVE
 from hf_hmtl.run.record import NAME as RUN_RECORD
 from hf_hmtl.training.checkpoint import last_complete_checkpoint
@@ -34,7 +34,7 @@ def run_all(comparison: Comparison, folder: Path, common: Sequence[str]) -> None
     """Train what is missing; report after every run how long the rest will take.
 
     Args:
-        common: options of train.py for every run, such as ["--data_dir", DIR].
+        common: options of the command train for every run, such as ["--data_dir", DIR].
     """
     runs = planned(comparison, folder)
     waiting = [run for run in runs if not is_finished(run, common)]
@@ -106,7 +106,7 @@ def is_finished(run: Run, common: Sequence[str]) -> bool:
     """Whether the run has a result of the same settings.
 
     Args:
-        common: options of train.py for every run.
+        common: options of the command train for every run.
 
     Raises:
         ValueError: it has one of other settings.

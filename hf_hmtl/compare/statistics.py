@@ -1,4 +1,4 @@
-"""Finished runs side by side: methods x seeds to a table, a picture and plain values.
+"""Finished runs side by side, as numbers: methods x seeds to means, differences and intervals.
 
 Everything is a pure function of `Groups`, {label: {seed: Result}} in the order of display. A label without a finished
 run is allowed, so that a comparison can be looked at half done. Shares are 0 to 1; what does not exist is NaN.
@@ -7,22 +7,16 @@ run is allowed, so that a comparison can be looked at half done. Shares are 0 to
 import dataclasses
 import math
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from scipy.stats import t as student_t
 
-from hf_hmtl.files import replacing
 from hf_hmtl.results.result import SPLITS, Result
 
 Groups = dict[str, dict[int, Result]]
 
-_PREFIXES = {split: prefix for prefix, split in SPLITS.items()}
-_NOTHING = "-"
+PREFIXES = {split: prefix for prefix, split in SPLITS.items()}
+"""{split: how the names of its metrics begin}."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +93,7 @@ def steps_to(result: Result, measure: str, threshold: float) -> int | None:
     Returns:
         None if it never is. The answer is only as fine as the interval between evaluations.
     """
-    curve = _validation_curve(result, measure)
+    curve = validation_curve(result, measure)
     return next((step for step, value in curve.items() if value >= threshold), None)
 
 
@@ -131,7 +125,7 @@ def default_threshold(groups: Groups, baseline: str, task: str) -> float:
         ValueError: `baseline` is no label.
     """
     _require_label(groups, baseline)
-    curves = [_validation_curve(result, f"{task}_accuracy") for result in _in_order(groups[baseline])]
+    curves = [validation_curve(result, f"{task}_accuracy") for result in in_order(groups[baseline])]
     return round(0.9 * _mean(max(curve.values()) for curve in curves if curve), 2)
 
 
@@ -145,11 +139,11 @@ def select_on_validation(groups: Groups, task: str) -> str:
         ValueError: no candidate has a validation accuracy.
     """
     most = max(map(len, groups.values()), default=0)
-    means = {label: _mean(_by_seed(runs, f"eval_{task}_accuracy").values()) for label, runs in groups.items()}
+    means = {label: _mean(by_seed(runs, f"eval_{task}_accuracy").values()) for label, runs in groups.items()}
     candidates = {label: means[label] for label in groups if len(groups[label]) == most and math.isfinite(means[label])}
     if not candidates:
         raise ValueError(
-            f"Nothing to select from: none of {_listed(groups)} has an eval_{task}_accuracy in its metrics. "
+            f"Nothing to select from: none of {listed(groups)} has an eval_{task}_accuracy in its metrics. "
             "Finish at least one run, on data with a validation split."
         )
     return max(candidates, key=candidates.get)
@@ -175,12 +169,12 @@ def compare(groups: Groups, baseline: str, task: str, threshold: float) -> list[
 
 
 def _line(label: str, groups: Groups, baseline: str, split: str | None, task: str, threshold: float) -> Line:
-    runs, prefix = groups[label], _PREFIXES.get(split, "")
-    accuracy = _by_seed(runs, f"{prefix}{task}_accuracy")
-    validation = _by_seed(runs, f"eval_{task}_accuracy")
-    training = _by_seed(runs, f"train_{task}_accuracy")
-    compared = {} if label == baseline else _by_seed(groups[baseline], f"{prefix}{task}_accuracy")
-    reached = [steps_to(result, f"{task}_accuracy", threshold) for result in _in_order(runs)]
+    runs, prefix = groups[label], PREFIXES.get(split, "")
+    accuracy = by_seed(runs, f"{prefix}{task}_accuracy")
+    validation = by_seed(runs, f"eval_{task}_accuracy")
+    training = by_seed(runs, f"train_{task}_accuracy")
+    compared = {} if label == baseline else by_seed(groups[baseline], f"{prefix}{task}_accuracy")
+    reached = [steps_to(result, f"{task}_accuracy", threshold) for result in in_order(runs)]
     reached = [steps for steps in reached if steps is not None]
     return Line(
         label=label,
@@ -188,14 +182,14 @@ def _line(label: str, groups: Groups, baseline: str, split: str | None, task: st
         split=split,
         seeds=len(runs),
         accuracy=_spread(accuracy.values()),
-        macro_f1=_spread(_by_seed(runs, f"{prefix}{task}_macro_f1").values()),
+        macro_f1=_spread(by_seed(runs, f"{prefix}{task}_macro_f1").values()),
         validation_accuracy=_mean(validation.values()),
         difference=paired_difference(accuracy, compared),
         steps_to_threshold=_mean(reached),
         seeds_reaching=len(reached),
         gap=_mean(training[seed] - validation[seed] for seed in training),
         relative_speed=_relative_speed(runs, groups[baseline]),
-        steps=_mean(result.steps for result in _in_order(runs)),
+        steps=_mean(result.steps for result in in_order(runs)),
     )
 
 
@@ -209,18 +203,19 @@ def _relative_speed(runs: dict[int, Result], baseline: dict[int, Result]) -> flo
     return float(np.median(known)) if known else math.nan
 
 
-def _validation_curve(result: Result, measure: str) -> dict[int, float]:
+def validation_curve(result: Result, measure: str) -> dict[int, float]:
     """{step: value} of a validation measure, as it was logged during training."""
     key = f"eval_{measure}"
     return {entry["step"]: entry[key] for entry in result.history if math.isfinite(entry.get(key, math.nan))}
 
 
-def _in_order(runs: dict[int, Result]) -> list[Result]:
+def in_order(runs: dict[int, Result]) -> list[Result]:
     """Results by seed, so that sums round alike in whatever order the runs finished."""
     return [runs[seed] for seed in sorted(runs)]
 
 
-def _by_seed(runs: dict[int, Result], metric: str) -> dict[int, float]:
+def by_seed(runs: dict[int, Result], metric: str) -> dict[int, float]:
+    """{seed: value} of a metric such as "test_emotion_accuracy"; NaN where a run has none."""
     return {seed: runs[seed].metrics.get(metric, math.nan) for seed in sorted(runs)}
 
 
@@ -239,14 +234,15 @@ def _spread(values: Iterable[float]) -> Spread:
     return Spread(_mean(values), _sample_sd(values))
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Labels for a message."""
     return ", ".join(map(repr, names)) or "no labels"
 
 
 def _require_label(groups: Groups, baseline: str) -> None:
     if baseline not in groups:
         raise ValueError(
-            f"The baseline is {baseline!r}, but the labels are {_listed(groups)}; every difference is taken to it, so "
+            f"The baseline is {baseline!r}, but the labels are {listed(groups)}; every difference is taken to it, so "
             "give one of them."
         )
 
@@ -265,175 +261,10 @@ def _reported_split(groups: Groups) -> str | None:
 
 def _require_measured(groups: Groups, split: str | None, task: str) -> None:
     keys = {key for runs in groups.values() for result in runs.values() for key in result.metrics}
-    wanted = f"{_PREFIXES.get(split, '')}{task}_accuracy"
+    wanted = f"{PREFIXES.get(split, '')}{task}_accuracy"
     if split is not None and wanted not in keys:
         measured = sorted(key for key in keys if key.endswith("_accuracy"))
         raise ValueError(
-            f"The task is {task!r}, but no run has {wanted}; accuracies there are: {_listed(measured)}. Give a task "
+            f"The task is {task!r}, but no run has {wanted}; accuracies there are: {listed(measured)}. Give a task "
             "of those, without its split."
         )
-
-
-def to_json(lines: list[Line], threshold: float) -> dict[str, Any]:
-    """The comparison as values that strict JSON can hold: NaN is None."""
-    return _without_nan({"threshold": threshold, "lines": [dataclasses.asdict(line) for line in lines]})
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def markdown_table(lines: list[Line], threshold: float) -> str:
-    """The comparison as a Markdown table whose columns are aligned in plain text too, and what they mean below it."""
-    baseline = next(line.label for line in lines if line.is_baseline)
-    split = lines[0].split or "reported"
-    header = [
-        "method",
-        "seeds",
-        f"{split} accuracy",
-        f"{split} macro F1",
-        "validation accuracy",
-        f"difference to {baseline}",
-        "steps to threshold" if math.isnan(threshold) else f"steps to {threshold:g}",
-        "training - validation",
-        "relative images/s",
-        "steps",
-    ]
-    rows = [header, *(_cells(line, threshold) for line in lines)]
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
-    table = "\n".join(f"| {' | '.join(_aligned(row, widths))} |" for row in rows)
-    return f"{table}\n\n{_explanation(baseline, split, threshold)}\n"
-
-
-def _aligned(row: list[str], widths: list[int]) -> list[str]:
-    return [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-
-
-def _cells(line: Line, threshold: float) -> list[str]:
-    counts_steps = line.steps > 0 and not math.isnan(threshold)
-    reaching = f"{_number(line.steps_to_threshold, 0)} ({line.seeds_reaching}/{line.seeds})"
-    return [
-        line.label,
-        str(line.seeds),
-        _with_deviation(line.accuracy),
-        _with_deviation(line.macro_f1),
-        _number(line.validation_accuracy, 3),
-        _with_interval(line),
-        reaching if counts_steps else _NOTHING,
-        _number(line.gap, 3, "+"),
-        _number(line.relative_speed, 2),
-        _number(line.steps, 0),
-    ]
-
-
-def _number(value: float, digits: int, sign: str = "") -> str:
-    # Adding zero turns the -0.0 that rounding leaves into 0.0, so that no difference of nothing looks like a loss.
-    return _NOTHING if math.isnan(value) else f"{round(value, digits) + 0.0:{sign},.{digits}f}"
-
-
-def _with_deviation(spread: Spread) -> str:
-    deviation = "" if math.isnan(spread.sd) else f" ± {spread.sd:.3f}"
-    return f"{_number(spread.mean, 3)}{deviation}"
-
-
-def _with_interval(line: Line) -> str:
-    difference = line.difference
-    if math.isnan(difference.mean):
-        return _NOTHING
-    low, high = _number(difference.low, 3, "+"), _number(difference.high, 3, "+")
-    interval = f" [{low}, {high}]" if difference.seeds > 1 else ""
-    partly = f" ({difference.seeds}/{line.seeds})" if difference.seeds < line.seeds else ""
-    return f"{_number(difference.mean, 3, '+')}{interval}{partly}"
-
-
-def _explanation(baseline: str, split: str, threshold: float) -> str:
-    reached = "the threshold" if math.isnan(threshold) else f"{threshold:g}"
-    optimistic = " Validation also selected the weights, so its scores are optimistic." if split == "validation" else ""
-    return (
-        f"Scores are means over n seeds ± their sample standard deviation, of the {split} split.{optimistic} "
-        f"The difference to {baseline} is the mean over the seeds that both have, with a 95 % paired t interval over "
-        "seeds in brackets: it covers what the seed changes, not the choice of images, and is not corrected for the "
-        f"number of rows. Steps to {reached} are optimiser steps until an evaluation first finds validation accuracy "
-        "there, a mean over the seeds that get there. (k/n) means k of n seeds. Training - validation is the accuracy "
-        f"on training images minus that on validation images. Relative images/s is the median ratio to {baseline}, "
-        "measured on this machine while training, without evaluation."
-    )
-
-
-def plot_comparison(lines: list[Line], groups: Groups, task: str, path: str | Path) -> None:
-    """Draw the comparison as a PNG of two panels: accuracy of each label, and validation accuracy over steps.
-
-    Left, small dots are seeds, the big one their mean; the bar is the interval of `Line.difference` laid on the
-    baseline's mean, so that a bar that crosses the vertical line is an interval that holds zero. Right, the mean over
-    seeds in a band from the worst to the best of them, at the steps where all of them were evaluated.
-
-    Args:
-        lines: what `compare` returned for the groups; a label keeps its colour when others finish.
-        groups, task: as given to `compare`.
-        path: where the PNG goes; it appears whole or not at all.
-
-    Raises:
-        ValueError: no label has a finished run.
-    """
-    styles = {line.label: _style(position) for position, line in enumerate(lines)}
-    drawn = [line for line in lines if line.seeds]
-    if not drawn:
-        raise ValueError(f"Nothing to draw: none of {_listed(styles)} has a finished run. Finish at least one.")
-    # Figure and canvas by hand: pyplot would choose a backend and keep the figure alive for the whole process.
-    figure = Figure(figsize=(13, max(4.4, 1.8 + 0.34 * len(drawn))), layout="constrained")
-    FigureCanvasAgg(figure)
-    scores, curves = figure.subplots(1, 2)
-    _draw_scores(scores, drawn, groups, task, styles)
-    _draw_curves(curves, drawn, groups, task, styles)
-    if curves.get_lines():
-        figure.legend(handles=curves.get_lines(), loc="outside right upper", fontsize="small", handlelength=3.5)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
-
-
-def _style(position: int) -> dict[str, str]:
-    """Ten colours, then the same ones dashed and dotted."""
-    return {"color": f"C{position % 10}", "linestyle": ("-", "--", ":")[position // 10 % 3]}
-
-
-def _draw_scores(axis: Axes, lines: list[Line], groups: Groups, task: str, styles: dict[str, dict]) -> None:
-    split = lines[0].split
-    baseline_mean = next((line.accuracy.mean for line in lines if line.is_baseline), math.nan)
-    axis.axvline(baseline_mean, color="gray", linewidth=1, linestyle=":")
-    for row, line in enumerate(lines):
-        color, difference = styles[line.label]["color"], line.difference
-        interval = [baseline_mean + difference.low, baseline_mean + difference.high]
-        accuracies = list(_by_seed(groups[line.label], f"{_PREFIXES[split]}{task}_accuracy").values())
-        axis.plot(interval, [row, row], linewidth=2, alpha=0.5, color=color)
-        axis.plot([line.accuracy.mean], [row], "o", markersize=9, color=color)
-        axis.plot(accuracies, [row] * len(accuracies), "o", markersize=4.5, markeredgecolor="white", color=color)
-    low, high = axis.get_xlim()
-    axis.set_xlim(max(low, -0.02), min(high, 1.02))  # an interval of two seeds can leave the range of shares
-    axis.set_ylim(len(lines) - 0.5, -0.5)  # the first label on top
-    axis.set_yticks(range(len(lines)), [line.label for line in lines])
-    axis.set_xlabel(f"{task} accuracy on {split}, 0 to 1")
-    axis.set_title("Dots: seeds and mean; bar: 95 % paired interval\nof the difference to the dotted line", fontsize=10)
-    axis.grid(axis="x", alpha=0.3)
-
-
-def _draw_curves(axis: Axes, lines: list[Line], groups: Groups, task: str, styles: dict[str, dict]) -> None:
-    for line in lines:
-        curves = [_validation_curve(result, f"{task}_accuracy") for result in _in_order(groups[line.label])]
-        curves = [curve for curve in curves if curve]  # probes log none
-        if not curves:
-            continue
-        steps = sorted(set.intersection(*map(set, curves)))
-        values = np.array([[curve[step] for step in steps] for curve in curves])  # (seeds, steps)
-        axis.plot(steps, values.mean(0), linewidth=1.4, marker=".", label=line.label, **styles[line.label])
-        if len(curves) > 1:
-            color = styles[line.label]["color"]
-            axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.12, linewidth=0)
-    axis.set(xlabel="optimiser step", ylabel=f"{task} accuracy on validation, 0 to 1")
-    axis.set_title("Mean over seeds; band: worst to best seed", fontsize=10)
-    axis.grid(alpha=0.3)

@@ -43,6 +43,7 @@ class HMTLConfig(PreTrainedConfig):
     """
 
     model_type = "hmtl"
+    _auto_class = "AutoConfig"  # saved folders carry the code
     keys_to_ignore_at_inference = ["log_variances"]
 
     backbone: str = "efficientnet_b0"

@@ -91,6 +91,7 @@ class HMTLImageProcessor(BaseImageProcessor):
         ValueError: an option is unknown or out of range.
     """
 
+    _auto_class = "AutoImageProcessor"  # saved folders carry the code
     model_input_names = ["pixel_values"]
     valid_kwargs = HMTLImageProcessorKwargs
 

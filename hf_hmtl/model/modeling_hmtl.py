@@ -94,12 +94,11 @@ class HMTLPreTrainedModel(PreTrainedModel):
         return loaded
 
     def save_pretrained(self, save_directory, **kwargs):
-        """Saves config, safetensors and, once the classes are registered, the code; see the base class."""
-        if self._auto_class is not None:
-            # The base class names the saved class only: AutoModel would refuse the folder of a classifier. The image
-            # processor stands here and not in its own file because there pipeline() takes the name for that of a video
-            # processor as well, and asks whether it may run code although the class is installed.
-            self.config.auto_map = dict(_AUTO_MAP)
+        """Saves config, safetensors and the code that loads them anywhere; see the base class."""
+        # The base class names the saved class only: AutoModel would refuse the folder of a classifier. The image
+        # processor stands here and not in its own file because there pipeline() takes the name for that of a video
+        # processor as well, and asks whether it may run code although the class is installed.
+        self.config.auto_map = dict(_AUTO_MAP)
         super().save_pretrained(save_directory, **kwargs)
 
     def load_pretrained_backbone(self, source: str | os.PathLike | None = None):
@@ -165,6 +164,8 @@ class HMTLModel(HMTLPreTrainedModel):
 
     Its weights at construction are timm's own initialisation, drawn as `timm.create_model` would draw them.
     """
+
+    _auto_class = "AutoModel"
 
     def __init__(self, config: HMTLConfig):
         super().__init__(config)
@@ -284,6 +285,8 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
     Raises:
         ValueError: a decoder is asked of a backbone that has no feature pyramid.
     """
+
+    _auto_class = "AutoModelForImageClassification"
 
     def __init__(self, config: HMTLConfig):
         super().__init__(config)

@@ -1,21 +1,40 @@
 """Makes the Auto classes of transformers know the model; stays behind when the other files travel to the Hub."""
 
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+import functools
+
+from transformers import AutoConfig
 
 from .configuration_hmtl import HMTLConfig
-from .image_processing_hmtl import HMTLImageProcessor
-from .modeling_hmtl import HMTLForImageClassification, HMTLModel
+
+
+def register_on_first_use():
+    """Registers the configuration at once, and models and image processor when the first configuration is made.
+
+    Every Auto class begins with a configuration. The classes of the models need most of transformers, timm and
+    torchvision, which cost seconds to import: a script pays them when it loads something, not for `import hf_hmtl`.
+    """
+    AutoConfig.register(HMTLConfig.model_type, HMTLConfig, exist_ok=True)
+    make = HMTLConfig.__init__
+
+    @functools.wraps(make)
+    def make_first(self, *arguments, **options):
+        HMTLConfig.__init__ = make
+        register()
+        make(self, *arguments, **options)
+
+    HMTLConfig.__init__ = make_first
 
 
 def register():
-    """Registers config, models and image processor, and lets `save_pretrained` copy their code; may be called twice."""
+    """Registers configuration, models and image processor; may be called twice."""
+    from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification
+
+    from .image_processing_hmtl import HMTLImageProcessor
+    from .modeling_hmtl import HMTLForImageClassification, HMTLModel
+
     AutoConfig.register(HMTLConfig.model_type, HMTLConfig, exist_ok=True)
     AutoModel.register(HMTLConfig, HMTLModel, exist_ok=True)
     AutoModelForImageClassification.register(HMTLConfig, HMTLForImageClassification, exist_ok=True)
     # One class for either backend: transformers asks for "torchvision" where that is installed and else for "pil".
     classes = {"torchvision": HMTLImageProcessor, "pil": HMTLImageProcessor}
     AutoImageProcessor.register(HMTLConfig, image_processor_classes=classes, exist_ok=True)
-    HMTLConfig.register_for_auto_class()
-    HMTLModel.register_for_auto_class("AutoModel")
-    HMTLForImageClassification.register_for_auto_class("AutoModelForImageClassification")
-    HMTLImageProcessor.register_for_auto_class()

@@ -1,190 +1,131 @@
-"""The command line of training: a recipe, the options of a run, and every option of `TrainingArguments`."""
+"""The options of a run, beside the training arguments, and the help that shows those that most people need."""
 
-import difflib
-import sys
+import argparse
+import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
-
-from transformers import HfArgumentParser
+from typing import Any, ClassVar
 
 from hf_hmtl import recipe as recipes
-from hf_hmtl.recipe import Recipe
-from hf_hmtl.training.arguments import HMTLTrainingArguments
 
-DESCRIPTION = """\
-Train a supervised face task together with self-supervised auxiliary heads, which vanish from the saved model.
+USAGE = "hf-hmtl train [RECIPE] [--option value ...]"
+DESCRIPTION = (
+    "Train a supervised face task together with self-supervised auxiliary heads, which vanish from the saved model."
+)
 
-recipe: FILE/ROW, e.g. quickstart, fer2013/puzzle-3x3, affectnet/puzzle-3x3-weak, or my.yaml:row. {recipes}
-"""
+
+def _option(description: str, metavar: str | None = None, default: Any = None, **more: Any):
+    return field(default=default, metadata={"help": description, **({"metavar": metavar} if metavar else {}), **more})
 
 
 @dataclass
 class RunOptions:
     """Options of one run, beside the training arguments."""
 
-    data_dir: str | None = field(
-        default=None,
-        metadata={"help": "Folder of the dataset; without it, $HF_HMTL_DATA/<source>. The drawn faces need none."},
+    _argument_group_name: ClassVar[str] = "recipe, data and run"
+
+    data_dir: str | None = _option(
+        "Folder of the data set; $HF_HMTL_DATA/<source> if unset. Drawn faces need none.", "FOLDER"
     )
-    hub_id: str | None = field(
-        default=None, metadata={"help": "Dataset on the Hugging Face Hub, for the recipes of `custom`."}
+    hub_id: str | None = _option("Data set on the Hugging Face Hub (recipes of `custom`).", "NAME")
+    label_column: str | None = _option("Column of the labels (recipes of `custom`).", "NAME")
+    image_column: str | None = _option(
+        "Column of the images (recipes of `custom`); found by its type if unset.", "NAME"
     )
-    label_column: str | None = field(
-        default=None, metadata={"help": "Column of the labels, for the recipes of `custom`."}
+    train_fraction: float | None = _option(
+        "Share of the training rows, stratified by label; the same rows for every --seed.", "SHARE"
     )
-    image_column: str | None = field(
-        default=None,
-        metadata={"help": "Column of the images, for the recipes of `custom`; found by its type if unset."},
+    image_size: int | None = _option("Side of the images.", "PIXELS")
+    backbone: str | None = _option("Any timm model.", "NAME")
+    pretrained: str | None = _option(
+        "What the backbone starts from: timm's ImageNet weights if nothing follows, a file of weights, the folder or "
+        "Hub name of one of our models, or 'false'.",
+        "WEIGHTS",
+        nargs="?",
+        const="true",
     )
-    train_fraction: float | None = field(
-        default=None,
-        metadata={"help": "Share of the training rows, stratified by label, with a fixed seed of its own."},
+    teacher: str | None = _option(
+        "Supervised model that a perceptual loss compares features with; folder or Hub name.", "MODEL"
     )
-    image_size: int | None = field(default=None, metadata={"help": "Side of the images, pixels."})
-    backbone: str | None = field(default=None, metadata={"help": "Any timm model."})
-    pretrained: str | None = field(
-        default=None,
-        metadata={
-            "help": "Weights that the backbone starts from: 'true' for timm's ImageNet weights, a local file of them, "
-            "the folder or Hub name of a model of ours, or 'false' for random ones.",
-            "nargs": "?",
-            "const": "true",
-        },
+    probe: str | None = _option("Fit a classifier to the frozen backbone: linear, nonlinear or knn.", "KIND")
+    loss_weighting: str | None = _option(
+        "Weights of the losses: static, uncertainty (learned) or dynamic (from epoch to epoch).", "HOW"
     )
-    teacher: str | None = field(
-        default=None,
-        metadata={"help": "Folder or Hub name of the supervised model that a perceptual loss compares features with."},
+    balancing: str | None = _option("Balance the classes of the training rows: none, down or up.", "HOW")
+    on_broken_image: str | None = _option("What to do with a broken image: skip, replace or raise.", "HOW")
+    report_batch_norm: bool | None = _option(
+        "Also report accuracy on corrupted validation images, and with batch-norm statistics re-estimated on clean "
+        "training images.",
+        nargs="?",
+        const=True,
     )
-    probe: str | None = field(
-        default=None,
-        metadata={"help": "Fit a classifier to the frozen backbone instead of training: linear, nonlinear or knn."},
-    )
-    loss_weighting: str | None = field(
-        default=None,
-        metadata={"help": "static, uncertainty (learned weights of the losses), or dynamic (from epoch to epoch)."},
-    )
-    balancing: str | None = field(
-        default=None, metadata={"help": "Balance the classes of the training rows: none, down or up."}
-    )
-    on_broken_image: str | None = field(
-        default=None, metadata={"help": "What to do with a broken image: skip, replace or raise."}
-    )
-    report_batch_norm: bool | None = field(
-        default=None,
-        metadata={
-            "help": "Also report accuracy on corrupted validation images, and with batch-norm statistics re-estimated "
-            "on clean training images.",
-            "nargs": "?",
-            "const": True,
-        },
-    )
-    report_train: bool | None = field(
-        default=None,
-        metadata={"help": "Also report the scores on clean training images.", "nargs": "?", "const": True},
-    )
+    report_train: bool | None = _option("Also report the scores on clean training images.", nargs="?", const=True)
     set: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Any other change to the recipe, as in --set auxiliary.puzzle.weight=0.1 source.seed=1",
+            "help": "Any change to the recipe: --set auxiliary.puzzle.weight=0.1 source.seed=1",
+            "metavar": "ENTRY=VALUE",
             "action": "extend",
         },
     )
-    dry_run: bool = field(
-        default=False,
-        metadata={"help": "Print rows, classes, heads, loss weights, steps and estimated minutes, draw a batch, stop."},
-    )
-    overwrite: bool = field(
-        default=False, metadata={"help": "Replace what an earlier run left in --output_dir (its checkpoints too)."}
-    )
-    cpu_threads: int | None = field(
-        default=None, metadata={"help": "Threads of one process on the CPU; all cores it may use if unset."}
-    )
-    tune_allocator: bool = field(
-        default=True, metadata={"help": "On Linux, keep large freed blocks for the next batch (faster on CPUs)."}
+    dry_run: bool = _option("Print rows, classes, heads, steps and minutes, draw a batch, stop.", default=False)
+    overwrite: bool = _option("Replace what an earlier run left there, its checkpoints too.", default=False)
+    cpu_threads: int | None = _option("Threads of one process on the CPU; all cores it may use if unset.", "N")
+    tune_allocator: bool = _option(
+        "On Linux, keep large freed blocks for the next batch (faster on CPUs).", default=True
     )
 
 
-def parser_for(name: str) -> HfArgumentParser:
-    """The parser, with the recipe's training arguments as defaults."""
-    listed = "; ".join(f"{file}: {', '.join(rows)}" for file, rows in recipes.available().items())
-    parser = HfArgumentParser(
-        [RunOptions, HMTLTrainingArguments],
-        description=DESCRIPTION.format(recipes=f"Known: {listed}"),
-        allow_abbrev=False,
-        prog="train.py",
-        usage="train.py [recipe] [--data_dir DIR] [--option value ...]",
+OF_TRAINING = {
+    "num_train_epochs": ("N", "Passes over the training rows."),
+    "max_steps": ("N", "Optimiser steps, in place of epochs."),
+    "per_device_train_batch_size": ("N", "Rows a process and step."),
+    "learning_rate": ("RATE", "The largest; --lr_scheduler_type and --warmup_steps shape it."),
+    "optim": ("NAME", "Any optimizer of transformers, or adabelief with the authors' settings."),
+    "seed": ("N", "Of the first weights and of every draw."),
+    "early_stopping_patience": ("N", "Stop after so many evaluations without a better score."),
+    "dataloader_num_workers": ("N", "Processes that decode and augment."),
+    "bf16": (None, "Train in bfloat16, on a GPU."),
+    "resume_from_checkpoint": ("WHERE", "Go on with a run that was cut off: last, or a checkpoint-N."),
+    "output_dir": ("FOLDER", "Where everything goes; outputs/<recipe> if unset."),
+    "report_to": ("NAME", "Also log to tensorboard, wandb and the like."),
+}
+"""{training argument: (value, description)} of those that most people need, in fewer words than transformers has."""
+
+FIRST_SCREEN = {
+    "what": ("dry_run", "set"),
+    "data": ("data_dir", "hub_id", "label_column", "train_fraction", "balancing"),
+    "network": ("backbone", "image_size", "pretrained", "probe"),
+    "tasks": ("loss_weighting", "teacher"),
+    "training": (
+        "num_train_epochs", "max_steps", "per_device_train_batch_size", "learning_rate", "optim", "seed",
+        "early_stopping_patience", "dataloader_num_workers", "bf16", "resume_from_checkpoint",
+    ),
+    "output": ("output_dir", "overwrite", "report_to"),
+}  # fmt: skip
+
+
+def first_screen() -> str:
+    """The help that fits on a screen. It needs neither torch nor transformers, so that it comes at once."""
+    parser = argparse.ArgumentParser(
+        usage=USAGE,
+        description=DESCRIPTION,
+        epilog="Everything else, with the defaults of the recipe: hf-hmtl train [RECIPE] --help all",
+        add_help=False,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34),
     )
-    training = recipes.load(name).training
-    known = {action.dest for action in parser._actions}
-    recipes.require_known(training, known, f"training argument in recipe {name}")
-    parser.set_defaults(**{"output_dir": recipes.default_folder(name), "report_to": "none", **training})
-    return parser
-
-
-def parse(arguments: list[str] | None = None) -> tuple[Recipe, RunOptions, HMTLTrainingArguments]:
-    """Recipe, options and training arguments of a command line.
-
-    Raises:
-        ValueError: unknown recipe, key or option; the message has the nearest known name.
-    """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    name = arguments.pop(0) if arguments and not arguments[0].startswith("-") else "quickstart"
-    parser = parser_for(name)
-    options, args, unknown = parser.parse_args_into_dataclasses(
-        arguments, return_remaining_strings=True, look_for_args_file=False
-    )
-    if unknown:
-        raise ValueError(_unknown_option(unknown[0], parser))
-    recipe = recipes.load(name, overrides(options, name))
-    if recipe.supervised and args.load_best_model_at_end and "metric_for_best_model" not in recipe.training:
-        chosen = any(argument.split("=")[0] in _METRIC_OPTIONS for argument in arguments)
-        if not chosen:
-            args.metric_for_best_model = f"eval_{next(iter(recipe.supervised))}_accuracy"
-            args.greater_is_better = True
-    return recipe, options, args
-
-
-_RECIPE_KEYS = (
-    "train_fraction", "balancing", "image_size", "backbone", "teacher", "probe", "loss_weighting", "on_broken_image",
-    "report_batch_norm", "report_train",
-)  # fmt: skip
-_METRIC_OPTIONS = ("--metric_for_best_model", "--metric-for-best-model")
-
-
-def overrides(options: RunOptions, name: str) -> dict[str, Any]:
-    """What the options change in the recipe `name`."""
-    changes: dict[str, Any] = {}
-    for key in _RECIPE_KEYS:
-        if getattr(options, key) is not None:
-            changes[key] = getattr(options, key)
-    if options.pretrained is not None:
-        switches = {"true": True, "false": False}
-        changes["pretrained"] = switches.get(options.pretrained.lower(), options.pretrained)
-    source = {key: getattr(options, key) for key in ("hub_id", "label_column", "image_column")}
-    source = {key: value for key, value in source.items() if value is not None}
-    if source:
-        row = recipes.load(name)
-        if row.source.get("name") != "custom":
-            raise ValueError(
-                f"--{next(iter(source))} belongs to the recipes of `custom`; {row.name} reads "
-                f"{row.source.get('name')!r}, whose columns are known. Type: train.py custom/puzzle-3x3 --data_dir ..."
-            )
-        changes["source"] = source
-        if options.label_column:
-            if not row.supervised:
-                raise ValueError(
-                    f"--label_column {options.label_column}: {row.name} learns from images alone. Leave it out, or "
-                    "choose a row with labels, such as custom/supervised"
-                )
-            # The task takes the column's name, so that scores read eval_gender_accuracy and not eval_label_accuracy.
-            old, settings = next(iter(row.supervised.items()))
-            source["task"] = options.label_column
-            changes["supervised"] = {old: None, options.label_column: settings}
-    return recipes.merged(changes, recipes.override(options.set))
-
-
-def _unknown_option(option: str, parser: HfArgumentParser) -> str:
-    known = [name for action in parser._actions for name in action.option_strings]
-    close = difflib.get_close_matches(option.split("=")[0], known, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    return f"unknown option {option!r}.{hint} See all of them with --help"
+    described = {
+        option.name: (option.metadata.get("metavar"), option.metadata["help"])
+        for option in dataclasses.fields(RunOptions)
+    }
+    described |= OF_TRAINING
+    for title, names in FIRST_SCREEN.items():
+        group = parser.add_argument_group(title)
+        if title == "what":
+            files = ", ".join(recipes.available())
+            row = f"FILE/ROW or my.yaml:ROW, a row of a recipe file; quickstart if left out. Files: {files}."
+            group.add_argument("RECIPE", help=row)
+        for name in names:
+            metavar, description = described[name]
+            takes = {"metavar": metavar} if metavar else {"action": "store_true"}
+            group.add_argument(f"--{name}", help=description.replace("%", "%%"), **takes)
+    return parser.format_help()

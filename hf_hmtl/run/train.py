@@ -1,7 +1,4 @@
-"""One run from a command line to a finished folder: train, select on validation, report test once, write.
-
-    accelerate launch scripts/train.py fer2013/puzzle-3x3 --data_dir DIR
-    python -m hf_hmtl.run.train quickstart
+"""One run, from its options to a finished folder: train, select on validation, report test once, write.
 
 The output folder ends with the slim model (`model.safetensors`, `config.json`, `preprocessor_config.json` and the code
 that loads them anywhere), `result.json`, `README.md` and `curves.png`; `checkpoint-N` keeps every head.
@@ -25,7 +22,7 @@ from hf_hmtl.results.card import write_card
 from hf_hmtl.run.dry_run import dry_run
 from hf_hmtl.run.evaluation import evaluate, evaluate_probe
 from hf_hmtl.run.experiment import Experiment, build
-from hf_hmtl.run.options import RunOptions, parse
+from hf_hmtl.run.options import RunOptions
 from hf_hmtl.run.record import check_unchanged, record, write_record
 from hf_hmtl.run.report import report, summary_table
 from hf_hmtl.training.arguments import HMTLTrainingArguments
@@ -34,17 +31,6 @@ from hf_hmtl.training.checkpoint import last_complete_checkpoint
 logger = logging.getLogger(__name__)
 
 FINAL_NAMES = ("result.json", "model.safetensors")
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run a command line; mistakes of the user end in one line on stderr and exit status 2."""
-    try:
-        run(*parse(arguments))
-    except (ValueError, OSError) as error:
-        if os.environ.get("HF_HMTL_TRACEBACK"):
-            raise
-        sys.exit(f"error: {error}\n(set HF_HMTL_TRACEBACK=1 to see where it came from)")
-    leave_together()
 
 
 def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
@@ -190,7 +176,3 @@ def keep_large_blocks() -> None:
         m_trim_threshold, m_mmap_threshold = -1, -3
         mallopt(m_mmap_threshold, 1 << 30)
         mallopt(m_trim_threshold, (1 << 31) - 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,20 +1,18 @@
 import json
 import shutil
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from hf_hmtl.analysis.gradients import compare_gradients, gradient_table
+from hf_hmtl.commands import diagnose
+from hf_hmtl.commands.train import run as main
 from hf_hmtl.run import experiment
+from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.earlier_run import load_with_heads
-from hf_hmtl.run.options import parse
-from hf_hmtl.run.train import main
 from hf_hmtl.training.checkpoint import HybridState
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 TINY = [
     "--backbone",
     "test_resnet",
@@ -87,25 +85,21 @@ def test_a_supervised_recipe_has_nothing_to_compare():
         compare_gradients(trainer_of(row="quickstart/supervised"), 1)
 
 
-def test_the_command_prints_and_writes(tmp_path, monkeypatch, capsys):
-    import diagnose
-
+def test_the_command_prints_and_writes(tmp_path, capsys):
     train = ["--max_steps", "1", "--eval_strategy", "no", "--save_strategy", "steps", "--save_steps", "1"]
     train += ["--load_best_model_at_end", "false", "--output_dir", str(tmp_path)]
     main(["quickstart/puzzle-3x3", *TINY, *train, *DATA])
     arguments = ["--checkpoint", str(tmp_path / "checkpoint-1"), "--batches", "2", "--output_dir", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["diagnose.py", "quickstart/puzzle-3x3", *arguments, *TINY, *DATA])
-    diagnose.main()
+    command = ["quickstart/puzzle-3x3", *arguments, *TINY, *DATA]
+    diagnose.run(command)
     assert "conflicts" in capsys.readouterr().out
     # Weights that the run measured are taken from its checkpoint.
     HybridState(calibrated_weights={"puzzle": 7.0}).write(tmp_path / "checkpoint-1")
-    monkeypatch.setattr(sys, "argv", [*sys.argv, "auxiliary.puzzle.calibrate=true"])
-    diagnose.main()
+    diagnose.run([*command, "auxiliary.puzzle.calibrate=true"])
     assert json.loads((tmp_path / "gradients.json").read_text())["puzzle"]["weight"] == 7
     capsys.readouterr()
-    monkeypatch.setattr(sys, "argv", ["diagnose.py", "quickstart/supervised", *TINY, *DATA])
-    with pytest.raises(SystemExit, match="hybrid row"):
-        diagnose.main()
+    with pytest.raises(ValueError, match="hybrid row"):
+        diagnose.run(["quickstart/supervised", *TINY, *DATA])
 
 
 def test_a_run_folder_means_its_last_checkpoint_and_missing_heads_are_named(tmp_path):

@@ -1,6 +1,4 @@
 import shutil
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +7,11 @@ from matplotlib.image import imread
 
 from hf_hmtl import HMTLConfig, HMTLForImageClassification
 from hf_hmtl.analysis import inpainting
+from hf_hmtl.commands import show_inpainting
+from hf_hmtl.commands.train import run as main
 from hf_hmtl.data.collator import EvaluationCollator
-from hf_hmtl.run.train import main
 from hf_hmtl.tasks.inpainting import InPainting
 from hf_hmtl.tasks.puzzle import Puzzle
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 
 def model_with(*tasks):
@@ -41,20 +38,17 @@ def test_original_cut_and_reconstruction_stand_below_each_other(faces, tmp_path,
     assert picture.shape[1] > picture.shape[0] > 300 and np.ptp(picture) > 0
 
 
-def test_the_script_draws_a_run_by_its_last_checkpoint(tmp_path, monkeypatch, capsys):
-    import show_inpainting
-
+def test_the_command_draws_a_run_by_its_last_checkpoint(tmp_path):
     data = ["--backbone", "test_resnet", "--disable_tqdm", "true", "--set", "source.train=64", "source.validation=16"]
     data += ["source.test=16", "source.size=48"]
     steps = ["--max_steps", "1", "--eval_steps", "1", "--save_steps", "1", "--output_dir", str(tmp_path / "run")]
     main(["drawn/inpainting-pixel", *steps, *data])
-    command = ["show_inpainting.py", str(tmp_path / "run"), str(tmp_path / "faces.png"), "drawn/inpainting-pixel"]
-    monkeypatch.setattr(sys, "argv", [*command, *data])
-    show_inpainting.main()
+    command = [str(tmp_path / "run"), str(tmp_path / "faces.png"), "drawn/inpainting-pixel", *data]
+    show_inpainting.run(command)
     assert np.ptp(imread(tmp_path / "faces.png")) > 0
     shutil.rmtree(tmp_path / "run" / "checkpoint-1")
-    with pytest.raises(SystemExit, match="no head 'inpainting'"):
-        show_inpainting.main()
+    with pytest.raises(ValueError, match="no head 'inpainting'"):
+        show_inpainting.run(command)
 
 
 def test_a_slim_model_or_another_recipe_says_what_to_give(faces, tmp_path):

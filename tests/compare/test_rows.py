@@ -10,12 +10,13 @@ import psutil
 import pytest
 
 from hf_hmtl import recipe
+from hf_hmtl.commands import compare
+from hf_hmtl.compare import report
 from hf_hmtl.compare import rows as comparison
 from hf_hmtl.compare import runs as comparison_runs
 from hf_hmtl.results import result as results
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
 TINY = ["--max_steps", "2", "--eval_steps", "1", "--save_steps", "1", "--disable_tqdm", "true"]
 SMALL_DATA = ("source.train=64", "source.validation=32", "source.test=32")
 
@@ -172,7 +173,7 @@ def test_a_run_that_was_cut_off_goes_on(tmp_path, monkeypatch):
 
 def test_the_report_has_every_row_and_comes_out_the_same_again(finished):
     chosen = small("supervised", "inpainting-perceptual", "probe-rotation")
-    text = comparison.report(chosen, finished)
+    text = report.report(chosen, finished)
     names = ("comparison.md", "comparison.json", "comparison.png")
     contents = [(finished / name).read_bytes() for name in names[:2]]
     for label in ("supervised", "inpainting-perceptual", "probe-rotation"):
@@ -181,7 +182,7 @@ def test_the_report_has_every_row_and_comes_out_the_same_again(finished):
     mean = sum(run.metrics["test_emotion_accuracy"] for run in runs) / 2
     line = next(line for line in text.splitlines() if line.startswith("| supervised "))
     assert f"{mean:.3f}" in line
-    comparison.report(chosen, finished)
+    report.report(chosen, finished)
     assert contents == [(finished / name).read_bytes() for name in names[:2]]
     assert (finished / "comparison.png").stat().st_size > 10_000
     assert json.loads(contents[1])[""]
@@ -201,9 +202,7 @@ def test_the_best_on_validation_is_found_among_seeds_that_all_rows_have(finished
     seeds = {"supervised": (1, 2, 3), "rotation": (1, 2), "unfinished": (1, 2)}
     rows = tuple(comparison.Row(label, f"drawn/{label}", seeds[label]) for label in groups)
     chosen = comparison.Comparison("x", "", "supervised", {"": ()}, rows)
-    assert (
-        comparison._best_on_validation(chosen, groups, "emotion") == "Best on validation, of the seeds 1, 2: rotation."
-    )
+    assert report._best_on_validation(chosen, groups, "emotion") == "Best on validation, of the seeds 1, 2: rotation."
     assert "Best on validation, of the seeds 1, 2: " in (finished / "comparison.md").read_text()
 
 
@@ -226,28 +225,25 @@ def test_mistakes_are_named(tmp_path):
     with pytest.raises(ValueError, match="at_a_time is 0"):
         dataclasses.replace(comparison.preset("drawn"), at_a_time=0)
     with pytest.raises(ValueError, match="no finished run"):
-        comparison.report(small("supervised"), tmp_path)
+        report.report(small("supervised"), tmp_path)
 
 
-def test_the_script_takes_the_number_of_runs_side_by_side(monkeypatch, tmp_path):
-    import compare
-
+def test_the_command_takes_the_number_of_runs_side_by_side(monkeypatch, tmp_path):
     begun = []
     monkeypatch.setattr(comparison_runs, "run_all", lambda chosen, folder, common: begun.append(chosen.at_a_time))
-    monkeypatch.setattr(comparison, "report", lambda chosen, folder: "")
-    command = ["compare.py", "--preset", "drawn", "--output_dir", str(tmp_path)]
+    monkeypatch.setattr(report, "report", lambda chosen, folder: "")
+    command = ["--preset", "drawn", "--output_dir", str(tmp_path)]
     for own, expected in ([], 2), (["--at_a_time", "5"], 5):
-        monkeypatch.setattr(sys, "argv", [*command, *own])
-        compare.main()
+        compare.run([*command, *own])
         assert begun.pop() == expected
-    monkeypatch.setattr(sys, "argv", [*command, "--at_a_time", "0"])
-    with pytest.raises(SystemExit, match="at_a_time is 0"):
-        compare.main()
+    with pytest.raises(ValueError, match="at_a_time is 0"):
+        compare.run([*command, "--at_a_time", "0"])
 
 
-def test_the_script_shows_its_help_and_refuses_half_a_question():
-    command = [sys.executable, str(ROOT / "scripts" / "compare.py")]
-    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+def test_the_command_shows_its_help_and_refuses_half_a_question(capsys):
+    with pytest.raises(SystemExit):
+        compare.run(["--help"])
+    shown = capsys.readouterr().out
     assert "--preset" in shown and "fer2013-small" in shown and "--sweep" in shown
-    failed = subprocess.run([*command, "--sweep", "a=1"], capture_output=True, text=True)
-    assert failed.returncode == 1 and "give either --preset NAME" in failed.stderr
+    with pytest.raises(ValueError, match="give either --preset NAME"):
+        compare.run(["--sweep", "a=1"])

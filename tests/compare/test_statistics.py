@@ -13,19 +13,18 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.stats import ttest_rel
 
+from hf_hmtl.compare.plot import plot_comparison
 from hf_hmtl.compare.statistics import (
     Spread,
     compare,
     default_threshold,
     images_per_second,
-    markdown_table,
     paired_difference,
-    plot_comparison,
     select_on_validation,
     steps_to,
-    to_json,
     training_seconds,
 )
+from hf_hmtl.compare.table import markdown_table, to_json
 from hf_hmtl.results.result import read
 
 EXAMPLE = read(Path(__file__).parents[1] / "results" / "example_result.json")

@@ -135,3 +135,29 @@ def test_the_folder_works_by_remote_code_where_the_package_cannot_be_seen(full, 
     torch.testing.assert_close(saved["logits"], outputs.logits)
     torch.testing.assert_close(saved["pooled"], full.hmtl(pixels).pooler_output)
     assert saved["label"] == full.config.id2label[outputs.logits.argmax().item()]
+
+
+LATE = """
+import sys
+import hf_hmtl
+costly = {"timm", "torchvision", "transformers.modeling_utils", "transformers.image_processing_utils"}
+assert not costly & set(sys.modules), costly & set(sys.modules)
+import transformers
+answer = getattr(transformers, sys.argv[1]).from_pretrained(sys.argv[2])
+assert type(answer).__module__.startswith("hf_hmtl."), type(answer)
+"""
+
+
+@pytest.mark.parametrize("name", ["AutoConfig", "AutoModel", "AutoModelForImageClassification", "AutoImageProcessor"])
+def test_importing_the_package_is_cheap_and_every_auto_class_may_be_the_first(folder, name):
+    subprocess.run([sys.executable, "-c", LATE, name, folder], check=True, capture_output=True, text=True)
+
+
+def test_the_first_configuration_of_ones_own_makes_models_known():
+    code = (
+        "import hf_hmtl; from transformers import AutoModel\n"
+        "config = hf_hmtl.HMTLConfig(backbone='test_resnet')\n"
+        "assert type(AutoModel.from_config(config)) is hf_hmtl.HMTLModel\n"
+        "assert 'make_first' not in repr(hf_hmtl.HMTLConfig.__init__)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

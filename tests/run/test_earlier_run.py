@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from hf_hmtl import HMTLConfig, HMTLForImageClassification, recipe
+from hf_hmtl.commands.train import run as main
 from hf_hmtl.run import earlier_run
 from hf_hmtl.run.earlier_run import load_teacher, located, take_backbone
-from hf_hmtl.run.train import main
 
 TINY = ["--backbone", "test_resnet", "--image_size", "48", "--max_steps", "1", "--eval_strategy", "no"]
 TINY += ["--save_strategy", "no", "--load_best_model_at_end", "false", "--disable_tqdm", "true", "--overwrite", "--set"]
@@ -169,7 +169,7 @@ def recipe_of(**changes):
 def test_a_row_means_the_folder_it_is_trained_to(tmp_path, monkeypatch, teacher):
     monkeypatch.chdir(tmp_path)
     origin = {"row": "pretrain-puzzle-3x3"}
-    with pytest.raises(FileNotFoundError, match="scripts/train.py drawn/pretrain-puzzle-3x3, or give.*--pretrained"):
+    with pytest.raises(FileNotFoundError, match="hf-hmtl train drawn/pretrain-puzzle-3x3, or give.*--pretrained"):
         located(origin, recipe_of(), "pretrained")
     shutil.copytree(teacher, tmp_path / "outputs" / "drawn-pretrain-puzzle-3x3")
     assert located(origin, recipe_of(), "pretrained") == "outputs/drawn-pretrain-puzzle-3x3"
@@ -179,7 +179,7 @@ def test_a_row_means_the_folder_it_is_trained_to(tmp_path, monkeypatch, teacher)
 
 
 def test_recipes_of_a_users_file_have_their_folder_too():
-    with pytest.raises(FileNotFoundError, match=r"train.py path/to/mine.yaml:pretrain, or give .*--pretrained FOLDER"):
+    with pytest.raises(FileNotFoundError, match=r"train path/to/mine.yaml:pretrain, or give .*--pretrained FOLDER"):
         located({"row": "pretrain"}, recipe_of(name="mine/finetune"), "pretrained")
     assert recipe.default_folder("fer2013/puzzle-3x3") == "outputs/fer2013-puzzle-3x3"
     assert recipe.default_folder("path/to/my.yaml:row") == "outputs/my-row"

@@ -16,11 +16,12 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
 
+from hf_hmtl.commands.train import run as main
 from hf_hmtl.data.drawn_faces.dataset import synthetic_faces
 from hf_hmtl.recipe import load as load_recipe
 from hf_hmtl.results.result import read
-from hf_hmtl.run.options import parse
-from hf_hmtl.run.train import cores_of_this_process, leave_together, main
+from hf_hmtl.run.command_line import parse
+from hf_hmtl.run.train import cores_of_this_process, leave_together
 
 SMALL = ["--backbone", "test_efficientnet", "--image_size", "48", "--use_cpu", "--disable_tqdm", "true",
          "--per_device_train_batch_size", "32", "--logging_steps", "2"]  # fmt: skip
@@ -282,16 +283,8 @@ def test_a_run_closes_its_process_group(tmp_path):
 
 def launch(arguments, folder, *before):
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    command = [
-        sys.executable,
-        *before,
-        "-m",
-        "hf_hmtl.run.train",
-        "quickstart",
-        *arguments,
-        "--output_dir",
-        str(folder),
-    ]
+    command = [sys.executable, *before, "-m", "hf_hmtl", "train", "quickstart", *arguments]
+    command += ["--output_dir", str(folder)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -323,7 +316,7 @@ def test_killed_in_mid_epoch_and_resumed_gives_the_same_bits(tmp_path, workers):
         assert torch.equal(tensor, resumed[name]), name
 
 
-TWO = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
+TWO = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
 SHORT = ["--max_steps", "3", "--eval_strategy", "no", "--save_strategy", "no", "--logging_steps", "1", "--use_cpu"]
 SHORT += ["--load_best_model_at_end", "false", "--disable_tqdm", "true"]
 MANY = ["auxiliary.puzzle.view=own", "auxiliary.rotation.dropout=0", "auxiliary.rotation.calibrate=true"]
@@ -345,7 +338,7 @@ def test_two_processes_train_as_one(tmp_path, changes, moving):
     arguments += ["source.validation=16", "source.test=16", "source.size=48", "supervised.emotion.dropout=0"]
     arguments += ["auxiliary.puzzle.dropout=0", "auxiliary.puzzle.grid=2", *changes]
     finish(launch(["--per_device_train_batch_size", "16", *arguments], tmp_path / "one"))
-    two = launch(["--per_device_train_batch_size", "8", *arguments], tmp_path / "two", *TWO, "29517")
+    two = launch(["--per_device_train_batch_size", "8", *arguments], tmp_path / "two", *TWO)
     printed = finish(two)
     record = json.loads((tmp_path / "two" / "run.json").read_text())
     assert record["training.global_batch_size"] == 16, printed  # both processes were there
@@ -369,7 +362,7 @@ def test_every_pretext_works_under_two_processes(tmp_path):
     tasks = ["auxiliary.rotation.tiles=2", "auxiliary.barlow_twins.weight=0.01", "auxiliary.inpainting.calibrate=true"]
     tasks += ["auxiliary.inpainting.loss=perceptual", "loss_weighting=uncertainty"]
     arguments = ["--teacher", str(tmp_path / "teacher"), "--per_device_train_batch_size", "8", *data, *tasks]
-    printed = finish(launch(arguments, tmp_path / "two", *TWO, "29518"))
+    printed = finish(launch(arguments, tmp_path / "two", *TWO))
     record = json.loads((tmp_path / "two" / "run.json").read_text())
     assert record["training.global_batch_size"] == 16, printed
     entries = [entry for entry in read(tmp_path / "two" / "result.json").history if "loss" in entry]

@@ -1,0 +1,85 @@
+"""A comparison as a picture: scores of each label, and validation scores over steps."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from hf_hmtl.compare.statistics import PREFIXES, Groups, Line, by_seed, in_order, listed, validation_curve
+from hf_hmtl.files import replacing
+
+
+def plot_comparison(lines: list[Line], groups: Groups, task: str, path: str | Path) -> None:
+    """Draw the comparison as a PNG of two panels: accuracy of each label, and validation accuracy over steps.
+
+    Left, small dots are seeds, the big one their mean; the bar is the interval of `Line.difference` laid on the
+    baseline's mean, so that a bar that crosses the vertical line is an interval that holds zero. Right, the mean over
+    seeds in a band from the worst to the best of them, at the steps where all of them were evaluated.
+
+    Args:
+        lines: what `compare` returned for the groups; a label keeps its colour when others finish.
+        groups, task: as given to `compare`.
+        path: where the PNG goes; it appears whole or not at all.
+
+    Raises:
+        ValueError: no label has a finished run.
+    """
+    styles = {line.label: _style(position) for position, line in enumerate(lines)}
+    drawn = [line for line in lines if line.seeds]
+    if not drawn:
+        raise ValueError(f"Nothing to draw: none of {listed(styles)} has a finished run. Finish at least one.")
+    # Figure and canvas by hand: pyplot would choose a backend and keep the figure alive for the whole process.
+    figure = Figure(figsize=(13, max(4.4, 1.8 + 0.34 * len(drawn))), layout="constrained")
+    FigureCanvasAgg(figure)
+    scores, curves = figure.subplots(1, 2)
+    _draw_scores(scores, drawn, groups, task, styles)
+    _draw_curves(curves, drawn, groups, task, styles)
+    if curves.get_lines():
+        figure.legend(handles=curves.get_lines(), loc="outside right upper", fontsize="small", handlelength=3.5)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def _style(position: int) -> dict[str, str]:
+    """Ten colours, then the same ones dashed and dotted."""
+    return {"color": f"C{position % 10}", "linestyle": ("-", "--", ":")[position // 10 % 3]}
+
+
+def _draw_scores(axis: Axes, lines: list[Line], groups: Groups, task: str, styles: dict[str, dict]) -> None:
+    split = lines[0].split
+    baseline_mean = next((line.accuracy.mean for line in lines if line.is_baseline), math.nan)
+    axis.axvline(baseline_mean, color="gray", linewidth=1, linestyle=":")
+    for row, line in enumerate(lines):
+        color, difference = styles[line.label]["color"], line.difference
+        interval = [baseline_mean + difference.low, baseline_mean + difference.high]
+        accuracies = list(by_seed(groups[line.label], f"{PREFIXES[split]}{task}_accuracy").values())
+        axis.plot(interval, [row, row], linewidth=2, alpha=0.5, color=color)
+        axis.plot([line.accuracy.mean], [row], "o", markersize=9, color=color)
+        axis.plot(accuracies, [row] * len(accuracies), "o", markersize=4.5, markeredgecolor="white", color=color)
+    low, high = axis.get_xlim()
+    axis.set_xlim(max(low, -0.02), min(high, 1.02))  # an interval of two seeds can leave the range of shares
+    axis.set_ylim(len(lines) - 0.5, -0.5)  # the first label on top
+    axis.set_yticks(range(len(lines)), [line.label for line in lines])
+    axis.set_xlabel(f"{task} accuracy on {split}, 0 to 1")
+    axis.set_title("Dots: seeds and mean; bar: 95 % paired interval\nof the difference to the dotted line", fontsize=10)
+    axis.grid(axis="x", alpha=0.3)
+
+
+def _draw_curves(axis: Axes, lines: list[Line], groups: Groups, task: str, styles: dict[str, dict]) -> None:
+    for line in lines:
+        curves = [validation_curve(result, f"{task}_accuracy") for result in in_order(groups[line.label])]
+        curves = [curve for curve in curves if curve]  # probes log none
+        if not curves:
+            continue
+        steps = sorted(set.intersection(*map(set, curves)))
+        values = np.array([[curve[step] for step in steps] for curve in curves])  # (seeds, steps)
+        axis.plot(steps, values.mean(0), linewidth=1.4, marker=".", label=line.label, **styles[line.label])
+        if len(curves) > 1:
+            color = styles[line.label]["color"]
+            axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.12, linewidth=0)
+    axis.set(xlabel="optimiser step", ylabel=f"{task} accuracy on validation, 0 to 1")
+    axis.set_title("Mean over seeds; band: worst to best seed", fontsize=10)
+    axis.grid(alpha=0.3)

@@ -1,0 +1,101 @@
+"""A comparison as a Markdown table, and as plain values."""
+
+import dataclasses
+import math
+from typing import Any
+
+from hf_hmtl.compare.statistics import Line, Spread
+
+_NOTHING = "-"
+
+
+def to_json(lines: list[Line], threshold: float) -> dict[str, Any]:
+    """The comparison as values that strict JSON can hold: NaN is None."""
+    return _without_nan({"threshold": threshold, "lines": [dataclasses.asdict(line) for line in lines]})
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def markdown_table(lines: list[Line], threshold: float) -> str:
+    """The comparison as a Markdown table whose columns are aligned in plain text too, and what they mean below it."""
+    baseline = next(line.label for line in lines if line.is_baseline)
+    split = lines[0].split or "reported"
+    header = [
+        "method",
+        "seeds",
+        f"{split} accuracy",
+        f"{split} macro F1",
+        "validation accuracy",
+        f"difference to {baseline}",
+        "steps to threshold" if math.isnan(threshold) else f"steps to {threshold:g}",
+        "training - validation",
+        "relative images/s",
+        "steps",
+    ]
+    rows = [header, *(_cells(line, threshold) for line in lines)]
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    table = "\n".join(f"| {' | '.join(_aligned(row, widths))} |" for row in rows)
+    return f"{table}\n\n{_explanation(baseline, split, threshold)}\n"
+
+
+def _aligned(row: list[str], widths: list[int]) -> list[str]:
+    return [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+
+
+def _cells(line: Line, threshold: float) -> list[str]:
+    counts_steps = line.steps > 0 and not math.isnan(threshold)
+    reaching = f"{_number(line.steps_to_threshold, 0)} ({line.seeds_reaching}/{line.seeds})"
+    return [
+        line.label,
+        str(line.seeds),
+        _with_deviation(line.accuracy),
+        _with_deviation(line.macro_f1),
+        _number(line.validation_accuracy, 3),
+        _with_interval(line),
+        reaching if counts_steps else _NOTHING,
+        _number(line.gap, 3, "+"),
+        _number(line.relative_speed, 2),
+        _number(line.steps, 0),
+    ]
+
+
+def _number(value: float, digits: int, sign: str = "") -> str:
+    # Adding zero turns the -0.0 that rounding leaves into 0.0, so that no difference of nothing looks like a loss.
+    return _NOTHING if math.isnan(value) else f"{round(value, digits) + 0.0:{sign},.{digits}f}"
+
+
+def _with_deviation(spread: Spread) -> str:
+    deviation = "" if math.isnan(spread.sd) else f" ± {spread.sd:.3f}"
+    return f"{_number(spread.mean, 3)}{deviation}"
+
+
+def _with_interval(line: Line) -> str:
+    difference = line.difference
+    if math.isnan(difference.mean):
+        return _NOTHING
+    low, high = _number(difference.low, 3, "+"), _number(difference.high, 3, "+")
+    interval = f" [{low}, {high}]" if difference.seeds > 1 else ""
+    partly = f" ({difference.seeds}/{line.seeds})" if difference.seeds < line.seeds else ""
+    return f"{_number(difference.mean, 3, '+')}{interval}{partly}"
+
+
+def _explanation(baseline: str, split: str, threshold: float) -> str:
+    reached = "the threshold" if math.isnan(threshold) else f"{threshold:g}"
+    optimistic = " Validation also selected the weights, so its scores are optimistic." if split == "validation" else ""
+    return (
+        f"Scores are means over n seeds ± their sample standard deviation, of the {split} split.{optimistic} "
+        f"The difference to {baseline} is the mean over the seeds that both have, with a 95 % paired t interval over "
+        "seeds in brackets: it covers what the seed changes, not the choice of images, and is not corrected for the "
+        f"number of rows. Steps to {reached} are optimiser steps until an evaluation first finds validation accuracy "
+        "there, a mean over the seeds that get there. (k/n) means k of n seeds. Training - validation is the accuracy "
+        f"on training images minus that on validation images. Relative images/s is the median ratio to {baseline}, "
+        "measured on this machine while training, without evaluation."
+    )

@@ -1,0 +1,110 @@
+"""The command line of training: a recipe, the options of a run, and every option of `TrainingArguments`."""
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import HfArgumentParser
+
+from hf_hmtl import recipe as recipes
+from hf_hmtl.recipe import Recipe
+from hf_hmtl.run.options import DESCRIPTION, USAGE, RunOptions
+from hf_hmtl.training.arguments import HMTLTrainingArguments
+
+
+def parser_for(name: str) -> HfArgumentParser:
+    """The parser of every option, with the recipe's training arguments as defaults."""
+    parser = HfArgumentParser(
+        [RunOptions, HMTLTrainingArguments],
+        description=DESCRIPTION,
+        epilog="\n".join(f"{file}: {', '.join(rows)}" for file, rows in recipes.available().items()),
+        allow_abbrev=False,
+        prog="hf-hmtl train",
+        usage=USAGE,
+        formatter_class=_HelpFormatter,
+    )
+    training = recipes.load(name).training
+    known = {action.dest for action in parser._actions}
+    recipes.require_known(training, known, f"training argument in recipe {name}")
+    parser.set_defaults(**{"output_dir": recipes.default_folder(name), "report_to": "none", **training})
+    return parser
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Defaults behind every option, and the list of recipes line by line."""
+
+
+def named_recipe(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The recipe that a command line begins with, quickstart where it begins with an option, and the options."""
+    arguments = list(arguments)
+    return (arguments.pop(0) if arguments and not arguments[0].startswith("-") else "quickstart"), arguments
+
+
+def parse(arguments: Sequence[str]) -> tuple[Recipe, RunOptions, HMTLTrainingArguments]:
+    """Recipe, options and training arguments of a command line.
+
+    Raises:
+        ValueError: unknown recipe, key or option; the message has the nearest known name.
+    """
+    name, arguments = named_recipe(arguments)
+    parser = parser_for(name)
+    options, args, unknown = parser.parse_args_into_dataclasses(
+        arguments, return_remaining_strings=True, look_for_args_file=False
+    )
+    if unknown:
+        raise ValueError(_unknown_option(unknown[0], parser))
+    recipe = recipes.load(name, overrides(options, name))
+    if recipe.supervised and args.load_best_model_at_end and "metric_for_best_model" not in recipe.training:
+        chosen = any(argument.split("=")[0] in _METRIC_OPTIONS for argument in arguments)
+        if not chosen:
+            args.metric_for_best_model = f"eval_{next(iter(recipe.supervised))}_accuracy"
+            args.greater_is_better = True
+    return recipe, options, args
+
+
+_RECIPE_KEYS = (
+    "train_fraction", "balancing", "image_size", "backbone", "teacher", "probe", "loss_weighting", "on_broken_image",
+    "report_batch_norm", "report_train",
+)  # fmt: skip
+_METRIC_OPTIONS = ("--metric_for_best_model", "--metric-for-best-model")
+
+
+def overrides(options: RunOptions, name: str) -> dict[str, Any]:
+    """What the options change in the recipe `name`."""
+    changes: dict[str, Any] = {}
+    for key in _RECIPE_KEYS:
+        if getattr(options, key) is not None:
+            changes[key] = getattr(options, key)
+    if options.pretrained is not None:
+        switches = {"true": True, "false": False}
+        changes["pretrained"] = switches.get(options.pretrained.lower(), options.pretrained)
+    source = {key: getattr(options, key) for key in ("hub_id", "label_column", "image_column")}
+    source = {key: value for key, value in source.items() if value is not None}
+    if source:
+        row = recipes.load(name)
+        if row.source.get("name") != "custom":
+            raise ValueError(
+                f"--{next(iter(source))} belongs to the recipes of `custom`; {row.name} reads "
+                f"{row.source.get('name')!r}, whose columns are known. Type: hf-hmtl train custom/puzzle-3x3 "
+                "--data_dir ..."
+            )
+        changes["source"] = source
+        if options.label_column:
+            if not row.supervised:
+                raise ValueError(
+                    f"--label_column {options.label_column}: {row.name} learns from images alone. Leave it out, or "
+                    "choose a row with labels, such as custom/supervised"
+                )
+            # The task takes the column's name, so that scores read eval_gender_accuracy and not eval_label_accuracy.
+            old, settings = next(iter(row.supervised.items()))
+            source["task"] = options.label_column
+            changes["supervised"] = {old: None, options.label_column: settings}
+    return recipes.merged(changes, recipes.override(options.set))
+
+
+def _unknown_option(option: str, parser: HfArgumentParser) -> str:
+    known = [name for action in parser._actions for name in action.option_strings]
+    close = difflib.get_close_matches(option.split("=")[0], known, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return f"unknown option {option!r}.{hint} See all of them with --help all"
