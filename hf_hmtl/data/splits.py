@@ -7,20 +7,24 @@ run: several training seeds then differ in training alone.
 import hashlib
 import json
 import math
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations
-from pathlib import PurePath
+from pathlib import Path
 
 import datasets
 import numpy as np
 
+from hf_hmtl.data.identity import GROUP, ID, RESERVED, has_groups
 from hf_hmtl.draws import Draws
 
 SPLIT_SEED = 2106  # fixed: a split belongs to the data, a training seed to the run
 UNLABELLED = "unlabelled"
-SUBJECT = "subject"
+FINGERPRINT_VERSION = "2:"
+SAMPLED_FILES = 1000
+"""Files of a split whose contents the fingerprint covers; it covers the sizes of all."""
 _BATCH = 1000  # rows hashed at a time; part of the definition of the fingerprint
 
 
@@ -67,25 +71,25 @@ def carve(
 ) -> tuple[datasets.Dataset, datasets.Dataset]:
     """(rest, part): a stratified part cut out of the rows, both in the original order.
 
-    Every class with two rows or more is in both; a class with one row stays in the rest. When the dataset has a
-    column `subject`, whole subjects are taken in a random order until the part is as near to its size as they allow;
-    nobody is in both, and the classes are then only as balanced as the subjects. Rows without a subject count as one
-    subject each.
+    Every class with two rows or more is in both; a class with one row stays in the rest. When rows have a
+    `_group`, whole groups are taken in a random order until the part is as near to its size as they allow; no group is
+    in both, and the classes are then only as balanced as the groups. Rows without one are a group each.
 
     Raises:
-        ValueError: fraction outside 0 < fraction < 1, the column is absent, or there are too few rows or subjects to
+        ValueError: fraction outside 0 < fraction < 1, the column is absent, or there are too few rows or groups to
             leave both sides non-empty.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction is {fraction}, allowed is 0 < fraction < 1, for example 0.15")
-    if SUBJECT in dataset.column_names:
-        taken = _taken_subjects(dataset, fraction, seed)
+    grouped = has_groups(dataset)
+    if grouped:
+        taken = _taken_groups(dataset, fraction, seed)
     else:
         strata = _strata(dataset, column)
         quotas = _quotas(Counter(strata), fraction, leave_one=True)
         taken = _taken(strata, quotas, seed)
     if not taken or len(taken) == len(dataset):
-        unit = "subjects" if SUBJECT in dataset.column_names else "rows of a class"
+        unit = "groups" if grouped else "rows of a class"
         raise ValueError(
             f"cannot cut a share of {fraction} out of {len(dataset)} rows: there are too few {unit} for both sides. "
             "Give the split as files of its own, or add images"
@@ -120,23 +124,34 @@ def balanced(dataset: datasets.Dataset, column: str, how: str, seed: int = SPLIT
     return dataset.select(np.sort(np.concatenate(chosen)))
 
 
-def fingerprint(splits: datasets.DatasetDict) -> str:
-    """A hash that tells whether two runs saw the same data: 32 hexadecimal digits, the same in every interpreter.
+def fingerprint(splits: datasets.DatasetDict, ignored: Sequence[str] = ()) -> str:
+    """A text that tells whether two runs saw the same data: "2:" and 32 hexadecimal digits, in every interpreter.
 
-    Covers, in order: the names of the splits, the columns and their types with class names, and of every row the
-    labels and the encoded image bytes. For rows that hold a path only, the last two parts of the path stand in for
-    the bytes: the folder may move, and a file changed in place goes unseen.
+    Covers, in order: the names of the splits; the columns of labels and their types with class names; of every row its
+    `_id`, its labels and the size of its image in bytes; and contents: of every image that the rows embed, and of up to
+    `SAMPLED_FILES` files of each split, at equal distances. The folder may move. Images overwritten in place are
+    noticed by their sizes, or where they are in the sample.
+
+    Args:
+        splits: the data.
+        ignored: columns that are no labels.
     """
     digest = hashlib.blake2b(digest_size=16)
     for split, dataset in sorted(splits.items()):
-        columns = sorted(name for name in dataset.column_names if name != "image")
+        passed_over = {"image", *RESERVED, *ignored} - {ID}
+        columns = sorted(name for name in dataset.column_names if name not in passed_over)
         described = {name: str(dataset.features[name]) for name in columns}
         digest.update(json.dumps([split, len(dataset), described]).encode())
+        step, row = math.ceil(len(dataset) / SAMPLED_FILES), 0
         for images, batch in _batches(dataset, columns):
-            contents = [image["bytes"] or _moved_path(image["path"]) for image in images]
-            digest.update(json.dumps([[len(content) for content in contents], batch], default=str).encode())
-            digest.update(b"".join(contents))
-    return digest.hexdigest()
+            digest.update(json.dumps([[_size(image) for image in images], batch], default=str).encode())
+            for image in images:
+                if image["bytes"] is not None:
+                    digest.update(image["bytes"])
+                elif row % step == 0:
+                    digest.update(_content(image["path"]))
+                row += 1
+    return f"{FINGERPRINT_VERSION}{digest.hexdigest()}"
 
 
 def image_hashes(dataset: datasets.Dataset) -> list[bytes]:
@@ -201,16 +216,16 @@ def _taken(strata: list, quotas: dict, seed: int) -> set[int]:
     return taken
 
 
-def _taken_subjects(dataset: datasets.Dataset, fraction: float, seed: int) -> set[int]:
-    """Row numbers of the subjects taken: each one that brings the part nearer to fraction * rows."""
+def _taken_groups(dataset: datasets.Dataset, fraction: float, seed: int) -> set[int]:
+    """Row numbers of the groups taken: each one that brings the part nearer to fraction * rows."""
     rows_of: dict = {}
-    for row, subject in enumerate(dataset[SUBJECT][:]):
-        rows_of.setdefault(subject or ("no subject", row), []).append(row)
-    subjects = list(rows_of)
-    words = Draws(seed, np.zeros(len(subjects)), np.arange(len(subjects))).words("splits/subjects", 1)[:, 0]
+    for row, group in enumerate(dataset[GROUP][:]):
+        rows_of.setdefault(group or ("no group", row), []).append(row)
+    groups = list(rows_of)
+    words = Draws(seed, np.zeros(len(groups)), np.arange(len(groups))).words("splits/subjects", 1)[:, 0]
     target, taken = fraction * len(dataset), set()
     for place in np.argsort(words, kind="stable").tolist():
-        rows = rows_of[subjects[place]]
+        rows = rows_of[groups[place]]
         if abs(len(taken) + len(rows) - target) < abs(len(taken) - target):
             taken.update(rows)
     return taken
@@ -222,13 +237,23 @@ def _batches(dataset: datasets.Dataset, columns: list[str]) -> Iterator[tuple[li
         yield table["image"].to_pylist(), [table[name].to_pylist() for name in columns]
 
 
-def _moved_path(path: str) -> bytes:
-    return "/".join(PurePath(path).parts[-2:]).encode()
+def _size(image: dict) -> int:
+    """Bytes of an image; -1 for a file that cannot be read, which a run counts as broken and does not stop at."""
+    if image["bytes"] is not None:
+        return len(image["bytes"])
+    try:
+        return os.stat(image["path"]).st_size
+    except OSError:
+        return -1
+
+
+def _content(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
 
 
 def _image_hash(image: dict) -> bytes:
-    content = image["bytes"]
-    if content is None:
-        with open(image["path"], "rb") as file:
-            content = file.read()
+    content = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
     return hashlib.blake2b(content, digest_size=16).digest()

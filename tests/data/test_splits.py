@@ -29,7 +29,7 @@ REPOSITORY = Path(__file__).parents[2]
 def dataset_of(labels, images=None, **columns):
     images = images or [{"bytes": f"image {row}".encode(), "path": None} for row in range(len(labels))]
     features = {"image": datasets.Image(decode=False), "emotion": datasets.ClassLabel(names=NAMES)}
-    features |= {name: datasets.Value("string" if name == "subject" else "float32") for name in columns}
+    features |= {name: datasets.Value("string" if name.startswith("_") else "float32") for name in columns}
     return datasets.Dataset.from_dict(
         {"image": images, "emotion": labels, **columns}, features=datasets.Features(features)
     )
@@ -114,23 +114,23 @@ def test_carve_leaves_a_lone_row_to_training():
     assert class_counts(rest, "emotion")["fear"] == 1
 
 
-def test_carve_takes_whole_subjects():
-    subjects = [f"person {row // 4}" for row in range(120)]
-    rest, part = carve(dataset_of([0, 1, 2, 1] * 30, subject=subjects), "emotion", 0.2)
-    assert set(rest["subject"]).isdisjoint(part["subject"])
+def test_carve_takes_whole_groups():
+    groups = [f"person {row // 4}" for row in range(120)]
+    rest, part = carve(dataset_of([0, 1, 2, 1] * 30, _group=groups), "emotion", 0.2)
+    assert set(rest["_group"]).isdisjoint(part["_group"])
     assert len(part) == 24
 
 
-def test_rows_without_a_subject_stand_alone():
-    rest, part = carve(dataset_of([0] * 10, subject=[None] * 10), "emotion", 0.3)
+def test_rows_without_a_group_stand_alone():
+    rest, part = carve(dataset_of([0] * 10, _group=[None] * 9 + ["one"]), "emotion", 0.3)
     assert (len(rest), len(part)) == (7, 3)
 
 
 def test_carve_says_when_it_cannot():
     with pytest.raises(ValueError, match="too few rows of a class"):
         carve(dataset_of([0, 1]), "emotion", 0.5)
-    with pytest.raises(ValueError, match="too few subjects"):
-        carve(dataset_of([0, 1] * 5, subject=["one"] * 10), "emotion", 0.2)
+    with pytest.raises(ValueError, match="too few groups"):
+        carve(dataset_of([0, 1] * 5, _group=["one"] * 10), "emotion", 0.2)
     with pytest.raises(ValueError, match="0 < fraction < 1"):
         carve(dataset_of([0, 1]), "emotion", 1.0)
 
@@ -153,7 +153,7 @@ def test_fingerprint_sees_labels_images_names_splits_and_order():
     ]
     assert len({first, *others}) == len(others) + 1
     assert first == fingerprint(splits_of(0, 1, 2))
-    assert len(first) == 32
+    assert first.startswith("2:") and len(first) == 34
 
 
 def test_fingerprint_does_not_depend_on_chunks_selections_or_the_order_of_splits():
@@ -164,14 +164,43 @@ def test_fingerprint_does_not_depend_on_chunks_selections_or_the_order_of_splits
     assert fingerprint(datasets.DatasetDict({"test": shuffled, "train": parts})) == expected
 
 
-def test_fingerprint_survives_a_move_of_the_folder():
-    def moved(root, name):
-        return datasets.DatasetDict(
-            {"train": dataset_of([0], images=[{"bytes": None, "path": f"{root}/1/{name}.jpg"}])}
-        )
+def files_of(folder, names, contents, **columns):
+    folder.mkdir(exist_ok=True, parents=True)
+    for name, content in zip(names, contents, strict=True):
+        (folder / name).write_bytes(content)
+    images = [{"bytes": None, "path": str(folder / name)} for name in names]
+    return datasets.DatasetDict({"train": dataset_of([0] * len(names), images=images, _id=list(names), **columns)})
 
-    assert fingerprint(moved("/disk/a", "x")) == fingerprint(moved("/elsewhere", "x"))
-    assert fingerprint(moved("/disk/a", "x")) != fingerprint(moved("/disk/a", "y"))
+
+def test_fingerprint_survives_a_move_of_the_folder_and_follows_names(tmp_path):
+    first = fingerprint(files_of(tmp_path / "a", ["x", "y"], [b"1", b"2"]))
+    assert fingerprint(files_of(tmp_path / "b", ["x", "y"], [b"1", b"2"])) == first
+    assert fingerprint(files_of(tmp_path / "c", ["x", "z"], [b"1", b"2"])) != first
+
+
+def files_of_folder(folder, names):
+    images = [{"bytes": None, "path": str(folder / name)} for name in names]
+    return dataset_of([0] * len(names), images=images, _id=names)
+
+
+def test_fingerprint_notices_files_overwritten_in_place(tmp_path):
+    names, contents = [str(number) for number in range(1500)], [b"same size"] * 1500
+    first = fingerprint(files_of(tmp_path, names, contents))
+    (tmp_path / "1499").write_bytes(b"another size")  # not in the sample: every second file of 1,500 is
+    assert fingerprint({"train": files_of_folder(tmp_path, names)}) != first
+    (tmp_path / "1499").write_bytes(b"same size")
+    assert fingerprint({"train": files_of_folder(tmp_path, names)}) == first
+    (tmp_path / "750").write_bytes(b"size same")  # in the sample
+    assert fingerprint({"train": files_of_folder(tmp_path, names)}) != first
+    (tmp_path / "750").unlink()
+    assert fingerprint({"train": files_of_folder(tmp_path, names)}) != first  # broken, and no reason to stop
+
+
+def test_fingerprint_leaves_out_what_is_no_label():
+    plain = dataset_of([0, 1], _id=["a", "b"])
+    told = dataset_of([0, 1], _id=["a", "b"], _group=["x", "y"], _file=["f", "g"], _source=["s", "s"], yaw=[1.0, 2.0])
+    assert fingerprint({"train": told}, ignored=["yaw"]) == fingerprint({"train": plain})
+    assert fingerprint({"train": told}) != fingerprint({"train": plain})
 
 
 MADE_ELSEWHERE = """

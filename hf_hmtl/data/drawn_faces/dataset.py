@@ -23,6 +23,7 @@ from hf_hmtl.data.drawn_faces.face_parameters import (
     GENDERS,
     face_parameters,
 )
+from hf_hmtl.data.identity import FEATURES, RESERVED, identity
 from hf_hmtl.files import replacing
 
 __all__ = [
@@ -50,7 +51,7 @@ _FEATURES = datasets.Features(
         "gender": datasets.ClassLabel(names=list(GENDERS)),
         "age_group": datasets.ClassLabel(names=list(AGE_GROUPS)),
         "appearance_group": datasets.ClassLabel(names=list(APPEARANCE_GROUPS)),
-        "subject": datasets.Value("string"),
+        **FEATURES,
     }
 )
 
@@ -96,7 +97,8 @@ def synthetic_faces(
 
     Returns:
         Splits with `image` (JPEG bytes, not decoded), emotion, valence and arousal in [-1, 1], yaw, pitch and roll in
-        degrees, gender, age_group, appearance_group (class labels) and subject (string).
+        degrees, gender, age_group, appearance_group (class labels), and the reserved columns of `data.identity`, with
+        the subject as the group.
 
     Raises:
         ValueError: an option is out of its range.
@@ -199,8 +201,10 @@ def _rows(batch: dict, rank: int | None, seed: int, split: str, size: int, diffi
         {"bytes": _jpeg(image), "path": f"drawn-{split}-{number:06d}.jpg"}
         for number, image in zip(numbers, draw_faces(faces, size), strict=True)
     ]
-    labels = {name: faces[name].tolist() for name in _FEATURES if name not in ("image", "subject")}
-    return {"image": images, **labels, "subject": [f"drawn-{seed}-{split}-{number:05d}" for number in faces.subject]}
+    labels = {name: faces[name].tolist() for name in _FEATURES if name not in ("image", *RESERVED)}
+    subjects = [f"drawn-{seed}-{split}-{number:05d}" for number in faces.subject]
+    who = identity("drawn", [f"{split}/{number}" for number in numbers], groups=subjects)
+    return {"image": images, **labels, **{name: texts.to_pylist() for name, texts in who.items()}}
 
 
 def _jpeg(image: np.ndarray) -> bytes:

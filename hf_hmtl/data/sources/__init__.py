@@ -16,6 +16,7 @@ from types import ModuleType
 
 import datasets
 
+from hf_hmtl.data.identity import RESERVED
 from hf_hmtl.data.splits import class_counts
 
 SPLITS = ("train", "validation", "test")
@@ -30,13 +31,14 @@ class Source:
         name: name of the source, or what the user called it.
         splits: "train", and at least one of "validation" and "test" unless nothing is labelled; column `image` of type
             Image(decode=False), one column a label, named as its task. A missing class is -1, a missing number NaN.
-            Maybe `subject`.
+            And the reserved columns of `data.identity`.
         licence: terms of the images and labels, in one line.
         citation: what to cite, in one line.
         homepage: where the data comes from.
         notes: what was found and decided: layout, drifted counts, rows left out and why.
         crop: recommended share of the image's sides that the central crop keeps, {"train": x, "eval": y}; None
             keeps the whole image.
+        report_columns: further columns, which are no labels but stand in predictions.parquet.
 
     Raises:
         ValueError: the splits do not keep this contract.
@@ -49,6 +51,7 @@ class Source:
     homepage: str = ""
     notes: tuple[str, ...] = ()
     crop: dict[str, float] | None = None
+    report_columns: tuple[str, ...] = ()
 
     def __post_init__(self):
         unknown = [split for split in self.splits if split not in SPLITS]
@@ -61,12 +64,15 @@ class Source:
             image = dataset.features.get("image")
             if not isinstance(image, datasets.Image) or image.decode:
                 raise ValueError(f"{self.name}: column image of {split} is {image}, must be Image(decode=False)")
+            if absent := [name for name in RESERVED if name not in dataset.column_names]:
+                raise ValueError(f"{self.name}: split {split} lacks the reserved columns {', '.join(absent)}")
             if len(dataset) == 0:
                 raise ValueError(f"{self.name}: split {split} has no rows; check the files of that split")
 
     @property
     def _is_labelled(self) -> bool:
-        return not {"image", "subject"}.issuperset(self.splits["train"].column_names)
+        known = {"image", *RESERVED, *self.report_columns}
+        return not known.issuperset(self.splits["train"].column_names)
 
     @property
     def report_split(self) -> str:
@@ -116,6 +122,11 @@ def load(name: str, data_dir: str | Path | None = None, **options) -> Source:
     ):
         check_options(name, function, options)
     return function(data_dir, **options)
+
+
+def takes(name: str, option: str) -> bool:
+    """Whether the `load` of a source has this option."""
+    return option in inspect.signature(get(name).load).parameters
 
 
 def check_options(name: str, function: Callable, options: dict) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 
+from hf_hmtl.data.identity import FEATURES
 from hf_hmtl.data.splits import class_counts
 
 IMAGE = datasets.Image(decode=False)
@@ -27,10 +28,11 @@ def images_of_bytes(contents: Sequence[bytes]) -> pa.StructArray:
     )
 
 
-def make_dataset(images: pa.StructArray, columns: dict[str, tuple]) -> datasets.Dataset:
-    """A dataset in memory of images and {name: (feature, values)}."""
+def make_dataset(images: pa.StructArray, columns: dict[str, tuple], identity: dict[str, pa.Array]) -> datasets.Dataset:
+    """A dataset in memory of images, {name: (feature, values)} and the reserved columns of `data.identity`."""
+    columns = columns | {name: (FEATURES[name], values) for name, values in identity.items()}
     features = datasets.Features({"image": IMAGE, **{name: feature for name, (feature, _) in columns.items()}})
-    arrays = [images, *(pa.array(values) for _, values in columns.values())]
+    arrays = [images, *(values if isinstance(values, pa.Array) else pa.array(values) for _, values in columns.values())]
     table = pa.table(dict(zip(features, arrays, strict=True))).cast(features.arrow_schema)
     return datasets.Dataset(table, info=datasets.DatasetInfo(features=features))
 

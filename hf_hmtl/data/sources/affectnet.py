@@ -4,12 +4,14 @@ Facts: datasets page, sections 1a (CSV), 1b (npy), 1d (repacks), 1e (protocols),
 """
 
 import math
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
 
+from hf_hmtl.data.identity import identity
 from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._affectnet_csv import find_csv, read_csv
 from hf_hmtl.data.sources._affectnet_npy import find_npy, read_npy
@@ -98,7 +100,7 @@ def load(
         rows = Rows(**read(place))
         counts = {CODES[code]: number for code, number in Counter(rows.codes).items() if code in range(len(CODES))}
         notes += drift("affectnet", split, counts, EXPECTED[layout][split])
-        splits[split], left_out = _dataset(split, rows, highest, upstream_filter)
+        splits[split], left_out = _dataset(split, rows, highest, upstream_filter, os.path.abspath(folder))
         notes += left_out
     return Source("affectnet", splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), CROPS[layout])
 
@@ -133,7 +135,9 @@ def refuse_repack(folder: Path) -> None:
 _FOLDER_NAMES = {*EMOTIONS, "angry", "happiness", "sadness", "surprised", "fearful", "disgusted", *map(str, range(8))}
 
 
-def _dataset(split: str, rows: Rows, highest: int, upstream_filter: bool) -> tuple[datasets.Dataset, list[str]]:
+def _dataset(
+    split: str, rows: Rows, highest: int, upstream_filter: bool, folder: str
+) -> tuple[datasets.Dataset, list[str]]:
     """The rows up to the highest code, and a note for each reason to leave some out."""
     unread = (".tif", ".bmp") if split == "train" else (".tif",)
     left_out: Counter = Counter({"whose image or label file is missing": rows.missing_files})
@@ -155,7 +159,9 @@ def _dataset(split: str, rows: Rows, highest: int, upstream_filter: bool) -> tup
         columns[name] = (datasets.Value("float32"), kept)
         if missing := sum(map(math.isnan, kept)):
             notes.append(f"{split}: {missing:,} rows have no {name}")
-    return make_dataset(images_of_paths([rows.paths[row] for row in keep]), columns), notes
+    paths = [rows.paths[row] for row in keep]
+    files = [path.removeprefix(folder).lstrip(os.sep).replace(os.sep, "/") for path in paths]
+    return make_dataset(images_of_paths(paths), columns, identity("affectnet", files, files)), notes
 
 
 def _in_range(value: float) -> float:

@@ -1,19 +1,22 @@
 """Faces of the user's own: class folders, image files with a table, CSV, parquet, or a dataset on the Hub."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
 
+from hf_hmtl.data.identity import FEATURES, GROUP, ID, has_groups, identity
 from hf_hmtl.data.sources import SPLITS, Source, did_you_mean, resolve
 from hf_hmtl.data.sources._building import IMAGE
 from hf_hmtl.data.sources._labels import check_classes, class_column, find_column, is_numeric, number_column
 from hf_hmtl.data.sources._tables import LAYOUTS, from_csv, from_folder, from_hub
-from hf_hmtl.data.splits import SPLIT_SEED, SUBJECT, carve, cross_split_duplicates
+from hf_hmtl.data.splits import SPLIT_SEED, carve, cross_split_duplicates
 
 LICENCE = "The user's own data: its terms are not known to hf_hmtl"
 CITATION = "The user's own data: none known"
 HOMEPAGE = ""
+GROUP_COLUMNS = (GROUP, "subject")  # the first that is there says who a row is of
 DUPLICATES_UP_TO = 50_000  # rows; beyond, reading every file to compare it would hold up the start
 
 
@@ -25,6 +28,7 @@ def load(
     csv: str | Path | None = None,
     task: str = "emotion",
     label_columns: Mapping[str, str] | None = None,
+    report_columns: Sequence[str] = (),
     validation_fraction: float = 0.15,
     test_fraction: float = 0.15,
     seed: int = SPLIT_SEED,
@@ -33,7 +37,7 @@ def load(
 
     Given train, validation and test are used as they are. Without validation, it is carved from train. Without test,
     it is carved too when there is only train; with train and validation there is no test, and validation is reported.
-    A column `subject` keeps each person in one split of those carved. The notes say what was done.
+    A column `subject` (or `_group`) keeps each person in one split of those carved. The notes say what was done.
 
     Args:
         data_dir: folder with one of the layouts; None means ${HF_HMTL_DATA}/custom.
@@ -46,6 +50,7 @@ def load(
         task: name of the label in the result, such as emotion or gender.
         label_columns: further labels, {task: column}. Columns of numbers become numbers with NaN for missing; text,
             truth values and ClassLabels become classes with -1 for missing.
+        report_columns: further columns to keep beside every answer in predictions.parquet; they are no labels.
         validation_fraction, test_fraction: shares of the training rows to carve.
         seed: seed of the carving, apart from the seed of training.
 
@@ -55,10 +60,12 @@ def load(
         ValueError: an absent column, an empty split, one class only, classes spelled in two ways, a class that
             training never shows, or too few rows to carve a split.
     """
-    name, tables, layout = _read(data_dir, hub_id, csv, image_column, labelled=label_column is not None)
+    name, tables, layout, folder = _read(data_dir, hub_id, csv, image_column, labelled=label_column is not None)
     tables = {split: tables[split] for split in SPLITS if split in tables}
+    for column in report_columns:
+        find_column(tables, column, "--report_columns NAME ...")
     if label_column is None:
-        return _without_labels(name, tables, layout)
+        return _without_labels(name, tables, layout, folder, report_columns)
     labels = {task: label_column, **(label_columns or {})}
     find_column(tables, label_column, "--label_column NAME")
     for extra in labels.values():
@@ -69,13 +76,15 @@ def load(
             raise ValueError(f"custom: the {split} split of {name} is empty; add images to it or remove it")
     notes = [f"layout: {layout}"]
     tables, left_out = _without_missing_images(tables)
-    splits, found = _with_labels(tables, labels, task)
+    columns, found = _label_columns(tables, labels, task)
+    kept = [column for column in report_columns if column not in labels]
+    splits = _contract(tables, columns, name, folder, kept)
     notes += left_out + found
     check_classes(splits, task)
     splits, carved = _complete(splits, task, validation_fraction, test_fraction, seed)
     check_classes(splits, task)
     notes += carved + _leaks(splits)
-    return Source(name, splits, LICENCE, CITATION, HOMEPAGE, tuple(notes))
+    return Source(name, splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), report_columns=tuple(kept))
 
 
 def _require_train(tables: dict[str, datasets.Dataset], name: str) -> None:
@@ -83,7 +92,9 @@ def _require_train(tables: dict[str, datasets.Dataset], name: str) -> None:
         raise ValueError(f"custom: {name} has the splits {', '.join(tables)} but no train split")
 
 
-def _without_labels(name: str, tables: dict[str, datasets.Dataset], layout: str) -> Source:
+def _without_labels(
+    name: str, tables: dict[str, datasets.Dataset], layout: str, folder: Path | None, report_columns: Sequence[str]
+) -> Source:
     """Training rows without labels; the splits that a fine-tuned model will be selected and tested on stay unseen."""
     _require_train(tables, name)
     held_out = [f"{split}: {len(table):,} images left out" for split, table in tables.items() if split != "train"]
@@ -95,26 +106,26 @@ def _without_labels(name: str, tables: dict[str, datasets.Dataset], layout: str)
             "images that this one saw, without their labels"
         )
     tables, left_out = _without_missing_images({"train": tables["train"]})
-    columns = ["image", *({SUBJECT} & set(tables["train"].column_names))]
-    splits = datasets.DatasetDict(train=tables["train"].select_columns(columns).cast_column("image", IMAGE))
+    splits = _contract(tables, {"train": {}}, name, folder, report_columns)
     notes = (f"layout: {layout}", "labels were not read", unseen, *left_out)
-    return Source(name, splits, LICENCE, CITATION, HOMEPAGE, notes)
+    return Source(name, splits, LICENCE, CITATION, HOMEPAGE, notes, report_columns=tuple(report_columns))
 
 
-def _read(data_dir, hub_id, csv, image_column, labelled) -> tuple[str, dict[str, datasets.Dataset], str]:
-    """The name of the data, its tables, and the name of its layout."""
+def _read(data_dir, hub_id, csv, image_column, labelled) -> tuple[str, dict[str, datasets.Dataset], str, Path | None]:
+    """The name of the data, its tables, the name of its layout, and the folder that its paths are relative to."""
     if hub_id is not None:
         if data_dir is not None or csv is not None:
             raise ValueError(f"custom: hub_id {hub_id!r} was given together with data_dir or csv; give one of them")
-        return hub_id, from_hub(hub_id, image_column), f"Hub dataset {hub_id}"
+        return hub_id, from_hub(hub_id, image_column), f"Hub dataset {hub_id}", None
     if csv is not None:
         path = Path(data_dir or "", csv).expanduser()
         if not path.is_file():
             others = [file.name for file in path.parent.glob("*.csv")] if path.parent.is_dir() else []
             raise FileNotFoundError(f"custom: there is no file {path}.{did_you_mean(path.name, others)}\n{LAYOUTS}")
-        return path.stem, from_csv([path], image_column), f"CSV and image files ({path.name})"
-    folder = resolve("custom", data_dir, LAYOUTS)
-    return folder.resolve().name, *from_folder(folder, image_column, labelled)
+        tables, layout = from_csv([path], image_column), f"CSV and image files ({path.name})"
+        return path.stem, tables, layout, path.parent.resolve()
+    folder = resolve("custom", data_dir, LAYOUTS).resolve()
+    return folder.name, *from_folder(folder, image_column, labelled), folder
 
 
 def _without_missing_images(tables: dict[str, datasets.Dataset]) -> tuple[dict[str, datasets.Dataset], list[str]]:
@@ -141,10 +152,10 @@ def _exists(image: dict | None) -> bool:
     return image["bytes"] is not None or Path(image["path"]).is_file()
 
 
-def _with_labels(
+def _label_columns(
     tables: dict[str, datasets.Dataset], labels: dict[str, str], task: str
-) -> tuple[datasets.DatasetDict, list[str]]:
-    """Tables with the image, the labels under their tasks' names, and `subject`; no other column."""
+) -> tuple[dict[str, dict[str, tuple]], list[str]]:
+    """{split: {task: (feature, values)}} of the labels, and notes."""
     columns: dict[str, dict[str, tuple]] = {split: {} for split in tables}
     notes = []
     for name, column in labels.items():
@@ -156,16 +167,49 @@ def _with_labels(
             notes += found
             for split in tables:
                 columns[split][name] = (datasets.ClassLabel(names=names), numbers[split])
+    return columns, notes
+
+
+def _contract(
+    tables: dict[str, datasets.Dataset],
+    labels: dict[str, dict[str, tuple]],
+    name: str,
+    folder: Path | None,
+    report_columns: Sequence[str],
+) -> datasets.DatasetDict:
+    """The splits with image, labels, the reserved columns and those to report; no other column."""
     splits = datasets.DatasetDict()
     for split, table in tables.items():
-        if SUBJECT in table.column_names:
-            subjects = [None if value is None else str(value) for value in table[SUBJECT][:]]
-            columns[split][SUBJECT] = (datasets.Value("string"), subjects)
-        plain = table.select_columns("image").cast_column("image", IMAGE)
-        for name, (feature, values) in columns[split].items():
-            plain = plain.add_column(name, values, feature=feature)
+        kept = [column for column in report_columns if column not in labels[split]]
+        plain = table.select_columns(["image", *kept]).cast_column("image", IMAGE)
+        for column, (feature, values) in labels[split].items():
+            plain = plain.add_column(column, values, feature=feature)
+        for column, texts in _identity(table, split, name, folder).items():
+            plain = plain.add_column(column, texts, feature=FEATURES[column])
         splits[split] = plain
-    return splits, notes
+    return splits
+
+
+def _identity(table: datasets.Dataset, split: str, name: str, folder: Path | None) -> dict[str, pa.Array]:
+    """Who the rows are: by their files' paths in the folder, or by split and row; `_id` and groups of their own win."""
+    files = _files(table, folder)
+    ids = files or [f"{split}/{row}" for row in range(len(table))]
+    if ID in table.column_names:
+        ids = list(map(str, table[ID][:]))
+    column = next((column for column in GROUP_COLUMNS if column in table.column_names), None)
+    groups = None if column is None else [None if value is None else str(value) for value in table[column][:]]
+    return identity(name, ids, files, groups)
+
+
+def _files(table: datasets.Dataset, folder: Path | None) -> list[str] | None:
+    """Path of every image relative to the folder; None where the images are not files."""
+    prefix, files = f"{(folder or Path()).as_posix()}/", []
+    for batch in table.select_columns("image").with_format("arrow").iter(1000):
+        content, paths = batch["image"].combine_chunks().flatten()[:2]
+        if content.null_count < len(content):
+            return None
+        files += [path.replace("\\", "/").removeprefix(prefix) for path in paths.to_pylist()]
+    return files
 
 
 def _complete(
@@ -173,7 +217,7 @@ def _complete(
 ) -> tuple[datasets.DatasetDict, list[str]]:
     """The splits with a validation split, and a test split when only train was given."""
     train, notes = splits["train"], []
-    how = f"{'by subject' if SUBJECT in train.column_names else 'stratified by class'}, split seed {seed}"
+    how = f"{'by group' if has_groups(train) else 'stratified by class'}, split seed {seed}"
     parts = dict(splits)
     if "validation" in splits and "test" not in splits:
         notes.append("no test split was given: validation is both selected on and reported")
@@ -195,11 +239,10 @@ def _complete(
 def _leaks(splits: datasets.DatasetDict) -> list[str]:
     """Notes on persons and images that occur in two splits."""
     notes = []
-    if all(SUBJECT in data.column_names for data in splits.values()):
-        people = {split: set(data[SUBJECT][:]) - {None} for split, data in splits.items()}
-        for split in list(people)[1:]:
-            if shared := len(people[split] & people["train"]):
-                notes.append(f"{shared} subjects are in train and in {split}: scores flatter the model")
+    groups = {split: set(data[GROUP][:]) - {None} for split, data in splits.items()}
+    for split in list(groups)[1:]:
+        if shared := len(groups[split] & groups["train"]):
+            notes.append(f"{shared} groups are in train and in {split}: scores flatter the model")
     if sum(map(len, splits.values())) > DUPLICATES_UP_TO:
         return [*notes, f"identical images across splits were not looked for: over {DUPLICATES_UP_TO:,} rows"]
     for (earlier, later), count in cross_split_duplicates(splits).items():

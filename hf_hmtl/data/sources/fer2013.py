@@ -6,6 +6,7 @@ Facts: datasets page, section 8. Classes are mapped by name: folders sort differ
 import csv
 import itertools
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ import datasets
 import numpy as np
 import pyarrow.parquet
 
+from hf_hmtl.data.identity import identity
 from hf_hmtl.data.sources import SPLITS, Source, did_you_mean, resolve
 from hf_hmtl.data.sources._building import image_files, images_of_bytes, label_drift, make_dataset
 from hf_hmtl.data.splits import cross_split_duplicates, image_hashes
@@ -38,6 +40,21 @@ LAYOUTS = """FER2013 is read as one of
   FOLDER/train.parquet  validation.parquet  test.parquet     columns image and label (or emotion)
 It comes from Kaggle (challenges-in-representation-learning-facial-expression-recognition-challenge). Then type
   --data_dir FOLDER"""
+
+
+@dataclass
+class Rows:
+    """Encoded images, class numbers and names of the rows of one split."""
+
+    images: list[bytes] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+
+    def add(self, image: bytes, label: int, name: str) -> None:
+        """One row more."""
+        self.images.append(image)
+        self.labels.append(label)
+        self.ids.append(name)
 
 
 def load(data_dir: str | Path | None = None, remove_duplicates: bool = False) -> Source:
@@ -80,7 +97,7 @@ def _read(folder: Path) -> tuple[datasets.DatasetDict, list[str]]:
 
 
 def _from_csv(path: Path) -> datasets.DatasetDict:
-    rows = {split: ([], []) for split in SPLITS}
+    rows = {split: Rows() for split in SPLITS}
     with open(path, newline="", encoding="utf-8-sig") as file:
         lines = csv.reader(file)
         header = [cell.strip() for cell in next(lines, [])]  # icml_face_data.csv: "emotion, Usage, pixels"
@@ -95,9 +112,8 @@ def _from_csv(path: Path) -> datasets.DatasetDict:
             split = USAGES.get(cells[usage].strip())
             if split is None:
                 raise ValueError(f"fer2013: {where}: Usage is {cells[usage]!r}, known are {', '.join(USAGES)}")
-            images, labels = rows[split]
-            images.append(_png(cells[pixels], where))
-            labels.append(_code(cells[emotion], where))
+            # Named as FER+ names the rows of this file, from 0.
+            rows[split].add(_png(cells[pixels], where), _code(cells[emotion], where), f"fer{number - 2:07d}.png")
     return _splits(rows)
 
 
@@ -138,12 +154,16 @@ def _from_parquet(folder: Path) -> tuple[datasets.DatasetDict, list[str]]:
             notes.append(f"{path.name} names no classes: its labels are read as the CSV's codes or names")
         labels = [_code(codes.get(value), f"{path}, row {row}") for row, value in enumerate(dataset[column][:])]
         images = dataset.select_columns("image").with_format("arrow")[:]["image"].to_pylist()
-        rows[split] = ([image["bytes"] if isinstance(image, dict) else image for image in images], labels)
+        rows[split] = Rows(
+            [image["bytes"] if isinstance(image, dict) else image for image in images],
+            labels,
+            [f"{split}/{row}" for row in range(len(labels))],
+        )
     return _splits(rows), notes
 
 
 def _from_folders(folder: Path) -> tuple[datasets.DatasetDict, list[str]]:
-    rows = {split: ([], []) for split in SPLITS}
+    rows = {split: Rows() for split in SPLITS}
     moved = Counter()
     has_validation = (folder / "validation").is_dir()
     for parent in SPLITS:
@@ -159,12 +179,10 @@ def _from_folders(folder: Path) -> tuple[datasets.DatasetDict, list[str]]:
                     )
                 split = split or parent
                 moved[f"{parent}/ -> {split}"] += split != parent
-                images, labels = rows[split]
-                images.append(path.read_bytes())
-                labels.append(code)
+                rows[split].add(path.read_bytes(), code, path.relative_to(folder).as_posix())
     notes = ["layout: class folders, mapped by name"]
     notes += [f"{count} files split by their prefix: {name}" for name, count in moved.items() if count]
-    return _splits(rows), notes
+    return _splits(rows, are_files=True), notes
 
 
 def _named(name: str, where: Path) -> int:
@@ -175,12 +193,16 @@ def _named(name: str, where: Path) -> int:
     return NAMES.index(name.lower())
 
 
-def _splits(rows: dict[str, tuple[list, list]]) -> datasets.DatasetDict:
+def _splits(rows: dict[str, Rows], are_files: bool = False) -> datasets.DatasetDict:
     emotion = datasets.ClassLabel(names=list(NAMES))
     return datasets.DatasetDict(
         {
-            split: make_dataset(images_of_bytes(images), {"emotion": (emotion, labels)})
-            for split, (images, labels) in rows.items()
+            split: make_dataset(
+                images_of_bytes(found.images),
+                {"emotion": (emotion, found.labels)},
+                identity("fer2013", found.ids, found.ids if are_files else None),
+            )
+            for split, found in rows.items()
         }
     )
 

@@ -91,10 +91,10 @@ def test_balanced_classes_and_disjoint_subjects():
     splits = synthetic_faces(train=160, validation=40, test=40, size=32)
     for split in splits.values():
         assert np.bincount(split["emotion"], minlength=8).tolist() == [len(split) // 8] * 8
-    people = [set(split["subject"]) for split in splits.values()]
+    people = [set(split["_group"]) for split in splits.values()]
     assert [len(subjects) for subjects in people] == [160 // PHOTOS_PER_SUBJECT, 10, 10]
     assert len(set.union(*people)) == sum(map(len, people))
-    table = splits["train"].to_pandas().groupby("subject")
+    table = splits["train"].to_pandas().groupby("_group")
     assert (table[["gender", "age_group", "appearance_group"]].nunique() == 1).all().all()
     assert (table["yaw"].nunique() == PHOTOS_PER_SUBJECT).all()
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hf_hmtl.data.identity import RESERVED
 from hf_hmtl.data.sources import custom
 from hf_hmtl.data.splits import class_counts
 
@@ -257,7 +258,7 @@ def test_further_labels_under_their_tasks_names(root):
     table(root, "label", "a|0.25|f|x", "b||m|x", "a|-1|f|x", extra="v,sex,unused")
     source = custom.load(root, label_columns={"valence": "v", "gender": "sex"})
     train = source.splits["train"]
-    assert train.column_names == ["image", "emotion", "valence", "gender"]
+    assert train.column_names == ["image", "emotion", "valence", "gender", *RESERVED]
     assert train["valence"][0] == 0.25
     assert math.isnan(train["valence"][1])
     assert labels(source, task="gender") == ["f", "m", "f"]
@@ -268,14 +269,14 @@ def test_subjects_are_kept_apart(root):
     rows = [f"{number}.jpg,{'ab'[number % 2]},{number // 4}" for number in range(40)]
     write_table(root / "list.csv", "image,label,subject", *rows)
     source = custom.load(root)
-    people = [set(data["subject"]) for data in source.splits.values()]
+    people = [set(data["_group"]) for data in source.splits.values()]
     assert sum(map(len, people)) == len(set.union(*people)) == 10
-    assert any("by subject" in note for note in source.notes)
+    assert any("by group" in note for note in source.notes)
 
 
 def test_subjects_in_two_given_splits_are_noted(root):
     table(root, "label", "a|1", "b|2", extra="subject")
-    assert "2 subjects are in train and in validation: scores flatter the model" in custom.load(root).notes
+    assert "2 groups are in train and in validation: scores flatter the model" in custom.load(root).notes
 
 
 # Mistakes
@@ -395,7 +396,7 @@ def test_without_a_label_column_every_image_is_a_training_row(tmp_path):
     write_images(tmp_path / "faces" / "deeper" / "still", "c.jpg")
     write_images(tmp_path / "faces" / ".hidden_is_a_folder", "d.jpg")
     source = custom.load(tmp_path / "faces", label_column=None)
-    assert list(source.splits) == ["train"] and source.splits["train"].column_names == ["image"]
+    assert list(source.splits) == ["train"] and source.splits["train"].column_names == ["image", *RESERVED]
     names = {Path(row["path"]).name for row in source.splits["train"]["image"][:]}
     assert names == {"a.jpg", "b.jpg", "c.jpg", "d.jpg"}
     assert any("tested on images that this one saw" in note for note in source.notes)
@@ -432,3 +433,56 @@ def test_without_a_label_column_an_empty_folder_says_so(root):
         empty = root / "empty"
         empty.mkdir()
         custom.load(empty, label_column=None)
+
+
+# Identity
+
+
+def test_rows_are_known_by_their_files_wherever_the_folder_lies(root, tmp_path):
+    write_classes(root / "train", 3)
+    write_classes(root / "test", 2)
+    source = custom.load(root, validation_fraction=0.3)
+    rows = {row["_id"]: row for data in source.splits.values() for row in data}
+    assert sorted(rows) == sorted(
+        [f"train/{label}/{number}.jpg" for label in ("happy", "sad") for number in range(3)]
+        + [f"test/{label}/{number}.jpg" for label in ("happy", "sad") for number in range(2)]
+    )
+    for name, row in rows.items():
+        assert (row["_file"], row["_source"], row["_group"]) == (name, "faces", None)
+        assert row["image"]["path"] == str(root / name)
+    root.rename(tmp_path / "elsewhere")
+    moved = custom.load(tmp_path / "elsewhere", validation_fraction=0.3)
+    assert {row["_id"] for data in moved.splits.values() for row in data} == set(rows)
+
+
+def test_rows_of_embedded_images_are_known_by_split_and_row(root):
+    images = [{"bytes": jpeg_of(number), "path": None} for number in range(4)]
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])})
+    for split in ("train", "validation"):
+        rows = {"image": images, "label": [0, 1, 0, 1]}
+        datasets.Dataset.from_dict(rows, features=features).to_parquet(root / f"{split}.parquet")
+    source = custom.load(root)
+    assert source.splits["train"]["_id"][:] == ["train/0", "train/1", "train/2", "train/3"]
+    assert source.splits["validation"]["_file"][:] == [None] * 4
+
+
+def test_an_image_named_twice_is_two_rows(root):
+    found = custom.load(table(root, "label", "x", "y", "x")).splits["train"]
+    assert found["_id"][:] == ["1.jpg", "1.jpg#2", "1.jpg#3"] and found["_file"][:] == ["1.jpg"] * 3
+
+
+def test_columns_to_report_and_identities_of_ones_own_are_kept(root):
+    write_images(root, *[f"{number}.jpg" for number in range(8)])
+    lines = [f"{number}.jpg,{'ab'[number % 2]},s{number // 2},{20 + number},row {number}" for number in range(8)]
+    for split in ("train", "validation"):
+        write_table(root / f"{split}.csv", "image,label,_group,age,_id", *lines)
+    source = custom.load(root, report_columns=["age"])
+    train = source.splits["train"]
+    assert train["age"][:] == list(range(20, 28)) and source.report_columns == ("age",)
+    assert train["_id"][:] == [f"row {number}" for number in range(8)]
+    assert train["_group"][:] == ["s0", "s0", "s1", "s1", "s2", "s2", "s3", "s3"]
+    assert set(train.column_names) == {"image", "emotion", "age", "_id", "_file", "_source", "_group"}
+    with pytest.raises(ValueError, match=r"no column 'aeg'. Did you mean 'age'.*--report_columns"):
+        custom.load(root, report_columns=["aeg"])
+    unlabelled = custom.load(root, label_column=None, report_columns=["age"])
+    assert unlabelled.splits["train"]["age"][:] == list(range(20, 28))

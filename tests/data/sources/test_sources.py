@@ -7,13 +7,15 @@ import datasets
 import pytest
 
 from hf_hmtl.data import sources
+from hf_hmtl.data.identity import FEATURES, identity
 from hf_hmtl.data.sources._building import drift, images_of_bytes, images_of_paths, make_dataset
 
 EMOTION = datasets.ClassLabel(names=["happy", "sad"])
 
 
 def rows(*labels):
-    return make_dataset(images_of_bytes([b"image"] * len(labels)), {"emotion": (EMOTION, list(labels))})
+    who = identity("mine", [str(row) for row in range(len(labels))])
+    return make_dataset(images_of_bytes([b"image"] * len(labels)), {"emotion": (EMOTION, list(labels))}, who)
 
 
 def source(**splits):
@@ -75,6 +77,8 @@ def test_source_keeps_its_contract():
         source(train=rows(0), dev=rows(1))
     with pytest.raises(ValueError, match="split test has no rows"):
         source(train=rows(0), test=rows())
+    with pytest.raises(ValueError, match="split test lacks the reserved columns _id, _group"):
+        source(train=rows(0), test=rows(1).remove_columns(["_id", "_group"]))
     with pytest.raises(ValueError, match="decode=False"):
         source(train=rows(0).cast_column("image", datasets.Image()), test=rows(1))
 
@@ -93,11 +97,13 @@ def test_describe_counts_classes_and_missing_labels():
 
 def test_built_datasets_are_those_of_from_dict():
     paths = ["/a/1.jpg", "/a/2.jpg"]
-    features = datasets.Features({"image": datasets.Image(decode=False), "emotion": EMOTION})
+    features = datasets.Features({"image": datasets.Image(decode=False), "emotion": EMOTION, **FEATURES})
+    who = {"_id": ["1", "2"], "_file": ["1.jpg", None], "_source": ["mine", "mine"], "_group": [None, None]}
     expected = datasets.Dataset.from_dict(
-        {"image": [{"bytes": None, "path": path} for path in paths], "emotion": [0, -1]}, features=features
+        {"image": [{"bytes": None, "path": path} for path in paths], "emotion": [0, -1], **who}, features=features
     )
-    built = make_dataset(images_of_paths(paths), {"emotion": (EMOTION, [0, -1])})
+    who = identity("mine", ["1", "2"], ["1.jpg", None])
+    built = make_dataset(images_of_paths(paths), {"emotion": (EMOTION, [0, -1])}, who)
     assert built.features == expected.features
     assert built[:] == expected[:]
 

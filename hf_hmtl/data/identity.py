@@ -1,0 +1,71 @@
+"""Who a row is: reserved columns that every source gives and that stay with a row up to `predictions.parquet`."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import datasets
+import pyarrow as pa
+
+ID = "_id"
+"""Text that is unique in a source and stays the same when rows are added or the folder is moved."""
+FILE = "_file"
+"""Path of the image relative to the data folder; null where the images are not files of their own."""
+SOURCE = "_source"
+"""Name of the source that the row comes from."""
+GROUP = "_group"
+"""What must not be torn apart by a split, usually a person; null where it is not known."""
+RESERVED = (ID, FILE, SOURCE, GROUP)
+
+FEATURES = dict.fromkeys(RESERVED, datasets.Value("string"))
+
+
+def identity(
+    source: str, ids: Sequence[str], files: Sequence[str | None] | None = None, groups: Sequence | None = None
+) -> dict[str, pa.Array]:
+    """The reserved columns of some rows: {column: text}.
+
+    Args:
+        source: name of the source.
+        ids: one a row; a second row of the same id becomes "<id>#2".
+        files, groups: one a row; None where the source knows none.
+    """
+    return {
+        ID: pa.array(_distinct(ids), pa.string()),
+        FILE: pa.array(files, pa.string()) if files is not None else pa.nulls(len(ids), pa.string()),
+        SOURCE: pa.repeat(source, len(ids)),
+        GROUP: pa.array(groups, pa.string()) if groups is not None else pa.nulls(len(ids), pa.string()),
+    }
+
+
+def _distinct(ids: Sequence[str]) -> list[str]:
+    ids = list(ids)
+    if len(set(ids)) == len(ids):
+        return ids
+    seen: Counter = Counter()
+    for place, name in enumerate(ids):
+        seen[name] += 1
+        if seen[name] > 1:
+            ids[place] = f"{name}#{seen[name]}"
+    return ids
+
+
+def has_groups(dataset: datasets.Dataset) -> bool:
+    """Whether any row of the dataset belongs to a known group."""
+    if GROUP not in dataset.column_names:
+        return False
+    column = dataset.with_format("arrow")[:][GROUP]
+    return column.null_count < len(column)
+
+
+def told(dataset: datasets.Dataset, column: str) -> list:
+    """The values of a column as a reader knows them: classes by name, None where they are missing."""
+    feature, values = dataset.features[column], dataset[column][:]
+    if not isinstance(feature, datasets.ClassLabel):
+        return values
+    return [None if value is None or value < 0 else feature.names[value] for value in values]
+
+
+def identities(dataset: datasets.Dataset) -> dict[str, list]:
+    """The reserved columns of a dataset as lists; where it has none, rows are known by their number."""
+    known = {name: dataset[name][:] for name in RESERVED if name in dataset.column_names}
+    return {ID: [str(row) for row in range(len(dataset))]} | known
