@@ -1,5 +1,6 @@
 """The settings of a training: transformers' own, and the few that the paper adds."""
 
+import os
 from dataclasses import dataclass, field
 
 import torch
@@ -51,6 +52,28 @@ class HMTLTrainingArguments(TrainingArguments):
                 f"--decay_epochs {self.decay_epochs} and --lr_scheduler_type {self.lr_scheduler_type.value} are two "
                 "schedules; pass --decay_epochs none, or --lr_scheduler_type constant"
             )
+
+    @property
+    def precision(self) -> str:
+        """What the forward pass computes in: float32, bfloat16 or float16; by the options, else by the configuration
+        of accelerate."""
+        given = "fp16" if self.fp16 else "bf16" if self.bf16 else os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+        return {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}.get(given, given)
+
+    @property
+    def global_batch(self) -> int:
+        """Rows of one optimiser step: of all processes, accumulated."""
+        return self.train_batch_size * self.world_size * self.gradient_accumulation_steps
+
+    @property
+    def execution(self) -> dict[str, str | int]:
+        """Where and how a run computes: {processes, device, precision, global_batch}."""
+        return {
+            "processes": self.world_size,
+            "device": self.device.type,
+            "precision": self.precision,
+            "global_batch": self.global_batch,
+        }
 
     @property
     def milestones(self) -> tuple[float, ...]:

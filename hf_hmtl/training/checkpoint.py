@@ -21,11 +21,15 @@ class HybridState:
         seconds: of training so far, evaluations and checkpoints included.
         calibrated_weights: {task: weight} of the tasks whose weight was measured before the first step.
         past_losses: what dynamic weight averaging remembers, over all processes.
+        sums: {name: (sum, count)} of what was gathered since the last log, over all processes.
+        sums_since: step of that log; None in checkpoints that keep no sums.
     """
 
     seconds: float = 0.0
     calibrated_weights: dict[str, float] = field(default_factory=dict)
     past_losses: PastLosses = field(default_factory=PastLosses)
+    sums: dict[str, list[float]] = field(default_factory=dict)
+    sums_since: int | None = None
 
     def __post_init__(self):
         if isinstance(self.past_losses, dict):  # as JSON knows it

@@ -8,12 +8,12 @@ import dataclasses
 import itertools
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.utils import gather_object
 from timm.optim import AdaBelief
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback
@@ -25,6 +25,7 @@ from hf_hmtl.tasks import Task
 from hf_hmtl.training import weighting
 from hf_hmtl.training.arguments import HMTLTrainingArguments
 from hf_hmtl.training.checkpoint import HybridState, ended_training, trainer_state
+from hf_hmtl.training.log_sums import LogSums
 from hf_hmtl.training.weighting import PastLosses
 
 logger = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class HMTLTrainer(Trainer):
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
         self.broken_rows: dict[str, set[int]] = {"train": set(), "eval": set()}
-        self._reset_sums()
+        self._sums = LogSums(since=0)
 
     def _check_accumulation(self) -> None:
         batched = [task.name for task in self.tasks if not task.per_row]
@@ -178,6 +179,13 @@ class HMTLTrainer(Trainer):
             args.dataloader_drop_last,
         )
 
+    def broken_over_processes(self, kind: str) -> set[int]:
+        """Numbers of the rows whose image was broken, in all processes: of training ("train") or evaluation ("eval").
+
+        All processes have to call it.
+        """
+        return set(gather_object(sorted(self.broken_rows[kind])))
+
     def get_eval_dataloader(self, eval_dataset=None) -> DataLoader:
         """As the Trainer's, without its cache: with persistent workers that would hand back the loader of validation
         for any other dataset, test included."""
@@ -209,6 +217,8 @@ class HMTLTrainer(Trainer):
             share = 1 / self.current_gradient_accumulation_steps
             present = {task: share * (num_items_in_batch[task] > 0) for task in losses}
             total = weighting.uncertainty(losses, self._chosen_weights(), outputs.log_variances, present)
+        if model.training:
+            self._sums.add("loss", total.detach() / self.args.world_size)
         return (total, outputs) if return_outputs else total
 
     def task_losses(self, predictions, targets, counts, log: bool = False) -> dict[str, torch.Tensor]:
@@ -321,6 +331,8 @@ class HMTLTrainer(Trainer):
         if resume_from_checkpoint is not None:
             earlier = HybridState.read(Path(resume_from_checkpoint))
         self.take_weights(earlier)
+        step = 0 if resume_from_checkpoint is None else trainer_state(Path(resume_from_checkpoint)).global_step
+        self._take_sums(earlier, step)
         if resume_from_checkpoint is not None and ended_training(trainer_state(Path(resume_from_checkpoint))):
             return self._take_ended(Path(resume_from_checkpoint), earlier)
         self._began = time.perf_counter() - earlier.seconds
@@ -342,9 +354,10 @@ class HMTLTrainer(Trainer):
         past = self._past
         if self.dynamic_weights:
             past = dataclasses.replace(past, current=self._over_processes(self._losses_of_epoch))
+        sums = self._sums.over_processes(self._over_processes)
         if self.is_world_process_zero():
             folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
-            HybridState(self._seconds_so_far(), self.calibrated, past).write(folder)
+            HybridState(self._seconds_so_far(), self.calibrated, past, sums, self._sums.since).write(folder)
         super()._save_checkpoint(model, trial)
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
@@ -366,34 +379,26 @@ class HMTLTrainer(Trainer):
             metrics[f"{task.name}_loss"] = (losses.sum() / task.labelled(target).sum().clamp_min(1)).item()
         return metrics
 
-    # Logging: sums stay on the device and are reduced only when the Trainer logs.
+    # Logging
 
-    def _reset_sums(self) -> None:
-        self._sums: dict[str, list] = defaultdict(lambda: [0, 0])
-        self._first_step_of_sums = self.state.global_step
+    def _take_sums(self, earlier: HybridState, step: int) -> None:
+        """Go on with what an earlier part of this run had gathered, so that a resumed log is the uninterrupted one."""
+        here = earlier.sums if self.args.process_index == 0 else {}  # it was summed over the processes
+        self._sums = LogSums(step if earlier.sums_since is None else earlier.sums_since, here)
 
     def _add_to_log(self, task: Task, loss, prediction, target) -> None:
-        self._sums[f"loss_{task.name}"][0] += loss
+        self._sums.add(f"loss_{task.name}", loss)
         for measure, (total, count) in task.progress(prediction, target).items():
-            sums = self._sums[f"{task.name}_{measure}"]
-            sums[0] += total
-            sums[1] += count
+            self._sums.add(f"{task.name}_{measure}", total, count)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Adds `loss_<task>` (mean over the steps) and `<task>_<measure>` (over the rows) since the last log."""
-        if "loss" in logs and self._sums:
-            names = sorted(self._sums)
-            totals = torch.tensor([[float(part) for part in self._sums[name]] for name in names], dtype=torch.float64)
-            if self.args.world_size > 1:
-                totals = self.accelerator.reduce(totals.float().to(self.args.device), "sum").double().cpu()
-            steps = max(self.state.global_step - self._first_step_of_sums, 1)
-            for name, (total, count) in zip(names, totals.tolist(), strict=True):
-                if name.startswith("loss_"):
-                    logs[name] = total / steps
-                elif count:
-                    logs[name] = total / count
-            logs |= self._moving_weights()
-            self._reset_sums()
+        """Adds `loss_<task>` (mean over the steps) and `<task>_<measure>` (over the rows) since the last log.
+
+        `loss` is the weighted sum, a mean over the same steps; the Trainer's own forgets the steps before a resume.
+        """
+        if "loss" in logs:
+            logs |= self._sums.means(self.state.global_step, self._over_processes) | self._moving_weights()
+            self._sums = LogSums(self.state.global_step)
         super().log(logs, start_time)
 
     def _moving_weights(self) -> dict[str, float]:

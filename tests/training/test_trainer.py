@@ -1,4 +1,5 @@
 import copy
+import json
 import time
 
 import numpy as np
@@ -280,6 +281,35 @@ def test_the_log_has_losses_and_scores_of_every_task(faces, tmp_path):
         assert 0 <= entry["emotion_accuracy"] <= 1 and 0 <= entry["puzzle_tile_accuracy"] <= 1
         assert entry["loss_puzzle"] > 9 * 1.5  # nine heads near log 9 at the start
     assert first["loss_puzzle"] != second["loss_puzzle"]
+
+
+@pytest.mark.parametrize("cut", [2, 3, 4])
+def test_the_log_of_a_resumed_run_is_that_of_the_uninterrupted_one(faces, tmp_path, cut):
+    """Logged at steps 1, 3, 6 and 9: cut after, at and between two logs; `loss` too, which the Trainer would forget."""
+
+    def history(folder, **resume):
+        options = {"logging_steps": 3, "num_train_epochs": 2, "save_strategy": "steps", "save_steps": cut}
+        trainer = make(faces, folder, Puzzle(grid=2, weight=0.5, share=0.5), dynamic=True, **options)
+        trainer.train(**resume)
+        return [entry for entry in trainer.state.log_history if "loss" in entry]
+
+    whole = history(tmp_path / "whole")
+    assert history(tmp_path / "cut", resume_from_checkpoint=str(tmp_path / "whole" / f"checkpoint-{cut}")) == whole
+    assert [entry["step"] for entry in whole] == [1, 3, 6, 9, 12]
+    assert {"loss", "loss_emotion", "loss_puzzle", "emotion_accuracy", "grad_norm"} <= set(whole[1])
+
+
+def test_a_checkpoint_that_keeps_no_sums_begins_them_anew(faces, tmp_path):
+    trainer = make(faces, tmp_path, logging_steps=6, max_steps=3, save_strategy="steps", save_steps=3)
+    trainer.train()
+    path = tmp_path / "checkpoint-3" / "hmtl_state.json"
+    kept = json.loads(path.read_text())
+    assert kept.pop("sums_since") == 1 and kept.pop("sums")["loss"][0] > 0
+    path.write_text(json.dumps(kept))
+    trainer = make(faces, tmp_path, logging_steps=6, max_steps=6)
+    trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-3"))
+    entry = [entry for entry in trainer.state.log_history if "loss" in entry][-1]
+    assert entry["loss"] == pytest.approx(entry["loss_emotion"]) and 1 < entry["loss"] < 4
 
 
 def test_step_decay_divides_by_ten_at_the_epochs(faces, tmp_path):
