@@ -16,7 +16,7 @@ import yaml
 FOLDER = Path(__file__).parent / "recipes"
 FILE_KEYS = ("about", "default_row", "defaults", "rows")
 PAPER_KEYS = ("table", "row", "metric", "value")
-NEUTRAL = ("on_broken_image", "report_batch_norm", "report_train", "about")
+NEUTRAL = ("on_broken_image", "report_batch_norm", "report_train", "report_columns", "about")
 OF_THE_USER = ("source", "supervised")
 CHOICES = {
     "balancing": ("none", "down", "up"),
@@ -82,7 +82,9 @@ class Recipe:
         report_batch_norm: also report accuracy on corrupted validation images, and with re-estimated statistics.
         report_train: also report the scores on clean training images, for the gap to validation.
         training: defaults of the training arguments.
-        paper: {table, row, metric, value}: the paper's own figure for this row, if it has one; a share, not percent.
+        report_columns: further columns of the data that stand in predictions.parquet beside every answer.
+        paper: {table, row, metric, value}: the paper's own figure for this row, if it has one, in the unit of the
+            measure; accuracies are shares, not percent.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Recipe:
     on_broken_image: str = "skip"
     report_batch_norm: bool = False
     report_train: bool = False
+    report_columns: list[str] = field(default_factory=list)
     training: dict[str, Any] = field(default_factory=dict)
     paper: dict[str, Any] | None = None
 
@@ -119,10 +122,11 @@ class Recipe:
                 raise ValueError(f"crop.{split} is {fraction}, allowed is 0 < fraction <= 1 (1 keeps the whole image)")
         if self.paper is not None:
             require_known(self.paper, PAPER_KEYS, f"key of `paper` in recipe {self.name}")
-            if set(self.paper) != set(PAPER_KEYS) or not 0 <= self.paper["value"] <= 1:
+            share = str(self.paper.get("metric", "")).endswith(("accuracy", "f1"))
+            if set(self.paper) != set(PAPER_KEYS) or (share and not 0 <= self.paper["value"] <= 1):
                 raise ValueError(
                     f"`paper` of recipe {self.name} is {self.paper}; it needs {', '.join(PAPER_KEYS)}, and the value "
-                    "is a share from 0 to 1, not percent"
+                    "is in the unit of the measure: an accuracy or F1 is a share from 0 to 1, not percent"
                 )
         if not self.supervised and not self.auxiliary:
             raise ValueError(f"recipe {self.name} has no task; give it a supervised or an auxiliary one")

@@ -16,12 +16,12 @@ ROOT = PACKAGE.parent
 GROUND = {"draws": set(), "files": set(), "_version": set(), "recipe": set(), "model": set(), "metrics": set()}
 ALLOWED = GROUND | {
     "tasks": {"metrics", "draws"},
-    "results": {"_version", "files"},
+    "results": {"metrics", "_version", "files"},
     "data": {"tasks", "draws", "files", "model.image_processing_hmtl"},
     "training": {"model", "tasks", "data", "files"},
     "analysis": {"model", "metrics", "tasks", "data", "draws", "files"},
     "run": {"model", "metrics", "tasks", "data", "training", "results", "analysis", "recipe", "files"},
-    "compare": {"run", "results", "training.checkpoint", "recipe", "files"},
+    "compare": {"run", "results", "training.checkpoint", "metrics", "recipe", "files"},
     "commands": {"compare", "run", "analysis", "data", "recipe", "files"},
 }
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 import hf_hmtl
 from hf_hmtl import recipe as recipes
 from hf_hmtl import tasks
+from hf_hmtl.commands import train
 from hf_hmtl.draws import Draws
 from hf_hmtl.results.result import read
 
@@ -78,6 +79,20 @@ def test_the_readmes_own_pretext_task_trains_and_vanishes_with_no_change_elsewhe
     whole = load_file(folder / "checkpoint-60" / "model.safetensors")
     assert any(name.startswith("auxiliary.upside_down") for name in whole)
     assert not any("upside_down" in name for name in load_file(folder / "model.safetensors"))
+
+
+def test_an_edited_task_file_is_not_resumed(tmp_path):
+    path, folder = own_pretext(tmp_path).rename(tmp_path / "edited_task.py"), tmp_path / "run"
+    options = ["--backbone", "test_efficientnet", "--image_size", "32", "--use_cpu", "--disable_tqdm", "true"]
+    options += ["--max_steps", "2", "--eval_strategy", "no", "--save_strategy", "steps", "--save_steps", "1"]
+    options += ["--load_best_model_at_end", "false", "--output_dir", str(folder), "--set", "source.train=64"]
+    options += ["source.validation=16", "source.test=16", "source.size=32", "auxiliary.puzzle=null"]
+    options += [f"auxiliary.upside_down.task={path}"]
+    train.run(["quickstart", *options])
+    train.run(["quickstart", *options, "--resume_from_checkpoint", str(folder / "checkpoint-1")])
+    path.write_text(path.read_text() + "\n# another opinion\n")
+    with pytest.raises(ValueError, match="task_file.upside_down: '[0-9a-f]{64}' then, '[0-9a-f]{64}' now"):
+        train.run(["quickstart", *options, "--resume_from_checkpoint", str(folder / "checkpoint-1")])
 
 
 def test_mistakes_in_a_task_file_are_named(tmp_path):

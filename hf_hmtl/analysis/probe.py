@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -43,6 +44,19 @@ Labelled = tuple[np.ndarray, np.ndarray]
 """(rows, channels) float32 features, and (rows,) int64 class numbers: -1 or -100 where there is no label."""
 
 
+class Extracted(NamedTuple):
+    """Features and labels of the rows of a split, as `Labelled`, and the numbers of the rows whose image is broken."""
+
+    features: np.ndarray
+    targets: np.ndarray
+    broken: np.ndarray
+
+    @property
+    def labelled(self) -> Labelled:
+        """What a probe is fitted to and scored on."""
+        return self.features, self.targets
+
+
 @dataclass
 class ProbeScores:
     """What a probe scored.
@@ -53,14 +67,16 @@ class ProbeScores:
         hyperparameters: what validation chose: {"C": ...} (linear), {"n_neighbors": ...} (knn), {} (nonlinear).
         metrics: {split: [scores of one fit: {"accuracy": ..., "macro_f1": ..., "recall_<label>": ..., ...}]}, fits in
             the order of the seeds. Those of "validation" are optimistic where it chose a hyperparameter.
-        predictions: {split: (rows,) int64 class numbers answered by the first fit, unlabelled rows included}.
+        answers: {split: (fits, rows) int64 class numbers answered, unlabelled rows included}.
+        probabilities: {split: (rows, classes) float32 of the first fit}; 0 for a class without training rows.
     """
 
     kind: str
     deterministic: bool
     hyperparameters: dict[str, float]
     metrics: dict[str, list[dict[str, float]]] = field(default_factory=dict)
-    predictions: dict[str, np.ndarray] = field(default_factory=dict)
+    answers: dict[str, np.ndarray] = field(default_factory=dict)
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict)
 
     def mean(self, split: str) -> dict[str, float]:
         """{measure: mean over the fits}; NaN for the recall of a class that does not occur."""
@@ -82,7 +98,7 @@ class ProbeScores:
         return {measure: [fit[measure] for fit in fits] for measure in fits[0]}
 
 
-def extract_features(model: PreTrainedModel, dataset, collator: EvaluationCollator, batch_size: int = 256) -> Labelled:
+def extract_features(model: PreTrainedModel, dataset, collator: EvaluationCollator, batch_size: int = 256) -> Extracted:
     """Pooled features of clean images, and their labels, in the order of the rows.
 
     The backbone runs in evaluation mode on the model's device and comes back as it was, every module in its own mode.
@@ -97,24 +113,26 @@ def extract_features(model: PreTrainedModel, dataset, collator: EvaluationCollat
     Returns:
         features: (rows, channels) float32.
         targets: (rows,) int64 class numbers, -100 where there is no label.
+        broken: (broken images,) int64 row numbers.
 
     Raises:
         ValueError: the collator does not have one supervised task, a classification.
     """
     task = _only_classification(collator)
-    backbone, features, targets = model.base_model, [], []
+    backbone, features, targets, broken = model.base_model, [], [], []
     # A generator of its own: a loader without one takes a number from torch's, and would change what is drawn next.
     loader = DataLoader(RowReader(dataset), batch_size, collate_fn=collator, generator=torch.Generator())
     with _in_evaluation_mode(backbone), torch.no_grad():
         for batch in tqdm(loader, desc=f"features of {len(dataset)} images", unit="batch", disable=None):
             features.append(backbone(batch["pixel_values"].to(backbone.device)).pooler_output.float().cpu().numpy())
             targets.append(batch["targets"][task].numpy())
-    return np.concatenate(features), np.concatenate(targets)
+            broken.append(batch["broken_rows"].numpy())
+    return Extracted(*map(np.concatenate, (features, targets, broken)))
 
 
 def cached_features(
     folder: str | Path, model: PreTrainedModel, splits: dict, collator: EvaluationCollator, fingerprint: str
-) -> dict[str, Labelled]:
+) -> dict[str, Extracted]:
     """`extract_features` of every split, kept in `folder/features.npz` for the next time.
 
     The file is used only if it was made from the same weights, buffers and pixel statistics of the backbone, the same
@@ -131,7 +149,7 @@ def cached_features(
     cached = _read_cache(path, key, splits)
     if cached is None:
         cached = {split: extract_features(model, dataset, collator) for split, dataset in splits.items()}
-        arrays = {f"{split}/{name}": array for split in splits for name, array in zip("xy", cached[split], strict=True)}
+        arrays = {f"{split}/{name}": array for split in splits for name, array in cached[split]._asdict().items()}
         # An open file: numpy would add .npz to the temporary name.
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, key=key, **arrays)
@@ -162,9 +180,10 @@ def probe(kind: str, features: dict[str, Labelled], labels: Sequence[str], seeds
     for split in ("validation", "test"):
         if split in features:
             rows, targets = features[split]
-            answers = [fit.predict(rows) for fit in fits]
-            found.metrics[split] = [scores(answer, targets, list(labels)) for answer in answers]
-            found.predictions[split] = answers[0]
+            found.answers[split] = np.stack([fit.predict(rows) for fit in fits])
+            found.metrics[split] = [scores(answer, targets, list(labels)) for answer in found.answers[split]]
+            found.probabilities[split] = np.zeros((len(rows), len(labels)), dtype=np.float32)
+            found.probabilities[split][:, fits[0].classes_] = fits[0].predict_proba(rows)
     return found
 
 
@@ -309,10 +328,10 @@ def _cache_key(backbone: PreTrainedModel, splits: dict, collator: EvaluationColl
     return digest.hexdigest()
 
 
-def _read_cache(path: Path, key: str, splits: dict) -> dict[str, Labelled] | None:
+def _read_cache(path: Path, key: str, splits: dict) -> dict[str, Extracted] | None:
     """The features of a file that has this key, or None."""
     # A damaged archive raises whatever zip, zlib and numpy happen upon; all it costs is to compute it once more.
     with suppress(Exception), np.load(path, allow_pickle=False) as archive:
         if archive["key"] == key:
-            return {split: (archive[f"{split}/x"], archive[f"{split}/y"]) for split in splits}
+            return {split: Extracted(*(archive[f"{split}/{name}"] for name in Extracted._fields)) for split in splits}
     return None

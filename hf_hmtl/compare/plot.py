@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from hf_hmtl.compare.statistics import PREFIXES, Groups, Line, by_seed, in_order, listed, validation_curve
 from hf_hmtl.files import replacing
+from hf_hmtl.metrics.measure import SHARE, Measure
 
 
 def plot_comparison(lines: list[Line], groups: Groups, task: str, path: str | Path) -> None:
-    """Draw the comparison as a PNG of two panels: accuracy of each label, and validation accuracy over steps.
+    """Draw the comparison as a PNG of two panels: scores of each label, and validation scores over steps.
 
     Left, small dots are seeds, the big one their mean; the bar is the interval of `Line.difference` laid on the
     baseline's mean, so that a bar that crosses the vertical line is an interval that holds zero. Right, the mean over
@@ -48,29 +49,35 @@ def _style(position: int) -> dict[str, str]:
     return {"color": f"C{position % 10}", "linestyle": ("-", "--", ":")[position // 10 % 3]}
 
 
+def _range(measure: Measure) -> str:
+    return "0 to 1" if measure.unit == SHARE else measure.unit or "own unit"
+
+
 def _draw_scores(axis: Axes, lines: list[Line], groups: Groups, task: str, styles: dict[str, dict]) -> None:
     split = lines[0].split
-    baseline_mean = next((line.accuracy.mean for line in lines if line.is_baseline), math.nan)
+    baseline_mean = next((line.score.mean for line in lines if line.is_baseline), math.nan)
     axis.axvline(baseline_mean, color="gray", linewidth=1, linestyle=":")
     for row, line in enumerate(lines):
         color, difference = styles[line.label]["color"], line.difference
         interval = [baseline_mean + difference.low, baseline_mean + difference.high]
-        accuracies = list(by_seed(groups[line.label], f"{PREFIXES[split]}{task}_accuracy").values())
+        scores = list(by_seed(groups[line.label], f"{PREFIXES[split]}{task}_{line.measure.name}").values())
         axis.plot(interval, [row, row], linewidth=2, alpha=0.5, color=color)
-        axis.plot([line.accuracy.mean], [row], "o", markersize=9, color=color)
-        axis.plot(accuracies, [row] * len(accuracies), "o", markersize=4.5, markeredgecolor="white", color=color)
-    low, high = axis.get_xlim()
-    axis.set_xlim(max(low, -0.02), min(high, 1.02))  # an interval of two seeds can leave the range of shares
+        axis.plot([line.score.mean], [row], "o", markersize=9, color=color)
+        axis.plot(scores, [row] * len(scores), "o", markersize=4.5, markeredgecolor="white", color=color)
+    measure = lines[0].measure
+    if measure.unit == SHARE:
+        low, high = axis.get_xlim()
+        axis.set_xlim(max(low, -0.02), min(high, 1.02))  # an interval of two seeds can leave the range of shares
     axis.set_ylim(len(lines) - 0.5, -0.5)  # the first label on top
     axis.set_yticks(range(len(lines)), [line.label for line in lines])
-    axis.set_xlabel(f"{task} accuracy on {split}, 0 to 1")
+    axis.set_xlabel(f"{task} {measure.words} on {split}, {_range(measure)}")
     axis.set_title("Dots: seeds and mean; bar: 95 % paired interval\nof the difference to the dotted line", fontsize=10)
     axis.grid(axis="x", alpha=0.3)
 
 
 def _draw_curves(axis: Axes, lines: list[Line], groups: Groups, task: str, styles: dict[str, dict]) -> None:
     for line in lines:
-        curves = [validation_curve(result, f"{task}_accuracy") for result in in_order(groups[line.label])]
+        curves = [validation_curve(result, f"{task}_{line.measure.name}") for result in in_order(groups[line.label])]
         curves = [curve for curve in curves if curve]  # probes log none
         if not curves:
             continue
@@ -80,6 +87,7 @@ def _draw_curves(axis: Axes, lines: list[Line], groups: Groups, task: str, style
         if len(curves) > 1:
             color = styles[line.label]["color"]
             axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.12, linewidth=0)
-    axis.set(xlabel="optimiser step", ylabel=f"{task} accuracy on validation, 0 to 1")
+    measure = lines[0].measure
+    axis.set(xlabel="optimiser step", ylabel=f"{task} {measure.words} on validation, {_range(measure)}")
     axis.set_title("Mean over seeds; band: worst to best seed", fontsize=10)
     axis.grid(alpha=0.3)

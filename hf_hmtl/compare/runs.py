@@ -114,7 +114,10 @@ def is_finished(run: Run, common: Sequence[str]) -> bool:
     path = run.folder / "result.json"
     if not path.is_file():
         return False
-    made, wanted = _decisive(results.read(path).recipe), dict(_settings(run.row, tuple(common)))
+    result, wanted = results.read(path), dict(_settings(run.row, tuple(common)))
+    made = _decisive(result.recipe)
+    if result.execution:  # files of version 1 do not tell
+        made["precision"] = result.execution["precision"]
     for option in run.origins:  # where the earlier run lies, of which the recipe says {row: NAME} only
         wanted[option] = made.get(option)
     for key, value in made.items():
@@ -130,7 +133,7 @@ def is_finished(run: Run, common: Sequence[str]) -> bool:
 def _settings(row: Row, common: tuple[str, ...]) -> dict[str, Any]:
     recipe, _, args = parse(row.arguments(common))
     plain = results.without_folders(recipe.to_dict() | {"training": args.to_dict()})
-    return _decisive(json.loads(json.dumps(plain)))
+    return _decisive(json.loads(json.dumps(plain))) | {"precision": args.precision}
 
 
 def _decisive(recipe: dict[str, Any]) -> dict[str, Any]:

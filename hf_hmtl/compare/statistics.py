@@ -11,7 +11,9 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.stats import t as student_t
 
+from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.results.result import SPLITS, Result
+from hf_hmtl.results.versions import ACCURACY
 
 Groups = dict[str, dict[int, Result]]
 
@@ -44,14 +46,16 @@ class Line:
     Attributes:
         label: name of the method.
         is_baseline: whether the other lines are compared with this one.
-        split: validation or test, which accuracy and macro_f1 are of; None while no run of any label has finished.
+        split: validation or test, which `score` and `beside` are of; None while no run of any label has finished.
         seeds: finished runs.
-        accuracy, macro_f1: of the reported split.
-        validation_accuracy: mean over seeds, of the weights that were kept.
-        difference: of `accuracy` to the baseline; NaN for the baseline itself.
-        steps_to_threshold: mean over the seeds whose validation accuracy reaches the threshold.
+        measure: the headline measure of the task, which every score here is in.
+        score: of the reported split.
+        beside: {measure: of the reported split} of the measures that the task shows beside it.
+        validation_score: mean over seeds, of the weights that were kept.
+        difference: of `score` to the baseline; NaN for the baseline itself.
+        steps_to_threshold: mean over the seeds whose validation score reaches the threshold.
         seeds_reaching: how many those are.
-        gap: mean over seeds of training accuracy - validation accuracy.
+        gap: mean over seeds of the score on training images - validation score.
         relative_speed: median over common seeds of images/s / images/s of the baseline, on equal hardware only.
         steps: mean of the optimiser steps.
     """
@@ -60,9 +64,10 @@ class Line:
     is_baseline: bool
     split: str | None
     seeds: int
-    accuracy: Spread
-    macro_f1: Spread
-    validation_accuracy: float
+    measure: Measure
+    score: Spread
+    beside: dict[str, Spread]
+    validation_score: float
     difference: Difference
     steps_to_threshold: float
     seeds_reaching: int
@@ -87,14 +92,27 @@ def paired_difference(values: dict[int, float], baseline: dict[int, float]) -> D
     return Difference(mean, float(mean - half), float(mean + half), count)
 
 
-def steps_to(result: Result, measure: str, threshold: float) -> int | None:
-    """First evaluated step at which a validation measure, such as "emotion_accuracy", is at least the threshold.
+def measures_of(groups: Groups, task: str) -> list[Measure]:
+    """The measures of a task, the headline first; accuracy and macro F1 while no run that learned it has finished.
+
+    Raises:
+        ValueError: the runs do not agree on them.
+    """
+    found = {tuple(run.measures_of(task)) for runs in groups.values() for run in in_order(runs)} - {()}
+    if len(found) > 1:
+        named = " and ".join(", ".join(measure.name for measure in measures) for measures in sorted(found, key=str))
+        raise ValueError(f"The runs measure {task!r} in different ways: {named}. Train all of them with one version.")
+    return list(next(iter(found), ACCURACY))
+
+
+def steps_to(result: Result, task: str, measure: Measure, threshold: float) -> int | None:
+    """First evaluated step at which the validation score of a task is at least as good as the threshold.
 
     Returns:
         None if it never is. The answer is only as fine as the interval between evaluations.
     """
-    curve = validation_curve(result, measure)
-    return next((step for step, value in curve.items() if value >= threshold), None)
+    curve = validation_curve(result, f"{task}_{measure.name}")
+    return next((step for step, value in curve.items() if measure.reaches(value, threshold)), None)
 
 
 def training_seconds(result: Result) -> float:
@@ -116,37 +134,43 @@ def images_per_second(result: Result) -> float:
 
 
 def default_threshold(groups: Groups, baseline: str, task: str) -> float:
-    """A validation accuracy to count steps to: 90 % of the baseline's best, averaged over seeds, to 2 digits.
+    """A validation score to count steps to: nine tenths of the baseline's best, averaged over seeds, or of an error ten
+    ninths; to 2 digits.
 
     Returns:
-        NaN, which no run reaches, while no run of the baseline has finished or if none logged validation accuracy.
+        NaN, which no run reaches, while no run of the baseline has finished or if none logged a validation score.
 
     Raises:
         ValueError: `baseline` is no label.
     """
     _require_label(groups, baseline)
-    curves = [validation_curve(result, f"{task}_accuracy") for result in in_order(groups[baseline])]
-    return round(0.9 * _mean(max(curve.values()) for curve in curves if curve), 2)
+    headline, *_ = measures_of(groups, task)
+    curves = [validation_curve(result, f"{task}_{headline.name}") for result in in_order(groups[baseline])]
+    best = _mean(headline.best(curve.values()) for curve in curves if curve)
+    return round(0.9 * best if headline.greater_is_better else best / 0.9, 2)
 
 
 def select_on_validation(groups: Groups, task: str) -> str:
-    """The label with the best mean validation accuracy, to choose in a sweep without looking at test.
+    """The label with the best mean validation score, to choose in a sweep without looking at test.
 
     Labels with fewer finished runs than others are no candidates: one lucky seed would beat a mean. The first of equals
     wins.
 
     Raises:
-        ValueError: no candidate has a validation accuracy.
+        ValueError: no candidate has a validation score.
     """
+    headline, *_ = measures_of(groups, task)
+    metric = f"eval_{task}_{headline.name}"
     most = max(map(len, groups.values()), default=0)
-    means = {label: _mean(by_seed(runs, f"eval_{task}_accuracy").values()) for label, runs in groups.items()}
+    means = {label: _mean(by_seed(runs, metric).values()) for label, runs in groups.items()}
     candidates = {label: means[label] for label in groups if len(groups[label]) == most and math.isfinite(means[label])}
     if not candidates:
         raise ValueError(
-            f"Nothing to select from: none of {listed(groups)} has an eval_{task}_accuracy in its metrics. "
+            f"Nothing to select from: none of {listed(groups)} has an {metric} in its metrics. "
             "Finish at least one run, on data with a validation split."
         )
-    return max(candidates, key=candidates.get)
+    best = headline.best(candidates.values())
+    return next(label for label, mean in candidates.items() if mean == best)
 
 
 def compare(groups: Groups, baseline: str, task: str, threshold: float) -> list[Line]:
@@ -155,36 +179,45 @@ def compare(groups: Groups, baseline: str, task: str, threshold: float) -> list[
     Args:
         groups: {label: {seed: result}}; a label without a finished run has an empty dict.
         baseline: label that the others are compared with.
-        task: supervised task whose accuracy and macro F1 count, such as "emotion"; probes and self-supervised runs
-            have no primary task of their own to take it from.
-        threshold: validation accuracy to count steps to.
+        task: supervised task whose measures count, such as "emotion"; probes and self-supervised runs have no primary
+            task of their own to take it from.
+        threshold: validation score to count steps to.
 
     Raises:
         ValueError: `baseline` is no label, the runs report on different splits, or none of them measured `task`.
     """
     _require_label(groups, baseline)
-    split = _reported_split(groups)
-    _require_measured(groups, split, task)
-    return [_line(label, groups, baseline, split, task, threshold) for label in groups]
+    split, measures = _reported_split(groups), measures_of(groups, task)
+    _require_measured(groups, split, task, measures[0])
+    return [_line(label, groups, baseline, split, task, measures, threshold) for label in groups]
 
 
-def _line(label: str, groups: Groups, baseline: str, split: str | None, task: str, threshold: float) -> Line:
-    runs, prefix = groups[label], PREFIXES.get(split, "")
-    accuracy = by_seed(runs, f"{prefix}{task}_accuracy")
-    validation = by_seed(runs, f"eval_{task}_accuracy")
-    training = by_seed(runs, f"train_{task}_accuracy")
-    compared = {} if label == baseline else by_seed(groups[baseline], f"{prefix}{task}_accuracy")
-    reached = [steps_to(result, f"{task}_accuracy", threshold) for result in in_order(runs)]
+def _line(
+    label: str,
+    groups: Groups,
+    baseline: str,
+    split: str | None,
+    task: str,
+    measures: list[Measure],
+    threshold: float,
+) -> Line:
+    runs, prefix, (headline, *beside) = groups[label], PREFIXES.get(split, ""), measures
+    scores = by_seed(runs, f"{prefix}{task}_{headline.name}")
+    validation = by_seed(runs, f"eval_{task}_{headline.name}")
+    training = by_seed(runs, f"train_{task}_{headline.name}")
+    compared = {} if label == baseline else by_seed(groups[baseline], f"{prefix}{task}_{headline.name}")
+    reached = [steps_to(result, task, headline, threshold) for result in in_order(runs)]
     reached = [steps for steps in reached if steps is not None]
     return Line(
         label=label,
         is_baseline=label == baseline,
         split=split,
         seeds=len(runs),
-        accuracy=_spread(accuracy.values()),
-        macro_f1=_spread(by_seed(runs, f"{prefix}{task}_macro_f1").values()),
-        validation_accuracy=_mean(validation.values()),
-        difference=paired_difference(accuracy, compared),
+        measure=headline,
+        score=_spread(scores.values()),
+        beside={each.name: _spread(by_seed(runs, f"{prefix}{task}_{each.name}").values()) for each in beside},
+        validation_score=_mean(validation.values()),
+        difference=paired_difference(scores, compared),
         steps_to_threshold=_mean(reached),
         seeds_reaching=len(reached),
         gap=_mean(training[seed] - validation[seed] for seed in training),
@@ -259,12 +292,12 @@ def _reported_split(groups: Groups) -> str | None:
     return next(iter(found), None)
 
 
-def _require_measured(groups: Groups, split: str | None, task: str) -> None:
+def _require_measured(groups: Groups, split: str | None, task: str, headline: Measure) -> None:
     keys = {key for runs in groups.values() for result in runs.values() for key in result.metrics}
-    wanted = f"{PREFIXES.get(split, '')}{task}_accuracy"
+    wanted = f"{PREFIXES.get(split, '')}{task}_{headline.name}"
     if split is not None and wanted not in keys:
-        measured = sorted(key for key in keys if key.endswith("_accuracy"))
+        measured = sorted(key for key in keys if key.endswith(f"_{headline.name}"))
         raise ValueError(
-            f"The task is {task!r}, but no run has {wanted}; accuracies there are: {listed(measured)}. Give a task "
-            "of those, without its split."
+            f"The task is {task!r}, but no run has {wanted}; there are: {listed(measured)}. Give a task of those, "
+            "without its split."
         )

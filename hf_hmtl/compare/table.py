@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from hf_hmtl.compare.statistics import Line, Spread
+from hf_hmtl.metrics.measure import Measure
 
 _NOTHING = "-"
 
@@ -26,12 +27,12 @@ def markdown_table(lines: list[Line], threshold: float) -> str:
     """The comparison as a Markdown table whose columns are aligned in plain text too, and what they mean below it."""
     baseline = next(line.label for line in lines if line.is_baseline)
     split = lines[0].split or "reported"
+    measure, beside = lines[0].measure, [Measure(name) for name in lines[0].beside]
     header = [
         "method",
         "seeds",
-        f"{split} accuracy",
-        f"{split} macro F1",
-        "validation accuracy",
+        *(f"{split} {each.words}" for each in (measure, *beside)),
+        f"validation {measure.words}",
         f"difference to {baseline}",
         "steps to threshold" if math.isnan(threshold) else f"steps to {threshold:g}",
         "training - validation",
@@ -43,7 +44,7 @@ def markdown_table(lines: list[Line], threshold: float) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
     table = "\n".join(f"| {' | '.join(_aligned(row, widths))} |" for row in rows)
-    return f"{table}\n\n{_explanation(baseline, split, threshold)}\n"
+    return f"{table}\n\n{_explanation(baseline, split, threshold, measure)}\n"
 
 
 def _aligned(row: list[str], widths: list[int]) -> list[str]:
@@ -56,9 +57,8 @@ def _cells(line: Line, threshold: float) -> list[str]:
     return [
         line.label,
         str(line.seeds),
-        _with_deviation(line.accuracy),
-        _with_deviation(line.macro_f1),
-        _number(line.validation_accuracy, 3),
+        *map(_with_deviation, (line.score, *line.beside.values())),
+        _number(line.validation_score, 3),
         _with_interval(line),
         reaching if counts_steps else _NOTHING,
         _number(line.gap, 3, "+"),
@@ -87,15 +87,15 @@ def _with_interval(line: Line) -> str:
     return f"{_number(difference.mean, 3, '+')}{interval}{partly}"
 
 
-def _explanation(baseline: str, split: str, threshold: float) -> str:
+def _explanation(baseline: str, split: str, threshold: float, measure: Measure) -> str:
     reached = "the threshold" if math.isnan(threshold) else f"{threshold:g}"
     optimistic = " Validation also selected the weights, so its scores are optimistic." if split == "validation" else ""
     return (
         f"Scores are means over n seeds ± their sample standard deviation, of the {split} split.{optimistic} "
         f"The difference to {baseline} is the mean over the seeds that both have, with a 95 % paired t interval over "
         "seeds in brackets: it covers what the seed changes, not the choice of images, and is not corrected for the "
-        f"number of rows. Steps to {reached} are optimiser steps until an evaluation first finds validation accuracy "
-        "there, a mean over the seeds that get there. (k/n) means k of n seeds. Training - validation is the accuracy "
-        f"on training images minus that on validation images. Relative images/s is the median ratio to {baseline}, "
-        "measured on this machine while training, without evaluation."
+        f"number of rows. Steps to {reached} are optimiser steps until an evaluation first finds validation "
+        f"{measure.words} there, a mean over the seeds that get there. (k/n) means k of n seeds. Training - validation "
+        f"is the {measure.words} on training images minus that on validation images. Relative images/s is the median "
+        f"ratio to {baseline}, measured on this machine while training, without evaluation."
     )

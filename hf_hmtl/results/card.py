@@ -10,12 +10,14 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, StrictUndefined
 
 from hf_hmtl.files import replacing
+from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.results.result import SPLITS, Result
 
 TEMPLATE = Path(__file__).with_name("card_template.md")
 PREFIXES = {split: prefix for prefix, split in SPLITS.items()}
 NOTHING = "–"  # for what is undefined or was not measured
 HUB_LICENCES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0")
+HUB_METRICS = {"macro_f1": ("f1", {"average": "macro"})}  # measure -> metric of the Hub and its arguments
 LARGEST_MATRIX = 16  # classes; a wider table cannot be read
 TAGS = ["hf_hmtl", "hybrid-multi-task-learning", "multi-task-learning", "face-analysis", "timm"]
 
@@ -43,6 +45,7 @@ def render(result: Result) -> str:
         matrices=_matrices(result),
         interval=_accuracy_interval(result),
         settings=_settings(result.recipe),
+        broken=", ".join(f"{count:,} ({split})" for split, count in result.broken_images.items()) or NOTHING,
         largest_matrix=LARGEST_MATRIX,
     )
     return f"---\n{_header(result).to_yaml()}\n---\n\n{body}"
@@ -78,10 +81,9 @@ def _header(result: Result) -> ModelCardData:
 
 
 def _eval_results(result: Result) -> list[EvalResult]:
-    """Accuracy and macro F1 of the primary head on the split that is reported."""
+    """The measures of the primary head on the split that is reported, the headline first."""
     split, primary = result.protocol["reported_on"], result.model["primary"]
     dataset = result.data["source"]
-    measures = [("accuracy", "accuracy", "Accuracy", None), ("macro_f1", "f1", "Macro F1", {"average": "macro"})]
     return [
         EvalResult(
             task_type="image-classification",
@@ -90,12 +92,13 @@ def _eval_results(result: Result) -> list[EvalResult]:
             dataset_name=dataset,
             dataset_split=split,
             metric_type=kind,
-            metric_name=title,
+            metric_name=measure.words[0].upper() + measure.words[1:],
             metric_value=value,
             metric_args=arguments,
         )
-        for measure, kind, title, arguments in measures
-        if math.isfinite(value := _metric(result, split, f"{primary}_{measure}"))
+        for measure in result.measures_of(primary)
+        for kind, arguments in [HUB_METRICS.get(measure.name, (measure.name, None))]
+        if math.isfinite(value := _metric(result, split, f"{primary}_{measure.name}"))
     ]
 
 
@@ -175,7 +178,7 @@ def _settings(recipe: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]
 
 
 def _words(measure: str) -> str:
-    return escape(measure.replace("_", " ").replace(" f1", " F1"))
+    return escape(Measure(measure).words)
 
 
 def _count(value: int | None) -> str:

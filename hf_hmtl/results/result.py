@@ -18,8 +18,9 @@ import torch
 
 from hf_hmtl._version import __version__
 from hf_hmtl.files import replacing
+from hf_hmtl.metrics.measure import SHARE, Measure
+from hf_hmtl.results.versions import PRESENT, upgraded
 
-SCHEMA_VERSION = 1
 SPLITS = {"train_": "train", "eval_": "validation", "test_": "test"}  # metric prefix -> name of the split
 
 # The keys of each group, every one required. A group that may be None says so in _OPTIONAL.
@@ -31,9 +32,10 @@ _GROUPS = {
     "hardware": ("system", "cpu", "cores", "gpus"),
     "seconds": ("total", "per_step"),
     "parameters": ("total", "supervised", "auxiliary"),
+    "execution": ("processes", "device", "precision", "global_batch"),
 }
 _SELECTION = ("metric", "split", "step", "epoch")
-_OPTIONAL = ("paper", "finished")
+_OPTIONAL = ("paper", "execution")
 _PACKAGES = ("torch", "transformers", "timm", "datasets", "accelerate")
 
 
@@ -59,10 +61,22 @@ class Result:
         parameters: {total, supervised, auxiliary}: total while training, supervised in the final model.
         steps: optimiser steps taken.
         epochs: passes over the training rows.
-        broken_images: rows that could not be decoded.
+        broken_images: {split: rows whose image could not be decoded}.
+        scored: {split: {task: rows that its scores are over}}.
+        measures: {task: [its measures, the headline first: {name, greater_is_better, unit}]}.
         history: the log of the run, a list of dicts as transformers' Trainer.state.log_history.
-        paper: the paper's own figure {table, row, metric: key of `metrics` without its split, value} or None.
+        paper: the paper's own figure {table, row, metric: key of `metrics` without its split, value in the unit of that
+            measure} or None.
         finished: ISO time at which the run ended, or None.
+        execution: {processes, device, precision: float32 | bfloat16 | float16, global_batch: rows a step}; None in
+            files of version 1.
+        left_out: {split: {reason: {count, names: the first of them}}}, rows that were found and not used.
+        groups: {task: {column: {value: {measure: score}}}}, scores by group of rows.
+        fold: which part of a cross-validation this run is, or None.
+        sources: {name: {split: rows}} where several were mixed.
+        calibration: {task: how well its probabilities hold}.
+
+    Later work adds optional keys only; what a newer hf_hmtl has added to a file of the present version is passed over.
 
     Raises:
         ValueError: a group misses a key or has an unknown one, a metric has no split prefix, a split is unknown, or a
@@ -86,11 +100,19 @@ class Result:
     parameters: dict[str, int]
     steps: int
     epochs: float
-    broken_images: int
+    broken_images: dict[str, int]
+    scored: dict[str, dict[str, int]]
+    measures: dict[str, list[dict[str, Any]]]
     history: list[dict[str, Any]]
     paper: dict[str, Any] | None = None
     finished: str | None = None
-    schema_version: int = SCHEMA_VERSION
+    execution: dict[str, Any] | None = None
+    left_out: dict[str, Any] = dataclasses.field(default_factory=dict)
+    groups: dict[str, Any] = dataclasses.field(default_factory=dict)
+    fold: dict[str, Any] | None = None
+    sources: dict[str, Any] = dataclasses.field(default_factory=dict)
+    calibration: dict[str, Any] = dataclasses.field(default_factory=dict)
+    schema_version: int = PRESENT
 
     def __post_init__(self):
         self.recipe = without_folders(self.recipe)
@@ -104,6 +126,10 @@ class Result:
         self._check_splits()
         self._check_paper()
 
+    def measures_of(self, task: str) -> list[Measure]:
+        """The measures of a task, the headline first; none where the run did not learn it."""
+        return [Measure(**measure) for measure in self.measures.get(task, [])]
+
     def write(self, path: str | Path) -> None:
         """Write strict JSON to `path` (NaN and infinity as null), so that no reader ever sees half of it."""
         with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
@@ -115,7 +141,7 @@ class Result:
             for key in getattr(self, group):
                 if not key.startswith(tuple(SPLITS)):
                     raise ValueError(f"{group} has the key {key!r}; it must start with one of {', '.join(SPLITS)}.")
-        named = {"confusion": list(self.confusion), "rows": list(self.rows)}
+        named = {group: list(getattr(self, group)) for group in ("confusion", "rows", "broken_images", "scored")}
         named["protocol.reported_on"] = [self.protocol["reported_on"]]
         for where, splits in named.items():
             unknown = [split for split in splits if split not in SPLITS.values()]
@@ -128,18 +154,24 @@ class Result:
         metric, value = self.paper["metric"], self.paper["value"]
         if metric.startswith(tuple(SPLITS)):
             raise ValueError(f"paper.metric is {metric!r}; leave out its split: {metric.split('_', 1)[1]!r}.")
-        if metric.endswith(("accuracy", "f1")) and not 0 <= value <= 1:
+        shares = {
+            f"{task}_{measure.name}"
+            for task in self.measures
+            for measure in self.measures_of(task)
+            if measure.unit == SHARE
+        }
+        if metric in shares and not 0 <= value <= 1:
             raise ValueError(
-                f"paper.value of {metric} is {value}, but metrics are shares from 0 to 1; "
+                f"paper.value of {metric} is {value}, but it is measured as a share from 0 to 1; "
                 f"if it is in percent, write {value / 100:.6g}."
             )
 
 
 def read(path: str | Path) -> Result:
-    """Read a result.json; nulls in metrics, baselines and history come back as NaN.
+    """Read a result.json of any version; nulls in metrics, baselines and history come back as NaN.
 
     Raises:
-        ValueError: the file is no JSON, has no or a newer schema version, or misses a key or has an unknown one.
+        ValueError: the file is no JSON, has no or a newer schema version, or misses a key.
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -150,19 +182,29 @@ def read(path: str | Path) -> Result:
     version = values.get("schema_version") if isinstance(values, dict) else None
     if type(version) is not int:
         raise ValueError(f"{path} has no schema_version, so it is not the result.json of a training run.")
-    if version != SCHEMA_VERSION:
+    if not 1 <= version <= PRESENT:
         raise ValueError(
-            f"{path} has schema version {version}; this hf_hmtl reads version {SCHEMA_VERSION}. "
+            f"{path} has schema version {version}; this hf_hmtl reads versions 1 to {PRESENT}. "
             "Update with `pip install --upgrade hf_hmtl`, or train again."
         )
     try:
-        _require(values, [field.name for field in dataclasses.fields(Result)], "the file")
+        values = upgraded(values)
+        fields = {field.name: field for field in dataclasses.fields(Result)}
+        missing = [name for name, field in fields.items() if _is_required(field) and name not in values]
+        if missing:
+            raise ValueError(f"the file lacks {', '.join(missing)}")
         for group in ("metrics", "baselines"):
             values[group] = _nan_for_none(values[group])
         values["history"] = [_nan_for_none(entry) for entry in values["history"]]
-        return Result(**values)
-    except ValueError as error:
-        raise ValueError(f"{path} does not follow schema version {SCHEMA_VERSION}: {error}") from error
+        return Result(**{name: value for name, value in values.items() if name in fields})
+    except KeyError as error:
+        raise ValueError(f"{path} does not follow schema version {version}: it lacks {error}") from error
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} does not follow schema version {version}: {error}") from error
+
+
+def _is_required(field: dataclasses.Field) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def environment() -> dict[str, dict[str, Any]]:

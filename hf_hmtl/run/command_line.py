@@ -8,6 +8,7 @@ from typing import Any
 from transformers import HfArgumentParser
 
 from hf_hmtl import recipe as recipes
+from hf_hmtl import tasks
 from hf_hmtl.recipe import Recipe
 from hf_hmtl.run.options import DESCRIPTION, USAGE, RunOptions
 from hf_hmtl.training.arguments import HMTLTrainingArguments
@@ -58,14 +59,16 @@ def parse(arguments: Sequence[str]) -> tuple[Recipe, RunOptions, HMTLTrainingArg
     if recipe.supervised and args.load_best_model_at_end and "metric_for_best_model" not in recipe.training:
         chosen = any(argument.split("=")[0] in _METRIC_OPTIONS for argument in arguments)
         if not chosen:
-            args.metric_for_best_model = f"eval_{next(iter(recipe.supervised))}_accuracy"
-            args.greater_is_better = True
+            name, settings = next(iter(recipe.supervised.items()))
+            headline = tasks.get((settings or {}).get("task", "classification")).headline
+            args.metric_for_best_model = f"eval_{name}_{headline.name}"
+            args.greater_is_better = headline.greater_is_better
     return recipe, options, args
 
 
 _RECIPE_KEYS = (
     "train_fraction", "balancing", "image_size", "backbone", "teacher", "probe", "loss_weighting", "on_broken_image",
-    "report_batch_norm", "report_train",
+    "report_batch_norm", "report_train", "report_columns",
 )  # fmt: skip
 _METRIC_OPTIONS = ("--metric_for_best_model", "--metric-for-best-model")
 

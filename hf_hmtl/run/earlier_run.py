@@ -11,6 +11,7 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 
 from hf_hmtl.data.augmentation import Augmentation
+from hf_hmtl.data.splits import FINGERPRINT_VERSION
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.recipe import Recipe, available, default_folder, other_row, require_known
 from hf_hmtl.results import result as results
@@ -117,7 +118,12 @@ def load_teacher(origin: str, recipe: Recipe, fingerprint: str) -> HMTLForImageC
 def _unlike_a_teacher(trained: Result, recipe: Recipe, fingerprint: str) -> list[str]:
     """What forbids a run's model to teach this recipe, as parts of a sentence."""
     found, its_own = [], trained.recipe["augmentation"]
-    if trained.data["fingerprint"] != fingerprint:
+    if not trained.data["fingerprint"].startswith(FINGERPRINT_VERSION):
+        logger.warning(
+            "the teacher's result.json is of an earlier hf_hmtl, which described its data in another way, so it is not "
+            "known whether it saw the same rows (labels of others would leak into this run)"
+        )
+    elif trained.data["fingerprint"] != fingerprint:
         found.append("it was trained on other rows, whose labels would leak into this run")
     if _has_cutout(its_own):
         found.append(f"it was trained with cutout ({its_own}), and what it makes of whole images is the target")

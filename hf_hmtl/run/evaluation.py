@@ -4,13 +4,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hf_hmtl.analysis.batch_norm import re_estimated
 from hf_hmtl.analysis.probe import cached_features, probe
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import TrainingCollator
+from hf_hmtl.data.identity import identities, told
 from hf_hmtl.data.sampler import RowReader
-from hf_hmtl.metrics.classification import confusion_matrix, majority_baseline
+from hf_hmtl.metrics.classification import majority_baseline
+from hf_hmtl.results.predictions import SPLIT, confusion
 from hf_hmtl.run.experiment import Experiment
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.training.trainer import HMTLTrainer
@@ -22,22 +26,28 @@ _NOT_SCORES = ("_runtime", "_per_second", "_preparation_time")
 
 @dataclass
 class Evaluation:
-    """Scores of one model.
+    """Scores of one model, and the answers that they are of.
 
     Attributes:
         metrics: {"<eval, test or train>_<task>_<measure>": value}.
         baselines: the same keys for the most frequent class of the training rows.
         confusion: {split: {task: {labels, matrix}}}, rows true, columns predicted.
+        predictions: one table a split, with the columns of `results.predictions`.
+        broken_images: {split: rows whose image could not be decoded}.
+        scored: {split: {task: rows with a label and an image}}.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
     baselines: dict[str, float] = field(default_factory=dict)
     confusion: dict[str, dict] = field(default_factory=dict)
+    predictions: list[pa.Table] = field(default_factory=list)
+    broken_images: dict[str, int] = field(default_factory=dict)
+    scored: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def evaluate(experiment: Experiment, trainer: HMTLTrainer) -> Evaluation:
     """Score the trainer's model on the splits that there are; without supervised tasks there is nothing to score."""
-    evaluation = Evaluation()
+    evaluation = Evaluation(broken_images={"train": len(trainer.broken_over_processes("train"))})
     if not experiment.supervised:
         return evaluation
     for split, prefix in PREFIXES.items():
@@ -62,9 +72,11 @@ def evaluate_probe(experiment: Experiment, folder: str | Path) -> tuple[Evaluati
         The scores, and a sentence on how they came about.
     """
     (task,), evaluation = experiment.supervised, Evaluation()
-    features = cached_features(
+    extracted = cached_features(
         folder, experiment.model, experiment.splits, experiment.evaluation_collator(), experiment.fingerprint
     )
+    evaluation.broken_images = {split: len(each.broken) for split, each in extracted.items()}
+    features = {split: each.labelled for split, each in extracted.items()}
     found = probe(experiment.recipe.probe, features, task.labels, PROBE_SEEDS)
     for split, prefix in PREFIXES.items():
         if split not in features:
@@ -73,9 +85,19 @@ def evaluate_probe(experiment: Experiment, folder: str | Path) -> tuple[Evaluati
         deviations = found.standard_deviation(split)
         if not found.deterministic:
             evaluation.metrics |= {
-                f"{prefix}_{task.name}_{name}_sd": deviations[name] for name in ("accuracy", "macro_f1")
+                f"{prefix}_{task.name}_{measure.name}_sd": deviations[measure.name]
+                for measure in (task.headline, *task.beside)
             }
-        _compare_with_truth(evaluation, experiment, task, split, found.predictions[split], features[split][1])
+        answers = {
+            "answer": _named(task, found.answers[split][0]),
+            **{f"probability_{name}": found.probabilities[split][:, k] for k, name in enumerate(task.labels)},
+        }
+        if not found.deterministic:
+            answers |= {
+                f"answer_of_seed_{seed}": _named(task, of_seed)
+                for seed, of_seed in zip(PROBE_SEEDS, found.answers[split], strict=True)
+            }
+        _keep(evaluation, experiment, split, {task.name: answers}, set(extracted[split].broken.tolist()))
     chosen = ", ".join(f"{name} = {value:g}" for name, value in found.hyperparameters.items())
     fits = "one fit, which no seed changes" if found.deterministic else f"mean of the seeds {list(PROBE_SEEDS)}"
     return (
@@ -84,24 +106,56 @@ def evaluate_probe(experiment: Experiment, folder: str | Path) -> tuple[Evaluati
     )
 
 
+def _named(task: Classification, answers: np.ndarray) -> list[str]:
+    return [task.labels[number] for number in answers]
+
+
 def _score_split(evaluation: Evaluation, experiment: Experiment, trainer: HMTLTrainer, split: str, prefix: str) -> None:
+    trainer.broken_rows["eval"].clear()  # of validations during training
     output = trainer.predict(RowReader(experiment.splits[split]), metric_key_prefix=prefix)
+    broken = trainer.broken_over_processes("eval")
     evaluation.metrics |= _scores(output.metrics)
+    evaluation.broken_images[split] = len(broken)
+    answers = {task.name: task.answers(output.predictions[task.name]) for task in experiment.supervised}
+    _keep(evaluation, experiment, split, answers, broken)
+
+
+def _keep(
+    evaluation: Evaluation, experiment: Experiment, split: str, answers: dict[str, dict], broken: set[int]
+) -> None:
+    """Keep the answers of a split beside the truth, and what is read off them: confusion and the majority class.
+
+    Args:
+        answers: {task: {"answer": [one a row], ...}}.
+        broken: numbers of the rows that have no answer, because their image could not be decoded.
+    """
+    dataset = experiment.splits[split]
+    columns: dict = identities(dataset) | {name: told(dataset, name) for name in experiment.recipe.report_columns}
+    columns[SPLIT] = pa.repeat(split, len(dataset))
+    seen = np.isin(np.arange(len(dataset)), list(broken), invert=True)
     for task in experiment.supervised:
+        columns[f"{task.name}_label"] = task.labels_of(task.target(dataset[task.name][:]).numpy())
+        for name, values in answers[task.name].items():
+            columns[f"{task.name}_{name}"] = pa.array(values, mask=~seen)
+    table = pa.table(columns)
+    evaluation.predictions.append(table)
+    for task in experiment.supervised:
+        both = pc.and_(pc.is_valid(table[f"{task.name}_label"]), pc.is_valid(table[f"{task.name}_answer"]))
+        evaluation.scored.setdefault(split, {})[task.name] = pc.sum(both).as_py() or 0
         if isinstance(task, Classification):
-            answers = output.predictions[task.name].argmax(-1)
-            _compare_with_truth(evaluation, experiment, task, split, answers, output.label_ids[task.name])
+            _compare_with_truth(evaluation, experiment, task, split, table.filter(both))
 
 
 def _compare_with_truth(
-    evaluation: Evaluation, experiment: Experiment, task: Classification, split: str, answers, targets
+    evaluation: Evaluation, experiment: Experiment, task: Classification, split: str, scored: pa.Table
 ) -> None:
     """Add the confusion matrix and what the most frequent class would score."""
     labels = list(task.labels)
-    matrix = confusion_matrix(answers, targets, labels)
+    matrix = confusion(scored, task.name, labels)
     evaluation.confusion.setdefault(split, {})[task.name] = {"labels": labels, "matrix": matrix.tolist()}
     train = np.asarray(experiment.splits["train"][task.name][:])
-    for measure, value in majority_baseline(targets, train, labels).items():
+    truth = np.repeat(np.arange(len(labels)), matrix.sum(axis=1))
+    for measure, value in majority_baseline(truth, train, labels).items():
         evaluation.baselines[f"{PREFIXES[split]}_{task.name}_{measure}"] = value
 
 

@@ -14,6 +14,7 @@ from hf_hmtl import tasks as task_registry
 from hf_hmtl.data import sources
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
+from hf_hmtl.data.identity import RESERVED
 from hf_hmtl.data.splits import balanced, class_counts, fingerprint, stratified_fraction
 from hf_hmtl.model.configuration_hmtl import HMTLConfig
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
@@ -55,8 +56,8 @@ class Experiment:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of images and labels of every split."""
-        return fingerprint(self.splits)
+        """What tells whether another run saw the same data; see `data.splits.fingerprint`."""
+        return fingerprint(self.splits, ignored=self.source.report_columns)
 
     @property
     def learned(self) -> list[Task]:
@@ -121,9 +122,11 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     name = options.pop("name", None)
     if name is None:
         raise ValueError(f"recipe {recipe.name} names no source; known sources: {', '.join(sources.available())}")
+    if recipe.report_columns and sources.takes(name, "report_columns"):
+        options["report_columns"] = recipe.report_columns
     source = sources.load(name, data_dir, **options)
     splits = DatasetDict(source.splits)
-    for column in recipe.supervised:
+    for column in (*recipe.supervised, *recipe.report_columns):
         require_column(splits["train"], column, recipe)
     if recipe.train_fraction < 1:
         first = next(iter(recipe.supervised), None)
@@ -156,11 +159,12 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
 
 
 def require_column(dataset: Dataset, column: str, recipe: Recipe) -> None:
-    """Raise when the dataset lacks the column of a supervised task."""
+    """Raise when the dataset lacks the column of a supervised task, or one that is to be reported."""
     if column not in dataset.column_names:
-        columns = [name for name in dataset.column_names if name != "image"]
+        columns = [name for name in dataset.column_names if name not in ("image", *RESERVED)]
+        wants = "learns" if column in recipe.supervised else "reports"
         raise ValueError(
-            f"recipe {recipe.name} learns {column!r}, which the source {recipe.source['name']!r} does not have. "
+            f"recipe {recipe.name} {wants} {column!r}, which the source {recipe.source['name']!r} does not have. "
             f"It has: {', '.join(columns)}"
         )
 

@@ -59,6 +59,9 @@ class RunOptions:
         const=True,
     )
     report_train: bool | None = _option("Also report the scores on clean training images.", nargs="?", const=True)
+    report_columns: list[str] | None = _option(
+        "Further columns of the data to keep beside every answer in predictions.parquet.", "NAME"
+    )
     set: list[str] = field(
         default_factory=list,
         metadata={

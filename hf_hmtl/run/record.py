@@ -1,5 +1,6 @@
 """The record of what a run was asked for, kept beside its checkpoints, so that a resumed run cannot silently change."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,22 @@ NAME = "run.json"
 DECISIVE = (
     "num_train_epochs", "max_steps", "learning_rate", "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
     "weight_decay", "max_grad_norm", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "decay_epochs",
-    "gradient_accumulation_steps", "seed", "data_seed", "bf16", "fp16", "dataloader_drop_last", "channels_last",
+    "gradient_accumulation_steps", "seed", "data_seed", "precision", "dataloader_drop_last", "channels_last",
 )  # fmt: skip
+VERSION = 2
 
 
 def record(experiment) -> dict[str, Any]:
-    """Flat mapping of everything that decides the result: recipe, training arguments, data."""
+    """Flat mapping of everything that decides the result: recipe, training arguments, data, task files of one's own."""
     args = experiment.args
     flat = _flat({"recipe": experiment.recipe.to_dict()})
     flat |= {f"training.{name}": _plain(getattr(args, name)) for name in DECISIVE}
     flat["training.global_batch_size"] = args.train_batch_size * args.world_size
+    flat["version"] = VERSION
+    for group in (experiment.recipe.supervised, experiment.recipe.auxiliary):
+        for name, settings in group.items():
+            if str((settings or {}).get("task")).endswith(".py"):
+                flat[f"task_file.{name}"] = hashlib.sha256(Path(settings["task"]).read_bytes()).hexdigest()
     for task in experiment.supervised:
         flat[f"labels.{task.name}"] = list(getattr(task, "labels", ()))
     flat["data.fingerprint"] = experiment.fingerprint
@@ -46,6 +53,11 @@ def check_unchanged(folder: Path, content: dict[str, Any]) -> None:
     if not path.is_file():
         raise ValueError(f"{folder} has no {NAME}, so its options are unknown; start a new run instead")
     before = json.loads(path.read_text(encoding="utf-8"))
+    if before.get("version", 1) < VERSION:
+        raise ValueError(
+            f"{folder} was begun by an earlier hf_hmtl, which described its data in another way, so nobody can tell "
+            "whether they are the same. Finish it with hf_hmtl 0.1, or train into another --output_dir"
+        )
     missing = object()
     changed = [
         f"{key}: {before.get(key, 'unset')!r} then, {content.get(key, 'unset')!r} now"

@@ -8,6 +8,7 @@ import timm
 from transformers import Trainer
 
 from hf_hmtl.data.splits import class_counts
+from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.results.result import Result, environment
 from hf_hmtl.run.evaluation import Evaluation
 from hf_hmtl.run.experiment import Experiment, parameter_counts
@@ -58,11 +59,14 @@ def report(
             "notes": list(source.notes),
         },
         **environment(),
+        execution=args.execution,
         seconds={"total": seconds, "per_step": seconds / max(state.global_step, 1)},
         parameters=parameter_counts(experiment.model),
         steps=state.global_step,
         epochs=float(state.epoch or 0),
-        broken_images=len(trainer.broken_rows["train"]),
+        broken_images=evaluation.broken_images,
+        scored=evaluation.scored,
+        measures={task.name: [vars(each) for each in (task.headline, *task.beside)] for task in experiment.supervised},
         history=state.log_history,
         paper=experiment.recipe.paper,
         finished=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -120,25 +124,29 @@ def summary_table(result: Result, folder: Path) -> str:
     """The short table at the end of a run."""
     prefix = {"test": "test", "validation": "eval"}[result.protocol["reported_on"]]
     if result.model["supervised"]:
-        lines = ["", f"{result.name}: {result.protocol['reported_on']}", f"{'':24}{'accuracy':>10}{'macro F1':>10}"]
+        lines = ["", f"{result.name}: {result.protocol['reported_on']}"]
     else:
         lines = ["", f"{result.name}: no label was learned; probe it or fine-tune it with --pretrained {folder}"]
+    shown: list[Measure] = []
     for task in result.model["supervised"]:
+        if result.measures_of(task) != shown:
+            shown = result.measures_of(task)
+            lines.append(f"{'':24}" + "".join(f"{measure.words:>10}" for measure in shown))
         for name, scores in ((task, result.metrics), ("  majority class", result.baselines)):
-            measured = [scores.get(f"{prefix}_{task}_{measure}", float("nan")) for measure in ("accuracy", "macro_f1")]
+            measured = [scores.get(f"{prefix}_{task}_{measure.name}", float("nan")) for measure in shown]
             lines.append(f"{name:24}" + "".join(f"{value:10.4f}" for value in measured))
     last = {key: value for entry in result.history for key, value in entry.items()}
     for task in result.model["auxiliary"]:
         progress = {key: value for key, value in last.items() if key.startswith(f"{task}_")}
         for key, value in progress.items():
             lines.append(f"{key.replace('_', ' '):24}{value:10.4f}  (training images, last log)")
-    if result.broken_images:
-        lines.append(f"{result.broken_images} training images are broken; the log above names them")
+    for split, broken in result.broken_images.items():
+        if broken:
+            lines.append(f"{broken} {split} images are broken; the log above names them")
     minutes = result.seconds["total"] / 60
     if result.recipe.get("probe"):
         lines.append(f"{result.protocol['notes'][0]} {minutes:.1f} minutes; result.json in {folder}/")
     else:
-        lines.append(
-            f"{result.steps} steps in {minutes:.1f} minutes; model, result.json, README.md and curves.png in {folder}/"
-        )
+        written = "model, result.json, README.md and curves.png"
+        lines.append(f"{result.steps} steps in {minutes:.1f} minutes; {written} in {folder}/")
     return "\n".join(lines)

@@ -19,6 +19,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from hf_hmtl.analysis.curves import plot_curves
 from hf_hmtl.results.card import write_card
+from hf_hmtl.results.predictions import NAME as PREDICTIONS
+from hf_hmtl.results.predictions import write_predictions
 from hf_hmtl.run.dry_run import dry_run
 from hf_hmtl.run.evaluation import evaluate, evaluate_probe
 from hf_hmtl.run.experiment import Experiment, build
@@ -30,7 +32,7 @@ from hf_hmtl.training.checkpoint import last_complete_checkpoint
 
 logger = logging.getLogger(__name__)
 
-FINAL_NAMES = ("result.json", "model.safetensors")
+FINAL_NAMES = ("result.json", "model.safetensors", PREDICTIONS)
 
 
 def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
@@ -43,6 +45,8 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
         torch.set_num_threads(options.cpu_threads or cores_of_this_process())
     if options.tune_allocator:
         keep_large_blocks()
+    if args.process_index == 0:
+        print(first_line(args), flush=True)
     resume = resume_point(args)
     if not options.dry_run:
         require_free_folder(Path(args.output_dir), resume, options.overwrite, args.process_index == 0)
@@ -66,6 +70,13 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
         fit(experiment, resume)
 
 
+def first_line(args: HMTLTrainingArguments) -> str:
+    """Where and how a run computes: "1 process, cpu, float32, batch 32"."""
+    how = args.execution
+    processes = f"{how['processes']} process{'es' * (how['processes'] > 1)}"
+    return f"{processes}, {how['device']}, {how['precision']}, batch {how['global_batch']}"
+
+
 def fit(experiment: Experiment, resume: Path | None) -> None:
     """Train, evaluate and write."""
     args, trainer = experiment.args, experiment.trainer()
@@ -74,6 +85,8 @@ def fit(experiment: Experiment, resume: Path | None) -> None:
     if args.process_index == 0:
         folder = Path(args.output_dir)
         save_final(experiment, folder)
+        if evaluation.predictions:
+            write_predictions(evaluation.predictions, folder)
         result = report(experiment, trainer, evaluation, trainer.seconds)
         plot_curves(result.history, folder / "curves.png")
         write_card(result, folder / "README.md")
@@ -90,6 +103,7 @@ def fit_probe(experiment: Experiment) -> None:
     folder, started = Path(args.output_dir), time.perf_counter()
     evaluation, note = evaluate_probe(experiment, folder)
     seconds = time.perf_counter() - started
+    write_predictions(evaluation.predictions, folder)
     result = report(experiment, experiment.trainer(), evaluation, seconds, notes=[note])
     result.write(folder / "result.json")
     print(summary_table(result, folder))

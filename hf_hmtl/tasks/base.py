@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hf_hmtl.draws import Draws
+from hf_hmtl.metrics.measure import Measure
 
 MISSING = -100
 """Target of a row that has no label (torch's own `ignore_index`); real-valued targets use NaN."""
@@ -120,6 +121,19 @@ class Task:
 @dataclass(frozen=True)
 class Supervised(Task):
     """A task whose target is a column of the dataset."""
+
+    headline: ClassVar[Measure]
+    """What models are selected by, compared by and announced with."""
+    beside: ClassVar[tuple[Measure, ...]] = ()
+    """Measures that tables show beside the headline."""
+
+    def answers(self, predictions: np.ndarray) -> dict[str, list]:
+        """What `predictions.parquet` says of each row beside its label: {"answer": ..., "probability_<class>": ...}."""
+        raise NotImplementedError
+
+    def labels_of(self, targets: np.ndarray) -> list:
+        """The true label of each row as a reader knows it, None where it is missing."""
+        raise NotImplementedError
 
     def target(self, column: list) -> Tensor:
         """The column of a batch, as a tensor with `MISSING` or NaN where there is no label."""

@@ -1,13 +1,14 @@
 """Classification of a face: 8 emotions, gender, or whatever classes a dataset has."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hf_hmtl.metrics.classification import scores
+from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.tasks.base import CLASSIFIER_LOSSES, MISSING, Supervised, cross_entropies, number_correct, require_choice
 
 
@@ -43,6 +44,9 @@ class Classification(Supervised):
     gamma: float = 2.0
     class_weights: tuple[float, ...] | None = None
     label_smoothing: float = 0.0
+
+    headline: ClassVar[Measure] = Measure("accuracy")
+    beside: ClassVar[tuple[Measure, ...]] = (Measure("macro_f1"),)
 
     def __post_init__(self):
         super().__post_init__()
@@ -84,6 +88,17 @@ class Classification(Supervised):
 
     def score(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         return scores(predictions.argmax(-1), targets, list(self.labels))
+
+    def answers(self, predictions: np.ndarray) -> dict[str, list]:
+        """The class with the largest logit, and the softmax of the logits."""
+        probabilities = torch.from_numpy(np.asarray(predictions, dtype=np.float32)).softmax(-1).numpy()
+        return {
+            "answer": [self.labels[number] for number in probabilities.argmax(-1)],
+            **{f"probability_{label}": probabilities[:, number] for number, label in enumerate(self.labels)},
+        }
+
+    def labels_of(self, targets: np.ndarray) -> list[str | None]:
+        return [self.labels[number] if number >= 0 else None for number in targets]
 
 
 TASK = Classification

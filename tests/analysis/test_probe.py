@@ -74,11 +74,11 @@ def features_by_hand(model, rows):
 
 
 def test_features_are_those_of_the_backbone_on_clean_images_in_row_order(faces, model, collator):
-    features, targets = extract_features(model, faces["test"], collator, batch_size=10)
+    features, targets, broken = extract_features(model, faces["test"], collator, batch_size=10)
     assert features.dtype == np.float32 and features.shape == (32, model.hmtl.pooled_channels)
     np.testing.assert_allclose(features, features_by_hand(model, faces["test"][:]), rtol=1e-3, atol=1e-5)
     assert targets.dtype == np.int64 and targets.tolist() == faces["test"]["emotion"][:]
-    alone, _ = extract_features(model.hmtl, faces["test"], collator)
+    alone, _, _ = extract_features(model.hmtl, faces["test"], collator)
     np.testing.assert_allclose(features, alone, rtol=1e-3, atol=1e-5)
 
 
@@ -117,7 +117,7 @@ def test_batches_have_their_size_and_keep_no_gradient(faces, model, collator, mo
 
 
 def test_a_half_precision_model_gives_float32(faces, model, collator):
-    features, _ = extract_features(model.to(torch.bfloat16), faces["test"].select(range(4)), collator)
+    features, _, _ = extract_features(model.to(torch.bfloat16), faces["test"].select(range(4)), collator)
     assert features.dtype == np.float32 and np.isfinite(features).all()
 
 
@@ -125,9 +125,10 @@ def test_a_broken_image_keeps_its_row_without_a_label(faces, model, collator):
     damaged = faces["test"].map(
         lambda row, number: {"image": {"bytes": b"x", "path": None}} if number == 5 else {}, with_indices=True
     )
-    features, targets = extract_features(model, damaged, collator)
-    whole, labels = extract_features(model, faces["test"], collator)
+    features, targets, broken = extract_features(model, damaged, collator)
+    whole, labels, none = extract_features(model, faces["test"], collator)
     others = np.arange(32) != 5
+    assert broken.tolist() == [5] and none.tolist() == []
     assert targets[5] == -100 and np.array_equal(targets[others], labels[others])
     np.testing.assert_allclose(features[others], whole[others], rtol=1e-4, atol=1e-6)
 
@@ -167,7 +168,7 @@ def assert_equal_features(first, second):
 def test_the_second_call_does_not_run_the_model(faces, model, collator, tmp_path, monkeypatch):
     splits = {split: faces[split] for split in ("validation", "test")}
     first = cached_features(tmp_path / "new", model, splits, collator, "data-1")
-    for split, (features, targets) in first.items():
+    for split, (features, targets, _) in first.items():
         expected = extract_features(model, faces[split], collator)
         assert np.array_equal(features, expected[0]) and np.array_equal(targets, expected[1])
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["features.npz"]
@@ -233,7 +234,7 @@ def test_other_data_are_run(faces, model, tmp_path, runs, change):
         return cached_features(tmp_path, model, {split: faces[split].select(range(rows))}, collator, fingerprint)
 
     features()
-    (targets,) = (targets for _, targets in features(**change).values())
+    (targets,) = (found.targets for found in features(**change).values())
     assert len(runs) == 2
     expected = faces[change.get("split", "test")][change.get("task", "emotion")][: change.get("rows", 8)]
     assert targets.tolist() == expected
@@ -351,10 +352,10 @@ def test_nearest_neighbours_are_counted_by_cosine():
     best = NEIGHBOURS[int(np.argmax(accuracies))]
     found = probe("knn", {"train": train, "validation": validation, "test": test}, NAMES, seeds=[0])
     assert best != 20 and found.hyperparameters == {"n_neighbors": best}
-    assert np.array_equal(found.predictions["test"], neighbours_by_hand(train, test[0], best))
+    assert np.array_equal(found.answers["test"][0], neighbours_by_hand(train, test[0], best))
     without = probe("knn", {"train": train, "test": test}, NAMES, seeds=[0])
     assert without.hyperparameters == {"n_neighbors": 20}
-    assert np.array_equal(without.predictions["test"], neighbours_by_hand(train, test[0], 20))
+    assert np.array_equal(without.answers["test"][0], neighbours_by_hand(train, test[0], 20))
 
 
 def test_neighbours_are_no_more_than_rows():
@@ -405,7 +406,7 @@ def test_scores_are_sklearns(kind):
     found = probe(kind, splits, NAMES, seeds=[0])
     assert list(found.metrics) == ["validation", "test"]
     for split in found.metrics:
-        answers, targets = found.predictions[split], splits[split][1]
+        answers, targets = found.answers[split][0], splits[split][1]
         (metrics,) = found.metrics[split]
         assert metrics["accuracy"] == pytest.approx(accuracy_score(targets, answers))
         assert metrics["macro_f1"] == pytest.approx(f1_score(targets, answers, average="macro"))
@@ -423,8 +424,8 @@ def test_rows_without_a_label_count_nowhere(kind, missing):
         spoilt[split] = np.concatenate([black, features]), np.concatenate([np.full(9, missing), targets])
     found, expected = probe(kind, spoilt, NAMES, seeds=[0]), probe(kind, splits, NAMES, seeds=[0])
     assert found.metrics == expected.metrics and found.hyperparameters == expected.hyperparameters
-    assert len(found.predictions["test"]) == 79
-    assert np.array_equal(found.predictions["test"][9:], expected.predictions["test"])
+    assert len(found.answers["test"][0]) == 79
+    assert np.array_equal(found.answers["test"][0][9:], expected.answers["test"][0])
 
 
 def test_validation_without_a_label_chooses_nothing():
@@ -440,10 +441,10 @@ def test_class_numbers_keep_their_meaning_when_a_class_has_no_training_row(kind)
     test = blobs(80, seed=1, noise=0.05)
     found = probe(kind, {"train": (features[present], targets[present]), "test": test}, NAMES, seeds=[0])
     others = test[1] != 1
-    assert np.array_equal(found.predictions["test"][others], test[1][others])
+    assert np.array_equal(found.answers["test"][0][others], test[1][others])
     (metrics,) = found.metrics["test"]
     assert (metrics["recall_a"], metrics["recall_b"], metrics["recall_c"], metrics["recall_d"]) == (1, 0, 1, 1)
-    expected = f1_score(test[1], found.predictions["test"], labels=range(4), average="macro", zero_division=0)
+    expected = f1_score(test[1], found.answers["test"][0], labels=range(4), average="macro", zero_division=0)
     assert metrics["macro_f1"] == pytest.approx(expected)
 
 
@@ -458,7 +459,7 @@ def test_only_the_nonlinear_probe_is_fitted_for_every_seed():
     single = [probe("nonlinear", splits, NAMES, seeds=[seed]) for seed in (4, 5, 6)]
     assert not several.deterministic and several.hyperparameters == {}
     assert several.metrics["test"] == [one.metrics["test"][0] for one in single]
-    assert np.array_equal(several.predictions["test"], single[0].predictions["test"])
+    assert np.array_equal(several.answers["test"][0], single[0].answers["test"][0])
     values = [metrics["accuracy"] for metrics in several.metrics["test"]]
     assert len(set(values)) > 1
     assert several.mean("test")["accuracy"] == pytest.approx(sum(values) / 3)

@@ -25,9 +25,11 @@ from hf_hmtl.compare.statistics import (
     training_seconds,
 )
 from hf_hmtl.compare.table import markdown_table, to_json
+from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.results.result import read
 
-EXAMPLE = read(Path(__file__).parents[1] / "results" / "example_result.json")
+ACCURACY = Measure("accuracy")
+EXAMPLE = read(Path(__file__).parents[1] / "results" / "version_1.json")
 
 
 def run(test=0.5, validation=0.5, curve=(), seconds=100.0, steps=800, **changes):
@@ -116,15 +118,15 @@ def test_few_seeds_and_equal_differences():
 
 def test_steps_to_a_threshold():
     result = run(curve=(0.2, 0.5, 0.4, math.nan, 0.7))
-    assert [steps_to(result, "emotion_accuracy", threshold) for threshold in (0.1, 0.5, 0.51, 0.7)] == [
+    assert [steps_to(result, "emotion", ACCURACY, threshold) for threshold in (0.1, 0.5, 0.51, 0.7)] == [
         100,
         200,
         500,
         500,
     ]
-    assert steps_to(result, "emotion_accuracy", 0.71) is None
-    assert steps_to(result, "emotion_macro_f1", 0.1) is None
-    assert steps_to(result, "emotion_accuracy", math.nan) is None
+    assert steps_to(result, "emotion", ACCURACY, 0.71) is None
+    assert steps_to(result, "emotion", Measure("macro_f1"), 0.1) is None
+    assert steps_to(result, "emotion", ACCURACY, math.nan) is None
 
 
 def test_evaluation_does_not_count_as_training():
@@ -144,9 +146,9 @@ def test_lines_worked_by_hand(groups):
     supervised, puzzle, _ = compare(groups, "supervised", "emotion", 0.45)
     assert (puzzle.label, puzzle.is_baseline, puzzle.split, puzzle.seeds) == ("puzzle-3x3", False, "test", 3)
     # 0.53, 0.50, 0.60: mean 0.543333, squared deviations 0.000178, 0.001878, 0.003211, sum / 2 = 0.0026333
-    assert dataclasses.astuple(puzzle.accuracy) == pytest.approx((0.543333, 0.0513160), abs=1e-6)
-    assert dataclasses.astuple(puzzle.macro_f1) == pytest.approx((0.443333, 0.0513160), abs=1e-6)
-    assert puzzle.validation_accuracy == pytest.approx(0.56)
+    assert dataclasses.astuple(puzzle.score) == pytest.approx((0.543333, 0.0513160), abs=1e-6)
+    assert dataclasses.astuple(puzzle.beside["macro_f1"]) == pytest.approx((0.443333, 0.0513160), abs=1e-6)
+    assert puzzle.validation_score == pytest.approx(0.56)
     interval = ttest_rel([0.53, 0.50, 0.60], [0.50, 0.48, 0.55]).confidence_interval(0.95)
     expected = (0.1 / 3, interval.low, interval.high, 3)
     assert dataclasses.astuple(puzzle.difference) == pytest.approx(expected)
@@ -164,8 +166,8 @@ def test_lines_worked_by_hand(groups):
 def test_a_label_without_runs_has_a_line_of_nothing(groups):
     line = compare(groups, "supervised", "emotion", 0.45)[2]
     assert (line.label, line.seeds, line.seeds_reaching, line.difference.seeds) == ("rotation", 0, 0, 0)
-    numbers = (line.validation_accuracy, line.steps_to_threshold, line.gap, line.relative_speed, line.steps)
-    assert is_nan(*numbers, line.accuracy.mean, line.accuracy.sd, line.macro_f1.mean, line.difference.mean)
+    numbers = (line.validation_score, line.steps_to_threshold, line.gap, line.relative_speed, line.steps)
+    assert is_nan(*numbers, line.score.mean, line.score.sd, line.beside["macro_f1"].mean, line.difference.mean)
     assert set(
         list(row(markdown_table([line, *compare(groups, "supervised", "emotion", 0.45)], 0.45), "rotation").values())[
             2:
@@ -176,8 +178,8 @@ def test_a_label_without_runs_has_a_line_of_nothing(groups):
 def test_a_half_finished_comparison_pairs_the_seeds_that_both_have(groups):
     del groups["supervised"][0], groups["supervised"][2]
     lines = compare(groups, "supervised", "emotion", 0.45)
-    assert lines[0].accuracy.mean == 0.48
-    assert math.isnan(lines[0].accuracy.sd)
+    assert lines[0].score.mean == 0.48
+    assert math.isnan(lines[0].score.sd)
     assert lines[1].difference.mean == pytest.approx(0.50 - 0.48)
     assert lines[1].relative_speed == pytest.approx(100 / 150)
     table = markdown_table(lines, 0.45)
@@ -209,23 +211,23 @@ def test_probes_and_runs_without_the_task(groups):
     groups["self-supervised"] = {0: run(metrics={})}
     lines = {line.label: line for line in compare(groups, "supervised", "emotion", 0.45)}
     table = markdown_table(list(lines.values()), 0.45)
-    assert lines["probe"].accuracy == Spread(pytest.approx(0.4), pytest.approx(0))
+    assert lines["probe"].score == Spread(pytest.approx(0.4), pytest.approx(0))
     cells = row(table, "probe")
     assert (cells["relative images/s"], cells["steps"], cells["steps to 0.45"]) == ("-", "0", "-")
-    assert is_nan(lines["self-supervised"].accuracy.mean, lines["self-supervised"].gap)
+    assert is_nan(lines["self-supervised"].score.mean, lines["self-supervised"].gap)
 
 
 def test_an_undefined_score_is_not_averaged_away(groups):
     groups["puzzle-3x3"][1].metrics["test_emotion_accuracy"] = math.nan
     line = compare(groups, "supervised", "emotion", 0.45)[1]
-    assert is_nan(line.accuracy.mean, line.difference.mean)
+    assert is_nan(line.score.mean, line.difference.mean)
 
 
 def test_without_a_test_split_validation_is_reported_and_called_optimistic():
     metrics = {"eval_emotion_accuracy": 0.7, "eval_emotion_macro_f1": 0.6}
     protocol = EXAMPLE.protocol | {"reported_on": "validation"}
     lines = compare({"supervised": {0: run(metrics=metrics, protocol=protocol)}}, "supervised", "emotion", 0.5)
-    assert (lines[0].split, lines[0].accuracy.mean, lines[0].macro_f1.mean) == ("validation", 0.7, 0.6)
+    assert (lines[0].split, lines[0].score.mean, lines[0].beside["macro_f1"].mean) == ("validation", 0.7, 0.6)
     assert "optimistic" in markdown_table(lines, 0.5)
 
 
@@ -256,6 +258,39 @@ def test_the_default_threshold_is_nine_tenths_of_the_baselines_best(groups):
     assert default_threshold(groups, "supervised", "emotion") == 0.56
     assert math.isnan(default_threshold(groups, "rotation", "emotion"))
     assert math.isnan(default_threshold({"probe": {0: probe()}}, "probe", "emotion"))
+
+
+def posed(test, curve):
+    """A run whose task is measured by an error in degrees."""
+    metrics = {"eval_pose_mae": curve[-1], "test_pose_mae": test, "train_pose_mae": curve[-1] - 1}
+    history = [{"step": 100 * (place + 1), "eval_pose_mae": value} for place, value in enumerate(curve)]
+    measures = {"pose": [vars(Measure("mae", greater_is_better=False, unit="degrees"))]}
+    return run(metrics=metrics, measures=measures, history=history)
+
+
+def test_errors_are_better_when_they_are_smaller(tmp_path):
+    groups = {
+        "supervised": {0: posed(5.26, (9, 6, 5.4)), 1: posed(5.0, (8, 6, 5.4))},
+        "puzzle": {0: posed(4.78, (7, 5.5, 5)), 1: posed(4.6, (6, 5, 4.8))},
+    }
+    assert default_threshold(groups, "supervised", "pose") == 6.0  # ten ninths of 5.4
+    assert select_on_validation(groups, "pose") == "puzzle"
+    lines = compare(groups, "supervised", "pose", 6.0)
+    assert [line.steps_to_threshold for line in lines] == [200, 150]
+    assert lines[1].difference.mean == pytest.approx((4.78 - 5.26 + 4.6 - 5.0) / 2)
+    assert lines[1].gap == pytest.approx(-1) and lines[1].beside == {}
+    cells = row(markdown_table(lines, 6.0), "puzzle")
+    assert cells["test mae"] == "4.690 ± 0.127" and cells["steps to 6"] == "150 (2/2)"
+    plot_comparison(lines, groups, "pose", tmp_path / "comparison.png")
+    groups["puzzle"][0] = run()
+    with pytest.raises(ValueError, match="no run has test_pose_accuracy"):
+        compare({"supervised": {0: run()}}, "supervised", "pose", 6.0)
+
+
+def test_runs_that_measure_differently_are_not_compared():
+    other = run(measures={"emotion": [vars(Measure("balanced_accuracy"))]})
+    with pytest.raises(ValueError, match="different ways: .*accuracy, macro_f1.*"):
+        compare({"supervised": {0: run()}, "other": {0: other}}, "supervised", "emotion", 0.5)
 
 
 def test_selection_looks_at_validation_and_not_at_test(groups):
@@ -326,9 +361,9 @@ def test_plain_values_survive_strict_json(groups):
     values = json.loads(json.dumps(to_json(lines, 0.45), allow_nan=False))
     assert values["threshold"] == 0.45
     assert [line["label"] for line in values["lines"]] == ["supervised", "puzzle-3x3", "rotation"]
-    assert values["lines"][1]["accuracy"] == dataclasses.asdict(lines[1].accuracy)
+    assert values["lines"][1]["score"] == dataclasses.asdict(lines[1].score)
     assert values["lines"][1]["difference"]["seeds"] == 3
-    assert values["lines"][2]["accuracy"] == {"mean": None, "sd": None}
+    assert values["lines"][2]["score"] == {"mean": None, "sd": None}
     assert to_json(lines, math.nan)["threshold"] is None
 
 

@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from hf_hmtl.results.card import escape, render, write_card
 from hf_hmtl.results.result import read
 
-EXAMPLE = Path(__file__).with_name("example_result.json")
+EXAMPLE = Path(__file__).with_name("version_2.json")
 
 
 @pytest.fixture
@@ -39,6 +39,20 @@ def test_it_is_byte_identical_and_survives_the_file(result, tmp_path):
     write_card(read(tmp_path / "result.json"), tmp_path / "two.md")
     assert (tmp_path / "one.md").read_bytes() == (tmp_path / "two.md").read_bytes()
     assert (tmp_path / "one.md").read_text(encoding="utf-8") == render(result)
+
+
+def test_results_of_version_1_have_cards_too():
+    card = render(read(EXAMPLE.with_name("version_1.json")))
+    training = {row[0]: row[1] for row in table(card, "## Training")}
+    assert training["Broken images"] == "17 (train)" and "Computed by" not in training
+    assert {one.metric_type for one in ModelCard(card).data.eval_results} == {"accuracy", "f1"}
+
+
+def test_other_measures_keep_their_names(result):
+    errors = {"pose": [{"name": "mae", "greater_is_better": False, "unit": "degrees"}]}
+    posed = changed(changed(result, "model", primary="pose"), "metrics", test_pose_mae=4.78)
+    (found,) = ModelCard(render(dataclasses.replace(posed, measures=errors))).data.eval_results
+    assert (found.metric_type, found.metric_name, found.metric_value) == ("mae", "Mae", 4.78)
 
 
 def test_the_header_says_what_the_hub_needs(result):
@@ -133,7 +147,8 @@ def test_training_data_and_recipe_are_told(result):
     assert training["Parameters"] == "4,800,000 in this model; 4,900,100 while training, 100,100 of them auxiliary"
     assert training["Seeds"] == "training 3, data 4"
     assert training["Weights kept"] == "those with the best eval_emotion_accuracy on validation: step 700, epoch 7.0"
-    assert training["Broken images"] == "17"
+    assert training["Broken images"] == "17 (train), 1 (validation), 0 (test)"
+    assert training["Computed by"] == "2 processes on cuda, bfloat16, 64 rows a step"
     assert "transformers 5.23.0" in training["Versions"]
     recipe = dict(table(card, "<summary>The whole recipe</summary>\n"))
     assert recipe["auxiliary.puzzle.weight"] == "0.111"

@@ -11,14 +11,17 @@ import pytest
 import torch
 
 from hf_hmtl.files import replacing
-from hf_hmtl.results.result import SCHEMA_VERSION, Result, environment, read
+from hf_hmtl.metrics.measure import Measure
+from hf_hmtl.results.result import Result, environment, read
+from hf_hmtl.results.versions import PRESENT
 
-EXAMPLE = Path(__file__).with_name("example_result.json")
+FIRST = Path(__file__).with_name("version_1.json")
+EXAMPLE = Path(__file__).with_name("version_2.json")
 
 
 @pytest.fixture
 def result():
-    """A finished run, from a file of schema version 1 that must stay readable."""
+    """A finished run, from a file of the present version."""
     return read(EXAMPLE)
 
 
@@ -30,9 +33,51 @@ def strict(path):
     return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=reject)
 
 
-def test_a_file_of_version_1_comes_back_equal(result, tmp_path):
+def test_a_file_of_the_present_version_comes_back_equal(result, tmp_path):
     result.write(tmp_path / "result.json")
     assert strict(tmp_path / "result.json") == strict(EXAMPLE)
+    assert result.schema_version == PRESENT
+
+
+def test_a_file_of_version_1_says_the_same_in_the_present_one(tmp_path):
+    read(FIRST).write(tmp_path / "result.json")
+    before, now = strict(FIRST), strict(tmp_path / "result.json")
+    added = {
+        "schema_version": PRESENT,
+        "broken_images": {"train": 17},
+        "scored": {"validation": {"emotion": 10}, "test": {"emotion": 10}},
+        "measures": {
+            "emotion": [
+                {"name": "accuracy", "greater_is_better": True, "unit": "share"},
+                {"name": "macro_f1", "greater_is_better": True, "unit": "share"},
+            ]
+        },
+        "execution": None,
+        "fold": None,
+        **dict.fromkeys(("left_out", "groups", "sources", "calibration"), {}),
+    }
+    assert now == before | added
+
+
+def test_every_version_has_an_example():
+    assert {path.name for path in FIRST.parent.glob("*.json")} == {f"version_{n}.json" for n in range(1, PRESENT + 1)}
+
+
+def test_what_later_work_adds_is_passed_over(tmp_path, result):
+    def change(values):
+        values.update(attack={"epsilon": 0.1})
+
+    assert read(changed_file(tmp_path, change)) == result
+
+
+def test_the_paper_is_quoted_in_the_unit_of_the_measure(result):
+    degrees = {"pose": [vars(Measure("mae", greater_is_better=False, unit="degrees"))]}
+    paper = result.paper | {"metric": "pose_mae", "value": 4.78}
+    found = dataclasses.replace(result, measures=result.measures | degrees, paper=paper)
+    assert found.paper["value"] == 4.78 and found.measures_of("pose")[0].unit == "degrees"
+    assert found.measures_of("age") == []
+    with pytest.raises(ValueError, match="in percent, write 0.6109"):
+        dataclasses.replace(result, paper=result.paper | {"value": 61.09})
 
 
 def test_every_field_is_written_and_read(result, tmp_path):
@@ -118,13 +163,15 @@ def changed_file(tmp_path, change):
     ("change", "message"),
     [
         (
-            lambda values: values.update(schema_version=SCHEMA_VERSION + 1),
-            "schema version 2; this hf_hmtl reads version 1",
+            lambda values: values.update(schema_version=PRESENT + 1),
+            f"schema version {PRESENT + 1}; this hf_hmtl reads versions 1 to {PRESENT}",
         ),
         (lambda values: values.pop("schema_version"), "no schema_version"),
         (lambda values: values.update(schema_version="1"), "no schema_version"),
-        (lambda values: values.pop("steps"), "the file lacks steps;"),
-        (lambda values: values.update(stepps=3), "has the unknown stepps;"),
+        (lambda values: values.pop("steps"), "the file lacks steps"),
+        (lambda values: values["execution"].pop("device"), "execution lacks device"),
+        (lambda values: values.update(broken_images={"dev": 1}), "broken_images names the split 'dev'"),
+        (lambda values: values.update(scored={"dev": {}}), "scored names the split 'dev'"),
         (lambda values: values["data"].pop("licence"), "data lacks licence"),
         (lambda values: values["data"].update(license="x"), "data has the unknown license"),
         (lambda values: values["protocol"]["selection"].pop("step"), "protocol.selection lacks step"),
@@ -154,7 +201,7 @@ def test_files_that_are_no_result_are_refused(text, tmp_path):
 
 def test_optional_groups_may_be_none(tmp_path):
     def change(values):
-        values.update(paper=None, finished=None)
+        values.update(paper=None, finished=None, execution=None)
         values["protocol"]["selection"] = None
 
     found = read(changed_file(tmp_path, change))

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -84,6 +85,20 @@ def test_a_checkpoint_is_judged_by_the_result_of_its_run(teacher, tmp_path):
     assert taught(tmp_path / "taught")
     with pytest.raises(ValueError, match="trained on other rows"):
         with_teacher(checkpoint, "source.seed=5", output_dir=tmp_path / "other")
+
+
+def test_a_teacher_of_the_previous_release_is_taken_with_a_note(teacher, tmp_path, caplog):
+    """Its result.json is of version 1 and its fingerprint describes the data in another way."""
+    shutil.copytree(teacher, tmp_path / "teacher")
+    first = json.loads((Path(__file__).parents[1] / "results" / "version_1.json").read_text())
+    present = json.loads((teacher / "result.json").read_text())
+    kept = {name: value for name, value in present.items() if name in first}
+    kept |= {"schema_version": 1, "broken_images": 0}
+    kept["data"]["fingerprint"] = "0" * 32
+    (tmp_path / "teacher" / "result.json").write_text(json.dumps(kept))
+    with_teacher(tmp_path / "teacher", output_dir=tmp_path / "run")
+    assert taught(tmp_path / "run")
+    assert "not known whether it saw the same rows" in " ".join(caplog.text.split())
 
 
 def test_a_teacher_of_unknown_origin_is_taken_with_a_warning(teacher, tmp_path, caplog):

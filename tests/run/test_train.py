@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,10 +11,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score
 from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
 
 from hf_hmtl.commands.train import run as main
@@ -47,7 +50,7 @@ def finished(tmp_path_factory):
 def test_the_folder_is_complete_and_has_no_pickle(finished):
     names = {path.name for path in finished.iterdir()}
     assert {"model.safetensors", "config.json", "preprocessor_config.json", "result.json", "README.md"} <= names
-    assert {"curves.png", "checkpoint-12", "modeling_hmtl.py"} <= names
+    assert {"curves.png", "predictions.parquet", "checkpoint-12", "modeling_hmtl.py"} <= names
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl", ".writing"))]
     assert Image.open(finished / "curves.png").size[0] > 300
 
@@ -68,6 +71,52 @@ def test_the_result_follows_the_schema_and_says_what_was_measured(finished):
     assert 0 <= result.metrics["eval_reestimated_emotion_accuracy"] <= 1
     kept = AutoModelForImageClassification.from_pretrained(finished)
     assert result.parameters["supervised"] == sum(parameter.numel() for parameter in kept.parameters())
+
+
+def test_every_score_can_be_recomputed_from_the_predictions(finished):
+    """With pandas and scikit-learn alone."""
+    result, rows = read(finished / "result.json"), pandas.read_parquet(finished / "predictions.parquet")
+    labels = result.confusion["test"]["emotion"]["labels"]
+    assert list(rows.columns) == [
+        "_id", "_file", "_source", "_group", "split", "emotion_label", "emotion_answer",
+        *(f"emotion_probability_{label}" for label in labels),
+    ]  # fmt: skip
+    assert rows.groupby("split").size().to_dict() == {"validation": 32, "test": 32}
+    assert not rows["_id"].duplicated().any() and rows["_group"].nunique() == 16  # four faces of one person
+    probabilities = rows.filter(like="probability_").to_numpy()
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    assert [labels[number] for number in probabilities.argmax(1)] == list(rows["emotion_answer"])
+    for split, prefix in (("validation", "eval"), ("test", "test")):
+        truth, answers = (rows[rows["split"] == split][f"emotion_{part}"] for part in ("label", "answer"))
+        assert accuracy_score(truth, answers) == pytest.approx(result.metrics[f"{prefix}_emotion_accuracy"])
+        f1 = f1_score(truth, answers, average="macro", labels=labels, zero_division=0)
+        assert f1 == pytest.approx(result.metrics[f"{prefix}_emotion_macro_f1"])
+        balanced = balanced_accuracy_score(truth, answers)
+        assert balanced == pytest.approx(result.metrics[f"{prefix}_emotion_balanced_accuracy"])
+        matrix = confusion_matrix(truth, answers, labels=labels)
+        assert matrix.tolist() == result.confusion[split]["emotion"]["matrix"]
+        assert result.scored[split] == {"emotion": 32}
+
+
+def test_the_predictions_are_those_of_the_saved_model(finished):
+    rows = pandas.read_parquet(finished / "predictions.parquet").query("split == 'test'")
+    faces = synthetic_faces(train=192, validation=32, test=32, size=48)["test"]
+    assert list(rows["_id"]) == faces["_id"][:]
+    processor = AutoImageProcessor.from_pretrained(finished)
+    model = AutoModelForImageClassification.from_pretrained(finished)
+    pixels = processor([image["bytes"] for image in faces["image"]])["pixel_values"]
+    with torch.no_grad():
+        expected = model(pixels).logits.softmax(-1)
+    np.testing.assert_allclose(rows.filter(like="probability_"), expected, atol=1e-5)
+
+
+def test_the_result_says_how_it_was_computed(finished):
+    result = read(finished / "result.json")
+    expected = {"processes": 1, "device": "cpu", "precision": "float32", "global_batch": 32}
+    assert result.execution == expected
+    assert result.broken_images == {"train": 0, "validation": 0, "test": 0}
+    assert [measure.name for measure in result.measures_of("emotion")] == ["accuracy", "macro_f1"]
+    assert result.data["fingerprint"].startswith("2:")
 
 
 def test_the_final_model_is_slim_and_bit_identical_to_the_checkpoint(finished):
@@ -159,6 +208,61 @@ def test_an_occupied_folder_is_left_alone_unless_told(finished):
     with pytest.raises(FileExistsError, match="--resume_from_checkpoint last.*--overwrite"):
         main(["quickstart", *TINY, "--output_dir", str(finished)])
     assert (finished / "result.json").read_bytes() == before
+
+
+def test_broken_images_have_a_label_and_no_answer_and_are_counted_by_split(tmp_path, capsys):
+    data = photos(tmp_path / "faces")
+    for split, count in (("train", 3), ("test", 2)):
+        for path in sorted((data / split).rglob("*.jpg"))[:count]:
+            path.write_bytes(b"")
+    folder = tmp_path / "run"
+    steps = ["--num_train_epochs", "1", "--save_strategy", "no", "--eval_strategy", "no", "--report_train"]
+    steps += ["--load_best_model_at_end", "false", "--output_dir", str(folder)]
+    main(["custom/supervised", "--data_dir", str(data), *SMALL, *steps])
+    result, rows = read(folder / "result.json"), pandas.read_parquet(folder / "predictions.parquet")
+    assert result.broken_images == {"train": 3, "validation": 0, "test": 2}
+    broken = rows[rows["label_answer"].isna()]
+    assert set(broken["split"]) == {"test"} and len(broken) == 2 and broken["label_label"].notna().all()
+    assert broken.filter(like="probability_").isna().all(axis=None)
+    assert list(broken["_id"]) == list(broken["_file"]) and all((data / name).is_file() for name in broken["_file"])
+    assert result.scored["test"]["label"] == len(rows[rows["split"] == "test"]) - 2
+    assert "3 train images are broken" in capsys.readouterr().out
+
+
+def test_columns_to_report_stand_beside_the_answers(tmp_path):
+    arguments = ["--max_steps", "1", "--eval_strategy", "no", "--save_strategy", "no", "--output_dir", str(tmp_path)]
+    arguments += ["--load_best_model_at_end", "false", "--report_columns", "age_group", "yaw"]
+    main(["quickstart", *TINY, *arguments])
+    rows = pandas.read_parquet(tmp_path / "predictions.parquet")
+    faces = synthetic_faces(train=192, validation=32, test=32, size=48)
+    assert rows.query("split == 'validation'")["yaw"].tolist() == faces["validation"]["yaw"][:]
+    names = faces["test"].features["age_group"].names
+    assert set(rows["age_group"]) <= set(names)
+    assert "report_columns" not in read(tmp_path / "result.json").name  # it changes no result
+    with pytest.raises(ValueError, match="reports 'yawn', which the source 'drawn' does not have. It has: emotion, "):
+        main(["quickstart", *TINY, "--report_columns", "yawn", "--output_dir", str(tmp_path / "other")])
+
+
+def test_the_first_line_says_where_and_how_it_computes(finished, tmp_path, capsys, monkeypatch):
+    arguments = ["quickstart", *TINY, "--dry_run", "--output_dir", str(tmp_path)]
+    main([*arguments, "--gradient_accumulation_steps", "2"])
+    assert capsys.readouterr().out.splitlines()[0] == "1 process, cpu, float32, batch 64"
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")  # as a configuration of accelerate sets it
+    main(arguments)
+    assert capsys.readouterr().out.splitlines()[0] == "1 process, cpu, bfloat16, batch 32"
+    with pytest.raises(ValueError, match="training.precision: 'float32' then, 'bfloat16' now"):
+        main(["quickstart", *TINY, "--num_train_epochs", "2", "--output_dir", str(finished), "--report_batch_norm",
+              "--resume_from_checkpoint", "last"])  # fmt: skip
+
+
+def test_a_run_of_the_previous_release_is_not_resumed(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    record = json.loads((finished / "run.json").read_text())
+    del record["version"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="begun by an earlier hf_hmtl.*train into another --output_dir"):
+        main(["quickstart", *TINY, "--num_train_epochs", "2", "--output_dir", str(tmp_path / "run"),
+              "--report_batch_norm", "--resume_from_checkpoint", "last"])  # fmt: skip
 
 
 def test_resuming_with_other_options_names_the_difference(finished):
