@@ -18,6 +18,7 @@ train: $(VENV)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 test: lint
 	$(BIN)/python -m pytest -m 'not slow' --numprocesses 2
@@ -26,4 +27,4 @@ test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache outputs
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache outputs

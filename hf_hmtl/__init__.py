@@ -7,8 +7,18 @@ Everything else is imported when it is first used.
 import importlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hf_hmtl._version import __version__
+
+if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` imports a name when it is first used
+    from hf_hmtl.model.configuration_hmtl import HMTLConfig
+    from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
+    from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification, HMTLModel, HMTLOutput
+    from hf_hmtl.recipe import Recipe
+    from hf_hmtl.results.result import Result
+    from hf_hmtl.training.arguments import HMTLTrainingArguments
+    from hf_hmtl.training.trainer import HMTLTrainer
 
 _PUBLIC = {
     "HMTLConfig": "hf_hmtl.model.configuration_hmtl",
@@ -21,7 +31,18 @@ _PUBLIC = {
     "Recipe": "hf_hmtl.recipe",
     "Result": "hf_hmtl.results.result",
 }
-__all__ = ["__version__", *_PUBLIC]
+__all__ = [
+    "HMTLConfig",
+    "HMTLForImageClassification",
+    "HMTLImageProcessor",
+    "HMTLModel",
+    "HMTLOutput",
+    "HMTLTrainer",
+    "HMTLTrainingArguments",
+    "Recipe",
+    "Result",
+    "__version__",
+]
 
 
 def __getattr__(name: str):

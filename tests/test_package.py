@@ -129,3 +129,10 @@ def test_a_wheel_trains_outside_the_checkout(tmp_path):
     done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (elsewhere / "run" / "result.json").exists() and "accuracy" in done.stdout
+
+
+def test_what_type_checkers_see_is_what_there_is():
+    imported = re.findall(r"^    from ([\w.]+) import (.+)$", Path(hf_hmtl.__file__).read_text(), re.MULTILINE)
+    seen = {name: module for module, names in imported for name in names.split(", ")}
+    assert seen == hf_hmtl._PUBLIC and set(hf_hmtl.__all__) == {*seen, "__version__"}
+    assert (Path(hf_hmtl.__file__).parent / "py.typed").is_file()

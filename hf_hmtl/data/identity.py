@@ -57,7 +57,7 @@ def has_groups(dataset: datasets.Dataset) -> bool:
     return column.null_count < len(column)
 
 
-def told(dataset: datasets.Dataset, column: str) -> list:
+def readable(dataset: datasets.Dataset, column: str) -> list:
     """The values of a column as a reader knows them: classes by name, None where they are missing."""
     feature, values = dataset.features[column], dataset[column][:]
     if not isinstance(feature, datasets.ClassLabel):

@@ -8,7 +8,7 @@ from dataclasses import field
 from transformers import PreTrainedConfig
 
 # What each kind of head may say, with its default; None means that it has to be given.
-HEAD_KINDS = {
+HEAD_KINDS: dict[str, dict] = {
     "linear": {"shape": None, "dropout": 0.0},
     "mlp": {"shape": None, "dropout": 0.0, "hidden": 512},
     "projector": {"shape": None, "hidden": 1024},

@@ -71,7 +71,7 @@ def to_pixels(source, size: int, crop_fraction: float = 1.0, resample: int = Ima
     return np.array(image.resize((size, size), resample=resample, box=box))
 
 
-class HMTLImageProcessorKwargs(ImagesKwargs, total=False):
+class HMTLImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
     """The options that `from_pretrained` may override, beside the usual ones."""
 
     crop_fraction: float

@@ -158,7 +158,7 @@ def _accuracy_interval(result: Result) -> dict[str, Any] | None:
     """Wilson's 95 % interval (1927) of the primary accuracy: what the number of images alone leaves open."""
     found = _matrices(result).get(result.model["primary"])
     count = sum(map(sum, found["matrix"])) if found else 0
-    if not count:
+    if not found or not count:
         return None
     share = sum(row[index] for index, row in enumerate(found["matrix"])) / count
     z = 1.959963984540054  # 97.5 % quantile of the normal distribution

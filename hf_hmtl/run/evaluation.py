@@ -11,7 +11,7 @@ from hf_hmtl.analysis.batch_norm import re_estimated
 from hf_hmtl.analysis.probe import cached_features, probe
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import TrainingCollator
-from hf_hmtl.data.identity import identities, told
+from hf_hmtl.data.identity import identities, readable
 from hf_hmtl.data.sampler import RowReader
 from hf_hmtl.metrics.classification import majority_baseline
 from hf_hmtl.results.predictions import SPLIT, confusion
@@ -130,7 +130,7 @@ def _keep(
         broken: numbers of the rows that have no answer, because their image could not be decoded.
     """
     dataset = experiment.splits[split]
-    columns: dict = identities(dataset) | {name: told(dataset, name) for name in experiment.recipe.report_columns}
+    columns: dict = identities(dataset) | {name: readable(dataset, name) for name in experiment.recipe.report_columns}
     columns[SPLIT] = pa.repeat(split, len(dataset))
     seen = np.isin(np.arange(len(dataset)), list(broken), invert=True)
     for task in experiment.supervised:

@@ -164,14 +164,29 @@ class Pretext(Task):
     calibrate: bool = False
 
     auxiliary: ClassVar[bool] = True
-    order: ClassVar[int] = 0
-    """Place of `corrupt` among several pretexts on one view: 0 rotate, 1 puzzle, 2 cut."""
     augmented_views: ClassVar[int] = 0
-    view_level: ClassVar[str | None] = None
-    inscribed_disc: ClassVar[bool] = False
-    """Whether everything outside the inscribed disc is made black, in every row of the view."""
-    needs_teacher: ClassVar[bool] = False
-    """Whether `losses` compares an offline teacher's features of the predicted and of the target image."""
+
+    # A subclass may make a constant, an option or a property of each of these.
+
+    @property
+    def order(self) -> float:
+        """Place of `corrupt` among several pretexts on one view: 0 rotate, 1 puzzle, 2 cut."""
+        return 0
+
+    @property
+    def view_level(self) -> str | None:
+        """Augmentation level of the `augmented_views`; None for that of the run."""
+        return None
+
+    @property
+    def inscribed_disc(self) -> bool:
+        """Whether everything outside the inscribed disc is made black, in every row of the view."""
+        return False
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether `losses` compares an offline teacher's features of the predicted and of the target image."""
+        return False
 
     def __post_init__(self):
         super().__post_init__()

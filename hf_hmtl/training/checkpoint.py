@@ -28,7 +28,7 @@ class HybridState:
     seconds: float = 0.0
     calibrated_weights: dict[str, float] = field(default_factory=dict)
     past_losses: PastLosses = field(default_factory=PastLosses)
-    sums: dict[str, list[float]] = field(default_factory=dict)
+    sums: dict[str, tuple[float, float | None]] = field(default_factory=dict)
     sums_since: int | None = None
 
     def __post_init__(self):

@@ -37,9 +37,6 @@ class LogSums:
 
     def means(self, step: int, reduce: Reduce) -> dict[str, float]:
         """{name: mean} over the elements where they were counted, else over the steps; nothing over no element."""
-        divisors = {None: max(step - self.since, 1)}
-        return {
-            name: total / divisors.get(count, count)
-            for name, (total, count) in self.over_processes(reduce).items()
-            if count != 0
-        }
+        steps = max(step - self.since, 1)
+        counted = {name: sums for name, sums in self.over_processes(reduce).items() if sums[1] != 0}
+        return {name: total / (steps if count is None else count) for name, (total, count) in counted.items()}

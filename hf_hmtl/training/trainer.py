@@ -21,7 +21,7 @@ from transformers.trainer_utils import EvalPrediction
 
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.sampler import EpochRowSampler, RowReader
-from hf_hmtl.tasks import Task
+from hf_hmtl.tasks import Pretext, Task
 from hf_hmtl.training import weighting
 from hf_hmtl.training.arguments import HMTLTrainingArguments
 from hf_hmtl.training.checkpoint import HybridState, ended_training, trainer_state
@@ -137,7 +137,7 @@ class HMTLTrainer(Trainer):
             )
 
     def _ready_teacher(self, teacher: torch.nn.Module | None) -> torch.nn.Module | None:
-        pupils = [task.name for task in self.tasks if task.auxiliary and task.needs_teacher]
+        pupils = [task.name for task in self.tasks if isinstance(task, Pretext) and task.needs_teacher]
         if not pupils:
             return None
         if teacher is None:
@@ -189,7 +189,7 @@ class HMTLTrainer(Trainer):
     def get_eval_dataloader(self, eval_dataset=None) -> DataLoader:
         """As the Trainer's, without its cache: with persistent workers that would hand back the loader of validation
         for any other dataset, test included."""
-        self._eval_dataloaders = {}
+        self._eval_dataloaders: dict = {}
         return super().get_eval_dataloader(eval_dataset)
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> dict[str, torch.Tensor]:
@@ -231,8 +231,10 @@ class HMTLTrainer(Trainer):
             if task.name not in counts:
                 continue
             prediction, target = predictions[task.name], targets[task.name]
-            seen = self._seen_by_teacher(prediction, target) if task.auxiliary and task.needs_teacher else None
-            loss = task.losses(*(seen or (prediction, target)))
+            seen = prediction, target
+            if isinstance(task, Pretext) and task.needs_teacher:
+                seen = self._seen_by_teacher(prediction, target)
+            loss = task.losses(*seen)
             if task.per_row:  # the others come all-reduced, with their gradient
                 loss = loss.sum() / counts[task.name].clamp_min(1) * self.args.world_size
             losses[task.name] = loss
@@ -245,6 +247,7 @@ class HMTLTrainer(Trainer):
 
     def _seen_by_teacher(self, painted: torch.Tensor, original: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The teacher's pooled features of painted images, with their gradient, and of the originals."""
+        assert self.teacher is not None  # `_ready_teacher` has seen to it
         backbone = self.teacher.base_model
         with torch.no_grad():
             wanted = backbone(original).pooler_output
@@ -254,7 +257,8 @@ class HMTLTrainer(Trainer):
         """Scale the weights of the tasks that ask for it and were not measured yet: on the first batches, weight * loss
         is then `task.weight` times the weighted sum of the supervised losses. The network and the global random numbers
         stay as they are."""
-        asking = [task for task in self.tasks if task.auxiliary and task.calibrate and task.name not in self.calibrated]
+        pretexts = [task for task in self.tasks if isinstance(task, Pretext)]
+        asking = [task for task in pretexts if task.calibrate and task.name not in self.calibrated]
         if not asking:
             return
         supervised = [task for task in self.tasks if not task.auxiliary]
@@ -429,7 +433,7 @@ class HMTLTrainer(Trainer):
     def create_scheduler(self, num_training_steps: int, optimizer=None):
         """As the Trainer's, or the paper's step decay: the learning rate is divided by 10 at each milestone epoch."""
         milestones = self.args.milestones
-        if milestones and self.lr_scheduler is None:
+        if milestones and self.lr_scheduler is None:  # type: ignore[has-type]
             updates = -(-len(self.sampler) // self.args.gradient_accumulation_steps)
             self.lr_scheduler = torch.optim.lr_scheduler.MultiStepLR(
                 optimizer or self.optimizer, [round(epoch * updates) for epoch in milestones], gamma=0.1
