@@ -100,7 +100,7 @@ def test_a_result_of_other_settings_is_not_taken_for_this_one(finished):
         comparison_runs.run_all(other, finished, TINY)
 
 
-def test_options_for_every_run_are_settings_too(tmp_path):
+def test_options_for_every_run_are_settings_too(tmp_path, monkeypatch):
     chosen, options = small("supervised", seeds=(1,)), [*TINY, "--backbone", "test_efficientnet"]
     comparison_runs.run_all(chosen, tmp_path, options)
     run = comparison.planned(chosen, tmp_path)[0]
@@ -115,6 +115,9 @@ def test_options_for_every_run_are_settings_too(tmp_path):
         comparison_runs.is_finished(run, [*options, "--pretrained"])
     assert comparison_runs.is_finished(run, [*options, "--logging_steps", "7"])
     assert comparison_runs.is_finished(run, [*options, "--set", "source.train=64"])  # what the row has anyway
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")  # as a configuration of accelerate sets it
+    with pytest.raises(ValueError, match="precision = float32, and this comparison wants bfloat16"):
+        comparison_runs.is_finished(run, [*options, "--logging_steps", "8"])
     with pytest.raises(ValueError, match="source = "):  # beside the --set of the row itself
         comparison_runs.is_finished(run, [*options, "--set", "source.seed=5"])
 
