@@ -5,6 +5,7 @@ import inspect
 import os
 
 import timm
+import torch
 from torch import nn
 
 from .heads_hmtl import DECODER_STRIDES
@@ -71,3 +72,54 @@ def weights_from_file(path: str | os.PathLike, backbone: nn.Module) -> dict:
     # Files in the format of a model's first publication need the conversion that timm keeps beside the model.
     convert = getattr(inspect.getmodule(type(backbone)), "checkpoint_filter_fn", None)
     return convert(weights, backbone) if convert else weights
+
+
+def stem(backbone: nn.Module) -> nn.Module:
+    """The layer that takes the pixels: the first one with weights and nothing below it."""
+    leaves = (module for module in backbone.modules() if next(module.children(), None) is None)
+    return next(module for module in leaves if next(module.parameters(), None) is not None)
+
+
+def computed_buffers(backbone: nn.Module):
+    """Computes anew what timm's modules compute at construction and never save."""
+    for module in backbone.modules():
+        if hasattr(module, "init_non_persistent_buffers"):
+            module.init_non_persistent_buffers()
+
+
+def can_checkpoint(backbone: nn.Module) -> bool:
+    """Whether timm can checkpoint the activations of this backbone; some have the switch and refuse to use it."""
+    try:
+        backbone.set_grad_checkpointing(True)
+        backbone.set_grad_checkpointing(False)
+    except (AttributeError, AssertionError):
+        return False
+    return True
+
+
+def checkpoint_activations(backbone: nn.Module, enable: bool):
+    """Lets the backbone keep the inputs of its blocks only and compute the rest again in the backward pass.
+
+    The second computation must not count in the statistics of batch norms, which torch leaves to the caller.
+    """
+    backbone.set_grad_checkpointing(enable)
+    for handle in backbone.__dict__.pop("_recomputation_hooks", []):
+        handle.remove()
+    if enable:
+        norms = [module for module in backbone.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        before = [norm.register_forward_pre_hook(_pause_statistics) for norm in norms]
+        # The last computation of a block is ended by an exception, as soon as all that is needed is there.
+        after = [norm.register_forward_hook(_resume_statistics, always_call=True) for norm in norms]
+        backbone._recomputation_hooks = [*before, *after]
+
+
+def _pause_statistics(norm: nn.Module, inputs):
+    if norm.training and torch._C._current_graph_task_id() != -1:  # within a backward pass
+        norm._paused_momentum, norm.momentum = norm.momentum, 0.0
+
+
+def _resume_statistics(norm: nn.Module, inputs, output):
+    if "_paused_momentum" in norm.__dict__:
+        norm.momentum = norm.__dict__.pop("_paused_momentum")
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.sub_(1)

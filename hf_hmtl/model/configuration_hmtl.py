@@ -16,6 +16,8 @@ HEAD_KINDS: dict[str, dict] = {
 }
 LOSS_WEIGHTINGS = ("static", "uncertainty")
 LOSS_WEIGHTS = "loss_weights"  # name of the learned loss weights among the auxiliary modules
+NEW_HEAD = "label"  # of a network without a supervised head that is given labels; imagefolder's name of that column
+_LABEL_ARGUMENTS = ("num_labels", "id2label", "label2id")
 
 
 class HMTLConfig(PreTrainedConfig):
@@ -35,16 +37,22 @@ class HMTLConfig(PreTrainedConfig):
             auxiliary: True for a head that serves training only and vanishes in `without_auxiliary`;
             labels: names of the classes in the order of the outputs, for one-dimensional shapes; None for numbers.
         primary: the supervised head that `logits`, the pipeline and the Hub show, with a one-dimensional shape; the
-            first one given by default. `id2label` and `num_labels` follow from it and cannot be set.
+            first one given by default. `id2label`, `label2id`, `num_labels` and `problem_type` follow from it.
         loss_weighting: "static", or "uncertainty" for a learned log-variance per head (Kendall, Gal and Cipolla 2018).
 
+    Setting `id2label`, `label2id` or `num_labels`, in `from_pretrained` or on a finished config, gives the primary head
+    other labels; a network without one gets a new linear head "label". What then becomes of the weights says
+    `HMTLForImageClassification.from_pretrained`. `num_labels=1` makes it a number, as everywhere in transformers.
+
     Raises:
-        ValueError: a head, a name or a number is not allowed; the message says which and what is.
+        ValueError: a head, a name or a number is not allowed, or two of the arguments disagree; the message says which
+            and what is allowed.
     """
 
     model_type = "hmtl"
     _auto_class = "AutoConfig"  # saved folders carry the code
-    keys_to_ignore_at_inference = ["log_variances"]
+    # What a plain Trainer gathers, and hands to compute_metrics, is the logits of the primary head.
+    keys_to_ignore_at_inference = ["predictions", "log_variances", "hidden_states"]
 
     backbone: str = "efficientnet_b0"
     image_size: int = 224
@@ -56,57 +64,168 @@ class HMTLConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         _refuse_misspelt(kwargs)
-        if kwargs.pop("num_labels", None) is not None:
-            self.num_labels = None
-        given = self.id2label
+        asked = asked_labels(kwargs.pop("num_labels", None), self.id2label, self.label2id)
         self.resolve()
-        if given and {int(number): name for number, name in given.items()} != self.id2label:
+        if asked is not None and self.primary is None:
+            self._relabel(asked)
+        if asked is not None and not _same(asked, self.labels):
             raise ValueError(
-                f"id2label={given} disagrees with the labels of the primary head {self.primary!r}, {self.id2label}. It "
-                f"follows from heads[{self.primary!r}]['labels'], in the order of the outputs: set the labels there."
+                f"{_shown(asked)} disagrees with the labels of the primary head {self.primary!r}, "
+                f"{_shown(self.labels)}, in heads[{self.primary!r}]['labels']. Give them in one place."
             )
         super().__post_init__(**kwargs)
+        self._renamed: dict[
+            str, dict
+        ] = {}  # {head: {new name: name in the saved weights}}; its presence ends the setup
+
+    @classmethod
+    def from_dict(cls, config_dict: dict, **kwargs):
+        """As the base class's; labels that are asked for in several words are taken together, whatever their order."""
+        asked = asked_labels(*(kwargs.pop(name, None) for name in _LABEL_ARGUMENTS))
+        loaded = super().from_dict(config_dict, **kwargs)
+        config = loaded[0] if isinstance(loaded, tuple) else loaded
+        if asked is not None:
+            config._relabel(asked)
+        return loaded
+
+    def __setattr__(self, name, value):
+        """Labels that are set on a finished config become those of the primary head, and the other way round."""
+        finished = "_renamed" in self.__dict__
+        if finished and name in ("id2label", "label2id") and value is not None:
+            self._relabel(asked_labels(**{name: value}))
+        elif finished and name in ("heads", "primary"):
+            given = {"heads": self.heads, "primary": self.primary, name: value}
+            if given["primary"] in (None, *given["heads"]):
+                self._take(**given)
+            else:  # the other of the two may follow; if not, the model's `resolve` raises
+                followed = self.problem_type == self._problem_type
+                self.__dict__.update({name: value, "problem_type": None if followed else self.problem_type})
+        else:
+            super().__setattr__(name, value)
+
+    def to_dict(self) -> dict:
+        """All fields, as config.json stores them."""
+        return {name: value for name, value in super().to_dict().items() if name != "_renamed"}
 
     def resolve(self):
         """Checks all fields, completes the heads and derives the labels of the primary head.
 
-        The model calls it once more, because `from_pretrained(..., heads=...)` sets attributes on a finished config.
+        The model calls it once more, because single entries of `heads` may have been changed since.
         """
         _check_backbone_fields(self)
         _check_choice("loss_weighting", self.loss_weighting, LOSS_WEIGHTINGS)
-        self.heads = {name: _completed_head(name, head) for name, head in self.heads.items()}
-        showable = [name for name, head in self.supervised_heads.items() if len(head.get("shape", ())) == 1]
-        if self.primary is None:
-            self.primary = next(iter(showable), None)
-        # JSON files are written with sorted keys, and a loaded model must have its parameters in the same order as a
-        # built one: optimizers know them by their number.
-        self.heads = dict(sorted(self.heads.items()))
-        if self.primary is not None and self.primary not in showable:
+        self._take(self.heads, self.primary)
+        allowed = [None, self._problem_type]
+        if self._problem_type == "single_label_classification":
+            allowed.append("multi_label_classification")
+        if self.problem_type not in allowed:
             raise ValueError(
-                f"primary={self.primary!r} cannot be shown: the pipeline needs a head that stays after training and "
+                f"problem_type={self.problem_type!r} does not fit the primary head {self.primary!r}: a head with "
+                f"labels is a single_label_classification or, when asked for, a multi_label_classification, and one "
+                f"without is a regression. Leave problem_type out, or describe the head you want in heads."
+            )
+
+    def _take(self, heads: dict, primary: str | None):
+        """Takes over heads and what follows from them: all of it, or, when something is not allowed, nothing."""
+        heads = {name: _completed_head(name, head) for name, head in heads.items()}
+        showable = [name for name, head in heads.items() if not head["auxiliary"] and len(head.get("shape", ())) == 1]
+        primary = next(iter(showable), None) if primary is None else primary
+        if primary is not None and primary not in showable:
+            raise ValueError(
+                f"primary={primary!r} cannot be shown: the pipeline needs a head that stays after training and "
                 f"gives one row of numbers. Such heads are: {_listed(showable)}. Give one of these names, or leave "
                 f"primary out to take the first."
             )
-        self.id2label, self.label2id, self.problem_type = {}, {}, None
-        if self.primary is not None:
-            head = self.heads[self.primary]
-            self.problem_type = "single_label_classification" if head["labels"] else "regression"
-            names = head["labels"] or _numbered(self.primary, head["shape"])
-            self.id2label = dict(enumerate(names))
-            self.label2id = {name: number for number, name in enumerate(names)}
+        follows = self.problem_type in (None, self._problem_type)
+        # JSON files are written with sorted keys, and a loaded model must have its parameters in the same order as a
+        # built one: optimizers know them by their number. By way of __dict__: `__setattr__` would come back here.
+        self.__dict__.update(heads=dict(sorted(heads.items())), primary=primary)
+        self.__dict__.update(
+            id2label=dict(enumerate(self.labels)),
+            label2id={name: number for number, name in enumerate(self.labels)},
+            problem_type=self._problem_type if follows else self.problem_type,
+        )
+
+    @property
+    def labels(self) -> list:
+        """Names of the outputs of the primary head, in their order; [] without one."""
+        if self.primary is None:
+            return []
+        head = self.heads[self.primary]
+        return list(head["labels"] or _numbered(self.primary, head["shape"]))
+
+    def loss_kind(self, head: str, labels) -> str:
+        """What a head loses against a tensor of labels; see `head_loss`."""
+        described = self.heads[head]
+        if head == self.primary and self.problem_type == "multi_label_classification":
+            return "binary_cross_entropy"
+        if described["kind"] == "projector" or (described["kind"] == "decoder" and not labels.is_floating_point()):
+            raise ValueError(f"The head {head!r} ({described['kind']}) has no loss against such labels.")
+        # A pretext's head has no labels, and its targets are classes all the same.
+        classes = described["labels"] or (described["auxiliary"] and not labels.is_floating_point())
+        return "cross_entropy" if classes else "squared_error"
+
+    @property
+    def _problem_type(self) -> str | None:
+        """What the primary head makes of `problem_type`."""
+        head = self.heads.get(self.primary) if self.primary is not None else None
+        if head is None or "labels" not in head:
+            return None
+        return "single_label_classification" if head["labels"] else "regression"
+
+    def _relabel(self, asked: list | int):
+        """Gives the primary head these labels: names, or as many as a number says."""
+        if _same(asked, self.labels):
+            return
+        if isinstance(asked, list) and len(asked) == 1:
+            raise ValueError(
+                f"{_shown(asked)} is one label, with which nothing can be told apart. For a head that gives one number "
+                f"pass num_labels=1; for one of two classes give both."
+            )
+        names = asked if isinstance(asked, list) else [f"LABEL_{number}" for number in range(asked)]
+        primary = self.primary or NEW_HEAD
+        head = {**self.heads.get(primary, {"kind": "linear"}), "shape": [len(names)]}
+        head["labels"] = names if len(names) > 1 else None
+        self._take({**self.heads, primary: head}, primary)
+
+    def rename_labels(self, names: dict, head: str | None = None):
+        """Calls classes by other names; what the network answers stays what it was.
+
+        Args:
+            names: {name: new name}; classes that are not named keep theirs.
+            head: the head whose labels they are; the primary one by default.
+
+        Raises:
+            ValueError: there is no such head or label, or two labels would have one name.
+        """
+        head = head or self.primary
+        labels = self.heads[head]["labels"] if head in self.heads else None
+        if head is None or not labels:
+            raise ValueError(
+                f"rename_labels: the head {head!r} has no labels; heads with labels: "
+                f"{_listed(name for name, each in self.heads.items() if each['labels'])}."
+            )
+        for name in names:
+            _check_choice(f"label of the head {head!r}", name, labels)
+        renamed = [names.get(name, name) for name in labels]
+        before = self._renamed.get(head, {})
+        self.heads = {**self.heads, head: {**self.heads[head], "labels": renamed}}
+        self._renamed[head] = {new: before.get(old, old) for new, old in zip(renamed, labels, strict=True)}
+
+    def saved_names(self, head: str) -> list | None:
+        """The labels of a head as they were before `rename_labels`; None for numbers."""
+        labels = self.heads[head]["labels"]
+        before = self._renamed.get(head, {})
+        return None if labels is None else [before.get(name, name) for name in labels]
 
     @property
     def num_labels(self) -> int:
-        """Number of outputs of the primary head; 0 without one."""
+        """Number of outputs of the primary head; 0 without one. Setting another number gives it labels LABEL_0 ..."""
         return len(self.id2label or {})
 
     @num_labels.setter
     def num_labels(self, value):
-        raise ValueError(
-            "num_labels cannot be set: it follows from the labels of the primary head. Give that head the labels you "
-            'want, HMTLConfig(heads={"emotion": {"kind": "linear", "shape": [2], "labels": ["sad", "happy"]}}), and '
-            "take the backbone of a checkpoint over with model.load_backbone_from(folder)."
-        )
+        self._relabel(asked_labels(num_labels=value))
 
     @property
     def supervised_heads(self) -> dict:
@@ -124,6 +243,49 @@ class HMTLConfig(PreTrainedConfig):
         slim.heads = slim.supervised_heads
         slim.loss_weighting = "static"
         return slim
+
+
+def asked_labels(num_labels=None, id2label: dict | None = None, label2id: dict | None = None) -> list | int | None:
+    """What the three arguments of transformers ask for: names in their order, their number alone, or None for nothing.
+
+    Args:
+        id2label, label2id: with numbers as int or, as JSON has them, as str.
+
+    Raises:
+        ValueError: the numbers are not 0, 1, 2 ..., or the arguments disagree.
+    """
+    asked = []
+    if label2id is not None:
+        asked.append(_in_order("label2id", {number: name for name, number in label2id.items()}, len(label2id)))
+    if id2label is not None:
+        asked.append(_in_order("id2label", id2label, len(id2label)))
+    if len(asked) == 2 and asked[0] != asked[1]:
+        raise ValueError(f"label2id={label2id} and id2label={id2label} disagree. Give one of them.")
+    if num_labels is None:
+        return asked[0] if asked else None
+    if not _is_count(num_labels):
+        raise ValueError(f"num_labels is a whole number of at least 1, got {num_labels!r}")
+    if asked and num_labels != len(asked[0]):
+        raise ValueError(f"num_labels={num_labels} disagrees with {len(asked[0])} labels: {_shown(asked[0])}.")
+    return asked[0] if asked else num_labels
+
+
+def _in_order(argument: str, names: dict, count: int) -> list:
+    numbered = {int(number): name for number, name in names.items() if str(number).isdecimal()}
+    if sorted(numbered) != list(range(count)):
+        raise ValueError(
+            f"{argument} gives every label a number of its own, 0 to {count - 1} for {count} labels, got {names}"
+        )
+    return [numbered[number] for number in range(count)]
+
+
+def _same(asked: list | int, labels: list) -> bool:
+    """Whether labels are what is asked for; a number alone asks for nothing but so many."""
+    return asked == (labels if isinstance(asked, list) else len(labels))
+
+
+def _shown(labels) -> str:
+    return f"num_labels={labels}" if isinstance(labels, int) else f"[{_listed(labels)}]"
 
 
 def _completed_head(name: str, head: dict) -> dict:
@@ -178,11 +340,12 @@ def _check_backbone_fields(config: HMTLConfig):
     if not _is_count(config.image_size):
         raise ValueError(f"image_size is the side of the square image in pixels, like 224, got {config.image_size!r}")
     for name in ("pixel_mean", "pixel_std"):
-        values = [float(value) for value in getattr(config, name)]
+        given = getattr(config, name)
+        values = [float(value) for value in given] if isinstance(given, (list, tuple)) else []
         if len(values) != 3 or not all(0 <= value <= 1 for value in values) or (name == "pixel_std" and 0 in values):
             raise ValueError(
                 f"{name} holds three numbers, for red, green and blue, in units of [0, 1] (ImageNet's are "
-                f"[0.485, 0.456, 0.406] and [0.229, 0.224, 0.225]), and no deviation is 0; got {values}"
+                f"[0.485, 0.456, 0.406] and [0.229, 0.224, 0.225]), and no deviation is 0; got {given}"
             )
         setattr(config, name, values)
 

@@ -15,13 +15,14 @@ class Features(NamedTuple):
     """What the backbone makes of a batch, and all that a head may look at.
 
     pooled: (rows, channels); deepest: (rows, channels, height, width), the map that was pooled; skips: {stride: map};
-    image_size: (height, width) of the pixels.
+    image_size: (height, width) of the pixels; hidden_states: all maps of the backbone, which no head looks at.
     """
 
     pooled: torch.Tensor
     deepest: torch.Tensor
     skips: dict
     image_size: tuple
+    hidden_states: tuple | None = None
 
     def rows(self, first: int, end: int) -> "Features":
         """The features of the rows first .. end - 1, without a copy."""

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+from urllib.request import urlopen
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from transformers.processing_utils import ImagesKwargs
 
 LARGEST_IMAGE = 178_956_970  # pixels; where Pillow refuses an image as a possible decompression bomb
 _CHANNELS = (1, 3, 4)
+_URL_SCHEMES = ("http://", "https://", "data:")
+_URL_SECONDS = 30
 _WRITTEN_BY_OTHERS = ("auto_map", "image_processor_type")
 
 
@@ -28,26 +31,32 @@ def decode(source) -> Image.Image:
     images are scaled by 1/257, not clipped. Of an animation the first frame is used.
 
     Args:
-        source: the bytes of an image file; a path; a PIL image; or an array or tensor of shape (height, width),
-            (height, width, 1, 3 or 4) or (1, 3 or 4, height, width): uint8, uint16, or floats in [0, 1].
+        source: the bytes of an image file; a path or URL; a row {"bytes": ..., "path": ...} of `datasets`; a PIL
+            image; or an array or tensor of shape (height, width), (height, width, 1, 3 or 4) or
+            (1, 3 or 4, height, width): uint8, uint16, or floats in [0, 1].
 
     Raises:
         ImageError: empty, truncated or not an image, more than 178,956,970 pixels, an array whose layout or range can
             be read in two ways.
-        FileNotFoundError, PermissionError ...: from opening a path.
+        OSError: a path or a URL cannot be read.
     """
+    if isinstance(source, dict) and ("bytes" in source or "path" in source):
+        source = source.get("path") if source.get("bytes") is None else source["bytes"]
     if isinstance(source, (np.ndarray, torch.Tensor)):
         return _from_array(source)
     if isinstance(source, Image.Image):
         with _damage_reported("a PIL image"):
             return _upright_rgb(source, "a PIL image", in_place=False)
+    if isinstance(source, str) and source.startswith(_URL_SCHEMES):
+        with urlopen(source, timeout=_URL_SECONDS) as response:
+            return _from_bytes(response.read(), source[:200])
     if isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:
             return _from_bytes(file.read(), os.fspath(source))
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _from_bytes(bytes(source), "the given bytes")
     raise ImageError(
-        f"An image is given as the bytes of a file, a path, a PIL image, an array or a tensor, not as "
+        f"An image is given as the bytes of a file, a path, a URL, a PIL image, an array or a tensor, not as "
         f"{type(source).__name__}."
     )
 
@@ -80,10 +89,11 @@ class HMTLImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call-
 class HMTLImageProcessor(BaseImageProcessor):
     """Makes `pixel_values`, uint8 of shape (images, 3, size, size), of images; see `to_pixels`.
 
-    It neither rescales nor normalises, since the model takes pixels (0..255) and does both itself.
+    It neither rescales nor normalises, since the model takes pixels (0..255) and does both itself. `image_mean` and
+    `image_std` are therefore those that change nothing: code that normalises by them gives the model what it wants.
 
     Args:
-        size: side of the result in pixels, or {"height": side, "width": side}.
+        size: side of the result in pixels, or {"height": side, "width": side}, or {"shortest_edge": side}.
         crop_fraction: share of each side that is kept, from the centre; 1.0 keeps everything.
         resample: a filter of Pillow, bilinear by default as the authors resize.
 
@@ -98,12 +108,11 @@ class HMTLImageProcessor(BaseImageProcessor):
     def __init__(self, size=224, crop_fraction: float = 1.0, resample: int = Image.Resampling.BILINEAR, **recorded):
         super().__init__()
         side = _checked_side(size)
-        if not 0 < crop_fraction <= 1:
-            raise ValueError(f"crop_fraction is the share of each side that is kept, in (0, 1], got {crop_fraction}")
         self.size = {"height": side, "width": side}
-        self.crop_fraction = float(crop_fraction)
+        self.crop_fraction = _checked_crop(crop_fraction)
         self.resample = int(Image.Resampling(resample))
         self.do_resize, self.do_rescale, self.do_normalize = True, False, False
+        self.image_mean, self.image_std = [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]
         self._accept_recorded(recorded)
 
     def _accept_recorded(self, recorded: dict):
@@ -111,9 +120,9 @@ class HMTLImageProcessor(BaseImageProcessor):
         for name, value in recorded.items():
             if name in _WRITTEN_BY_OTHERS:
                 continue
-            if name not in ("do_resize", "do_rescale", "do_normalize"):
+            if name not in ("do_resize", "do_rescale", "do_normalize", "image_mean", "image_std"):
                 raise ValueError(f"HMTLImageProcessor has no option {name!r}; it has size, crop_fraction and resample.")
-            if value != getattr(self, name):
+            if (list(value) if isinstance(value, tuple) else value) != getattr(self, name):
                 raise ValueError(
                     f"{name}={value} is not possible: images are always resized, and never rescaled or normalised "
                     f"here, because the model takes pixels from 0 to 255 and does that itself. Leave {name} out."
@@ -123,34 +132,66 @@ class HMTLImageProcessor(BaseImageProcessor):
         """The options alone; the class stands in the config of the model, whose `save_pretrained` says why."""
         return {name: value for name, value in super().to_dict().items() if name not in _WRITTEN_BY_OTHERS}
 
-    def preprocess(self, images, return_tensors: str = "pt") -> BatchFeature:
+    def preprocess(
+        self,
+        images,
+        return_tensors: str | None = "pt",
+        size=None,
+        crop_fraction: float | None = None,
+        resample: int | None = None,
+        device: str | torch.device | None = None,
+        **recorded,
+    ) -> BatchFeature:
         """Preprocesses one image or several.
 
         Args:
             images: one image in any form that `decode` takes, a list of them, or a four-dimensional array or tensor.
-            return_tensors: "pt" or "np".
+            return_tensors: "pt", "np", or None for a list of tensors, one an image.
+            size, crop_fraction, resample: for this call, instead of the processor's own.
+            device: where to put the result ("pt" and None).
+            recorded: options that cannot be changed, with the values that they have.
 
         Returns:
             {"pixel_values": (images, 3, size, size) uint8}; its memory holds the colours of a pixel side by side.
         """
-        if return_tensors not in ("pt", "np"):
-            raise ValueError(f'return_tensors is "pt" or "np", got {return_tensors!r}')
+        if return_tensors not in ("pt", "np", None):
+            raise ValueError(f'return_tensors is "pt", "np" or None, got {return_tensors!r}')
+        if device is not None and return_tensors == "np":
+            raise ValueError(f'an array has no device: leave device={device!r} out, or pass return_tensors="pt"')
+        self._accept_recorded(recorded)
         several = isinstance(images, (list, tuple)) or getattr(images, "ndim", None) == 4
         images = images if several else [images]
         if len(images) == 0:
             raise ValueError("No images were given: the list is empty.")
-        side = self.size["height"]
-        rows = [to_pixels(image, side, self.crop_fraction, self.resample) for image in images]
-        pixels = np.stack(rows).transpose(0, 3, 1, 2)
-        return BatchFeature({"pixel_values": torch.from_numpy(pixels) if return_tensors == "pt" else pixels})
+        side = self.size["height"] if size is None else _checked_side(size)
+        crop = self.crop_fraction if crop_fraction is None else _checked_crop(crop_fraction)
+        resample = self.resample if resample is None else int(Image.Resampling(resample))
+        pixels = np.stack([to_pixels(image, side, crop, resample) for image in images]).transpose(0, 3, 1, 2)
+        if return_tensors == "np":
+            return BatchFeature({"pixel_values": pixels})
+        tensor = torch.from_numpy(pixels).to(device) if device is not None else torch.from_numpy(pixels)
+        return BatchFeature({"pixel_values": tensor if return_tensors == "pt" else list(tensor)})
 
 
 def _checked_side(size) -> int:
-    is_square = isinstance(size, dict) and set(size) == {"height", "width"} and size["height"] == size["width"]
-    side = size["height"] if is_square else size
-    if not isinstance(side, int) or side < 1:
+    """The side of a square, from any of the forms in which transformers knows a size."""
+    side = size
+    if hasattr(size, "items"):
+        given = {name: value for name, value in dict(size).items() if value is not None}
+        sides = set(given.values())
+        known = given.keys() in ({"height", "width"}, {"shortest_edge"})
+        side = sides.pop() if known and len(sides) == 1 else None
+    elif isinstance(size, (list, tuple)) and len(size) == 2 and size[0] == size[1]:
+        side = size[0]
+    if not isinstance(side, int) or isinstance(side, bool) or side < 1:
         raise ValueError(f"size is the side of a square in pixels, like 224, got {size}")
     return side
+
+
+def _checked_crop(crop_fraction) -> float:
+    if not isinstance(crop_fraction, (int, float)) or not 0 < crop_fraction <= 1:
+        raise ValueError(f"crop_fraction is the share of each side that is kept, in (0, 1], got {crop_fraction}")
+    return float(crop_fraction)
 
 
 @contextlib.contextmanager

@@ -1,24 +1,33 @@
 """The HMTL network: one timm backbone that takes pixels, and one head per task on top of it."""
 
-import copy
 import os
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import timm
 import torch
 from torch import nn
-from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
 
-from .backbone_hmtl import feature_pyramid, new_backbone, published_weights, weights_from_file
+from .adapters_hmtl import lora_modules
+from .backbone_hmtl import (
+    can_checkpoint,
+    checkpoint_activations,
+    computed_buffers,
+    feature_pyramid,
+    new_backbone,
+    published_weights,
+    stem,
+    weights_from_file,
+)
 from .configuration_hmtl import LOSS_WEIGHTS, HMTLConfig
 from .heads_hmtl import Features, build_head
+from .loading_hmtl import BackboneReport, copy_without_auxiliary, match_labels, saved_config, take_backbone
+from .losses_hmtl import head_loss
+from .pixels_hmtl import PixelNormalisation
 
-_RANGE_TOLERANCE = 1e-3  # resampling and attacks overshoot [0, 1] by rounding errors, other scalings by far more
 _AUTO_MAP = {
     "AutoModel": "modeling_hmtl.HMTLModel",
     "AutoModelForImageClassification": "modeling_hmtl.HMTLForImageClassification",
@@ -31,28 +40,19 @@ class HMTLOutput(ModelOutput):
     """What the network says about a batch.
 
     Args:
-        loss: cross-entropy of the primary head, when `labels` were given.
+        loss: sum of the losses of the heads whose `labels` were given.
         logits: output of the primary head, (rows, classes); None when it was not computed.
         predictions: {head: (rows, *shape)}, for decoders (rows, 3, height, width) in [0, 1].
         log_variances: {head: scalar}, learned loss weights of the computed heads, when the config asks for them and
             `views` were given, as they are in training.
+        hidden_states: the maps of the backbone, from the finest to the deepest, when they were asked for.
     """
 
     loss: torch.Tensor | None = None
     logits: torch.Tensor | None = None
     predictions: ModelOutput | None = None
     log_variances: dict | None = None
-
-
-class BackboneReport(NamedTuple):
-    """Names of the tensors that were taken over, and of those of the source that were not (its heads)."""
-
-    taken: list
-    not_taken: list
-
-    def __str__(self) -> str:
-        heads = sorted({".".join(name.split(".")[:2]) for name in self.not_taken})
-        return f"taken over: {len(self.taken)} backbone tensors; not taken: {', '.join(heads) or 'nothing'}"
+    hidden_states: tuple | None = None
 
 
 class HMTLPreTrainedModel(PreTrainedModel):
@@ -62,7 +62,10 @@ class HMTLPreTrainedModel(PreTrainedModel):
     base_model_prefix = "hmtl"
     main_input_name = "pixel_values"
     input_modalities = ("image",)
+    model_tags = ["hmtl", "hybrid-multi-task-learning"]
     accepts_loss_kwargs = False  # the loss is a plain mean: the Trainer has to divide it when it accumulates gradients
+    _supports_sdpa = True  # timm's attention is torch's scaled dot product
+    _no_split_modules = ["HMTLModel"]  # timm's modules pass tensors on by themselves, in ways accelerate cannot follow
 
     def _init_weights(self, module: nn.Module):
         """Initialises one module of ours; timm's own modules are marked as done and never come here.
@@ -76,25 +79,49 @@ class HMTLPreTrainedModel(PreTrainedModel):
         elif isinstance(module, nn.ParameterDict):
             for log_variance in module.values():
                 init.zeros_(log_variance)
-        elif isinstance(module, HMTLModel):
-            module.complete_after_loading()
+        elif isinstance(module, PixelNormalisation):
+            module.set_statistics(module.mean, module.std)
         else:
             super()._init_weights(module)
 
+    def post_init(self):
+        self.supports_gradient_checkpointing = can_checkpoint(self.base_model.backbone)
+        super().post_init()
+
+    @torch.no_grad()
+    def initialize_weights(self):
+        """As the base class's, and timm's own start for what is missing of the backbone."""
+        super().initialize_weights()
+        self.base_model.complete_backbone()
+
     @classmethod
-    def from_pretrained(cls, *arguments, **options):
-        """Loads a saved model, to compute what it computed before to the last bit; see the base class."""
-        loaded = super().from_pretrained(*arguments, **options)
+    def from_pretrained(cls, pretrained_model_name_or_path, *arguments, **options):
+        """Loads a saved model, to compute what it computed before to the last bit; see the base class.
+
+        Labels may be asked for that differ from the saved ones (`id2label`, `label2id`, `num_labels`, `heads`, or a
+        `config`). The same names in another order put the rows of the head into that order. Other labels need
+        `ignore_mismatched_sizes=True`, and that head starts afresh; the backbone and the other heads are as they were.
+
+        Raises:
+            RuntimeError, ValueError: other labels, of another number or of the same, without that permission.
+        """
+        saved = saved_config(pretrained_model_name_or_path, options)
+        loaded = super().from_pretrained(pretrained_model_name_or_path, *arguments, **options)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
+        if saved is not None and isinstance(model, HMTLForImageClassification):
+            match_labels(model, saved, options.get("ignore_mismatched_sizes", False))
         for tensor in (*model.parameters(), *model.buffers()):
             # Tensors of a safetensors file lie where it says, not at multiples of 64 bytes as torch allocates them, and
             # CPU kernels choose by that how they add up. A copy is laid out like the tensor that was saved.
-            if tensor.data_ptr() % 64:
+            if not tensor.is_meta and tensor.data_ptr() % 64:
                 tensor.data = tensor.data.clone()
         return loaded
 
     def save_pretrained(self, save_directory, **kwargs):
-        """Saves config, safetensors and the code that loads them anywhere; see the base class."""
+        """Saves config, safetensors and the code that loads them anywhere; see the base class.
+
+        All heads are saved, those that serve training only as well; `slim().save_pretrained(...)` leaves these out.
+        """
         # The base class names the saved class only: AutoModel would refuse the folder of a classifier. The image
         # processor stands here and not in its own file because there pipeline() takes the name for that of a video
         # processor as well, and asks whether it may run code although the class is installed.
@@ -115,7 +142,7 @@ class HMTLPreTrainedModel(PreTrainedModel):
         name = self.config.backbone
         weights = published_weights(name) if source is None else weights_from_file(source, self.base_model.backbone)
         trained_with = timm.get_pretrained_cfg(name)
-        self._take_backbone(weights, source or f"timm's {name}", trained_with.mean, trained_with.std)
+        take_backbone(self, weights, source or f"timm's {name}", trained_with.mean, trained_with.std)
 
     def load_backbone_from(self, source) -> BackboneReport:
         """Takes over the backbone of another HMTL network, by name; heads stay as they are.
@@ -133,30 +160,37 @@ class HMTLPreTrainedModel(PreTrainedModel):
             source = HMTLForImageClassification.from_pretrained(source)
         weights = source.base_model.backbone.state_dict()
         name = f"{source.config.name_or_path or 'the given model'} (backbone {source.config.backbone!r})"
-        self._take_backbone(weights, name, source.config.pixel_mean, source.config.pixel_std)
+        take_backbone(self, weights, name, source.config.pixel_mean, source.config.pixel_std)
         return BackboneReport(
             taken=list(weights),
             not_taken=[key for key in source.state_dict() if key.startswith(("heads.", "auxiliary."))],
         )
 
-    def _take_backbone(self, weights: dict, name, mean, std):
-        model = self.base_model
-        wanted = model.backbone.state_dict()
-        missing = [key for key in wanted if key not in weights]
-        differing = [
-            f"{key} {tuple(weights[key].shape)} instead of {tuple(tensor.shape)}"
-            for key, tensor in wanted.items()
-            if key in weights and weights[key].shape != tensor.shape
-        ]
-        if missing or differing:
+    @property
+    def num_labels(self) -> int:
+        """Number of outputs of the primary head."""
+        return self.config.num_labels
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The first layer of the backbone, whose output is made to need a gradient where all else is frozen."""
+        return stem(self.base_model.backbone)
+
+    def set_input_embeddings(self, value: nn.Module):
+        """Replaces the first layer of the backbone."""
+        backbone = self.base_model.backbone
+        backbone.set_submodule(next(name for name, each in backbone.named_modules() if each is stem(backbone)), value)
+
+    def _set_gradient_checkpointing(self, enable=True, gradient_checkpointing_func=None, every_n_layers=1):
+        """By way of timm's own switch; results, gradients and batch norm statistics stay the same."""
+        if every_n_layers != 1:
             raise ValueError(
-                f"The weights of {name} do not fit the backbone {self.config.backbone!r}: of its {len(wanted)} tensors "
-                f"{len(missing)} are missing {missing[:3]} and {len(differing)} have another shape {differing[:3]}. "
-                f"Nothing was loaded. Choose the backbone that the weights belong to."
+                f"timm checkpoints every block or none, so every_n_layers is 1, got {every_n_layers}. Leave it out."
             )
-        model.backbone.load_state_dict({key: weights[key] for key in wanted})
-        self.config.pixel_mean, self.config.pixel_std = list(mean), list(std)
-        model.set_pixel_statistics()
+        checkpoint_activations(self.base_model.backbone, enable)
+        self.base_model.gradient_checkpointing = enable  # what `is_gradient_checkpointing` looks at
+
+    def _wants_dict(self, return_dict: bool | None) -> bool:
+        return self.config.return_dict if return_dict is None else return_dict
 
 
 class HMTLModel(HMTLPreTrainedModel):
@@ -166,6 +200,8 @@ class HMTLModel(HMTLPreTrainedModel):
     """
 
     _auto_class = "AutoModel"
+    # A folder with heads is opened as a bare backbone on purpose.
+    _keys_to_ignore_on_load_unexpected = [r"^heads\.", r"^auxiliary\."]
 
     def __init__(self, config: HMTLConfig):
         super().__init__(config)
@@ -179,95 +215,76 @@ class HMTLModel(HMTLPreTrainedModel):
         self.deepest_channels = self.backbone.num_features
         self.pyramid = feature_pyramid(self.backbone)
         # Not saved, because the config says them, and not as attributes, because they have to follow the device.
-        self.register_buffer("pixel_scale", torch.empty(1, 3, 1, 1), persistent=False)
-        self.register_buffer("pixel_offset", torch.empty(1, 3, 1, 1), persistent=False)
-        self._range_checked = False
+        self.pixels = PixelNormalisation(config.pixel_mean, config.pixel_std)
+        self.register_load_state_dict_post_hook(_complete_after_load_state_dict)
+        self.gradient_checkpointing = False
         self.post_init()
 
-    def forward(self, pixel_values: torch.Tensor, output_hidden_states: bool = False) -> BaseModelOutputWithPooling:
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        output_hidden_states: bool | list | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling | tuple:
         """Runs the backbone once.
 
         Args:
-            pixel_values: (rows, 3, height, width): uint8 0..255, or floats 0..1.
-            output_hidden_states: also give the feature pyramid, of backbones that have one.
+            pixel_values: (rows, 3, height, width): integers 0..255, best as uint8, or floats 0..1.
+            output_hidden_states: also give the maps of the backbone: all, or those of these numbers; by the config if
+                not given.
+            return_dict: False for a plain tuple; by the config if not given.
 
         Returns:
             last_hidden_state: the map before pooling, in the layout of the backbone; pooler_output: (rows, channels);
-            hidden_states: the maps of strides 16, 8, 4 and 2, as far as the backbone has them, in the order of
-            `self.pyramid`.
+            hidden_states: the maps that timm calls intermediates, from the finest to the deepest.
 
         Raises:
-            ValueError: the pixels have another type or shape, or, looked at in the first call only because it makes
-                the host wait for the device, floats outside [0, 1].
+            ValueError: pixels that `PixelNormalisation` refuses, or the backbone gives no maps.
         """
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         pixels = self.normalised(pixel_values)
-        if not output_hidden_states:
-            deepest, skips = self.backbone.forward_features(pixels), None
+        if wanted is False or wanted is None:
+            deepest, maps = self.backbone.forward_features(pixels), None
+        elif not hasattr(self.backbone, "forward_intermediates"):
+            raise ValueError(f"timm's {self.config.backbone!r} gives no hidden states. Leave output_hidden_states out.")
         else:
-            indices = [index for index, _ in self.pyramid.values()]
-            deepest, skips = self.backbone.forward_intermediates(pixels, indices=sorted(indices))
-            skips = tuple(skips[sorted(indices).index(index)] for index in indices)
-        pooled = self.backbone.forward_head(deepest)
-        return BaseModelOutputWithPooling(last_hidden_state=deepest, pooler_output=pooled, hidden_states=skips)
+            indices = None if wanted is True else sorted(wanted)
+            deepest, maps = self.backbone.forward_intermediates(pixels, indices=indices)
+        outputs = BaseModelOutputWithPooling(
+            last_hidden_state=deepest,
+            pooler_output=self.backbone.forward_head(deepest),
+            hidden_states=None if maps is None else tuple(maps),
+        )
+        return outputs if self._wants_dict(return_dict) else outputs.to_tuple()
 
-    def features(self, pixel_values: torch.Tensor, with_skips: bool) -> Features:
+    def features(self, pixel_values: torch.Tensor, with_skips: bool, with_hidden_states: bool = False) -> Features:
         """Runs the backbone once and gives what heads look at; see `forward`."""
-        outputs = self(pixel_values, output_hidden_states=with_skips)
+        needed = sorted(index for index, _ in self.pyramid.values()) if with_skips else []
+        outputs = self(pixel_values, output_hidden_states=with_hidden_states or needed or False, return_dict=True)
         deepest = outputs.last_hidden_state
         if getattr(self.backbone, "output_fmt", "NCHW") == "NHWC":
             deepest = deepest.permute(0, 3, 1, 2)
-        skips = dict(zip(self.pyramid, outputs.hidden_states, strict=True)) if with_skips else {}
-        return Features(outputs.pooler_output, deepest, skips, tuple(pixel_values.shape[-2:]))
+        skips = {}
+        if with_skips:
+            place = {index: index if with_hidden_states else needed.index(index) for index in needed}
+            skips = {stride: outputs.hidden_states[place[index]] for stride, (index, _) in self.pyramid.items()}
+        hidden_states = outputs.hidden_states if with_hidden_states else None
+        return Features(outputs.pooler_output, deepest, skips, tuple(pixel_values.shape[-2:]), hidden_states)
 
     def normalised(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """(pixels / 255 - mean) / std in float32, then in the type of the parameters; strides are kept."""
-        if pixel_values.ndim != 4 or pixel_values.shape[1] != 3:
-            raise ValueError(
-                f"pixel_values has the shape (rows, 3, height, width), got {tuple(pixel_values.shape)}. For one image "
-                f"alone type image[None], and images.permute(0, 3, 1, 2) where the colours come last."
-            )
-        if pixel_values.dtype == torch.uint8:
-            # Divided, not multiplied by 1/255: so uint8 and the floats that everybody makes of it agree to the bit.
-            pixels = pixel_values.float().div_(255)
-        elif pixel_values.is_floating_point():
-            self._check_range_once(pixel_values)
-            pixels = pixel_values.to(torch.float32, copy=True)
-        else:
-            raise ValueError(
-                f"pixel_values is uint8 (0 to 255) or floats (0 to 1), got {pixel_values.dtype}. "
-                f"Type pixel_values.to(torch.uint8) if the values are 0 to 255."
-            )
-        if self.pixel_scale.dtype != torch.float32:  # after model.half() or model.to(torch.bfloat16)
-            self.set_pixel_statistics()
-        return pixels.mul_(self.pixel_scale).add_(self.pixel_offset).to(next(self.backbone.parameters()).dtype)
-
-    def _check_range_once(self, pixels: torch.Tensor):
-        if self._range_checked or torch.compiler.is_compiling() or pixels.numel() == 0:
-            return
-        low, high = pixels.aminmax()
-        if not (low >= -_RANGE_TOLERANCE and high <= 1 + _RANGE_TOLERANCE):
-            raise ValueError(
-                f"Float pixel_values must lie in [0, 1], and these lie in [{low.item():g}, {high.item():g}]: the model "
-                f"normalises its pixels itself. For 0..255 type pixel_values.to(torch.uint8); for pixels that were "
-                f"already normalised leave that step out (do_normalize=False in an image processor)."
-            )
-        self._range_checked = True
+        """What the backbone is given for these pixels, in the type of its parameters; see `PixelNormalisation`."""
+        return self.pixels(pixel_values).to(next(self.backbone.parameters()).dtype)
 
     def set_pixel_statistics(self):
-        """Computes the constants of the normalisation from the config, in float32 whatever the model's type is."""
-        device = self.pixel_scale.device
-        mean = torch.tensor(self.config.pixel_mean, dtype=torch.float64).view(1, 3, 1, 1)
-        std = torch.tensor(self.config.pixel_std, dtype=torch.float64).view(1, 3, 1, 1)
-        self.pixel_scale = (1 / std).float().to(device)
-        self.pixel_offset = (-mean / std).float().to(device)
+        """Takes the constants of the normalisation from the config."""
+        self.pixels.set_statistics(self.config.pixel_mean, self.config.pixel_std)
 
-    def complete_after_loading(self):
-        """Sets what no checkpoint brought: our constants, and timm's own start for all that is missing.
+    def complete_backbone(self):
+        """Sets what is not initialised yet of the backbone to timm's own start.
 
         Without it, `from_pretrained` leaves tensors that a checkpoint lacks, and buffers that timm computes and never
         saves, as uninitialised memory.
         """
-        self.set_pixel_statistics()
         tensors = {**dict(self.backbone.named_parameters()), **dict(self.backbone.named_buffers())}
         missing = [name for name, tensor in tensors.items() if not getattr(tensor, "_is_hf_initialized", False)]
         if missing:
@@ -275,6 +292,14 @@ class HMTLModel(HMTLPreTrainedModel):
             fresh = {**dict(fresh.named_parameters()), **dict(fresh.named_buffers())}
             for name in missing:
                 init.copy_(tensors[name], fresh[name])
+
+
+def _complete_after_load_state_dict(model: HMTLModel, incompatible_keys):
+    """Sets again what a state_dict does not hold: after `to_empty()` it is uninitialised memory."""
+    if model.device.type == "meta":
+        return
+    model.set_pixel_statistics()
+    computed_buffers(model.backbone)
 
 
 class HMTLForImageClassification(HMTLPreTrainedModel):
@@ -296,8 +321,21 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
         with torch.random.fork_rng(devices=[]):
             self.auxiliary = nn.ModuleDict({name: self._build(head) for name, head in config.auxiliary_heads.items()})
         if config.loss_weighting == "uncertainty":
-            self.auxiliary[LOSS_WEIGHTS] = nn.ParameterDict({name: torch.zeros(()) for name in config.heads})
+            # Of shape (1,), since what has no dimension cannot be sharded.
+            self.auxiliary[LOSS_WEIGHTS] = nn.ParameterDict({name: torch.zeros(1) for name in config.heads})
         self.post_init()
+        self._keys_to_ignore_on_load_unexpected = None  # those of the bare backbone, which has no heads
+
+    @classmethod
+    def for_tasks(cls, tasks, **config) -> "HMTLForImageClassification":
+        """A new network with the heads of these tasks.
+
+        Args:
+            tasks: the supervised and pretext tasks that it is to learn; those of weight 0 get no head.
+            config: everything else that `HMTLConfig` takes, like `backbone` and `image_size`.
+        """
+        heads = {task.name: task.head() for task in tasks if task.weight > 0}
+        return cls(HMTLConfig(heads=heads, **config))
 
     def _build(self, head: dict) -> nn.Module:
         hmtl = self.hmtl
@@ -313,39 +351,61 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
         self,
         pixel_values: torch.Tensor,
         views: dict[str, tuple[int, int]] | None = None,
-        labels: torch.Tensor | None = None,
-    ) -> HMTLOutput:
+        labels: torch.Tensor | dict[str, torch.Tensor] | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> HMTLOutput | tuple:
         """Computes heads on the rows that they are to see.
 
         Args:
-            pixel_values: (rows, 3, height, width): uint8 0..255, or floats 0..1.
+            pixel_values: (rows, 3, height, width): integers 0..255, best as uint8, or floats 0..1.
             views: {head: (first row, end row)}; heads that are not named are not computed. None: every head that the
                 network has sees every row.
-            labels: (rows,) classes of the primary head, -100 where there is none; gives the plain cross-entropy.
+            labels: those of the primary head, or {head: labels} of several; see `head_loss`.
+            output_hidden_states: also give the maps of the backbone; by the config if not given.
+            return_dict: False for a plain tuple; by the config if not given.
+            num_items_in_batch: rows to divide the loss by, instead of the labelled ones of this batch.
 
         Raises:
-            ValueError: pixels that `HMTLModel` refuses, a head that does not exist, rows that do not exist, or labels
-                without a classification that was computed.
+            ValueError: pixels that `HMTLModel` refuses, a head that does not exist, rows that do not exist, labels of a
+                head that was not computed or that do not fit it; or nothing is named and no head stays after training.
         """
+        if views is None and labels is None and not self.config.supervised_heads:
+            raise ValueError(
+                f"This network has no head that stays after training, so it has nothing to show; its heads serve "
+                f"training only: {', '.join(self.config.heads) or 'none'}. Fine-tune it first, for example with "
+                f"from_pretrained(folder, id2label=...); use AutoModel for its features, or name heads in views."
+            )
         seen = self._checked_views(views, pixel_values.shape[0])
         with_skips = any(self.config.heads[name]["kind"] == "decoder" for name in seen)
-        features = self.hmtl.features(pixel_values, with_skips)
-        predictions = {name: self._head(name)(features.rows(*view)) for name, view in seen.items()}
-        logits = predictions.get(self.config.primary)
-        return HMTLOutput(
-            loss=None if labels is None else self._cross_entropy(logits, labels),
-            logits=logits,
+        with_maps = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        features = self.hmtl.features(pixel_values, with_skips, bool(with_maps))
+        predictions = {name: self.head(name)(features.rows(*view)) for name, view in seen.items()}
+        outputs = HMTLOutput(
+            loss=None if labels is None else self._loss(predictions, labels, num_items_in_batch),
+            logits=predictions.get(self.config.primary),
             # Not a plain dict: pipeline() could not cut that into its rows when it is given a batch size.
             predictions=ModelOutput(predictions),
             log_variances=None if views is None else self._log_variances(views),
+            hidden_states=features.hidden_states,
         )
+        return outputs if self._wants_dict(return_dict) else outputs.to_tuple()
+
+    def lora_modules(self) -> dict:
+        """The arguments of `peft.LoraConfig` that say where adapters go; see `adapters_hmtl.py`."""
+        return lora_modules(self)
 
     def slim(self) -> "HMTLForImageClassification":
-        """A copy with the supervised heads only: the same tensors, the same mode, the same logits to the last bit."""
-        replaced = {id(self.config): self.config.without_auxiliary(), id(self.auxiliary): nn.ModuleDict()}
-        return copy.deepcopy(self, replaced)
+        """A copy with the supervised heads only: the same tensors, the same mode, the same logits to the last bit.
 
-    def _head(self, name: str) -> nn.Module:
+        Raises:
+            RuntimeError: modules were put into this network (adapters) that its configuration does not know.
+        """
+        return copy_without_auxiliary(self)
+
+    def head(self, name: str) -> nn.Module:
+        """The module of a head, supervised or auxiliary."""
         return self.heads[name] if name in self.heads else self.auxiliary[name]
 
     def _checked_views(self, views, rows: int) -> dict:
@@ -358,13 +418,20 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
                 raise ValueError(f"views gives {name!r} the rows {first} to {end} of a batch of {rows} rows.")
         return views
 
-    def _cross_entropy(self, logits: torch.Tensor | None, labels: torch.Tensor) -> torch.Tensor:
-        if logits is None or self.config.problem_type != "single_label_classification":
+    def _loss(self, predictions: dict, labels: torch.Tensor | dict, rows: torch.Tensor | int | None) -> torch.Tensor:
+        if not isinstance(labels, dict):
+            labels = {self.config.primary: labels}
+        missing = [name for name in labels if name not in predictions]
+        if missing:
             raise ValueError(
-                f"labels need a primary head that is a classification and is computed; the primary head is "
-                f"{self.config.primary!r}. Name it in views, or compute the loss from predictions yourself."
+                f"labels are given for {', '.join(map(repr, missing))}, and the heads that were computed are "
+                f"{', '.join(map(repr, predictions)) or 'none'}. A tensor of labels is for the primary head "
+                f"({self.config.primary!r}); for others give {{head: labels}}, and name them in views, if you give any."
             )
-        return functional.cross_entropy(logits.float(), labels, ignore_index=-100)
+        return sum(
+            head_loss(name, self.config.loss_kind(name, target), predictions[name], target, rows)
+            for name, target in labels.items()
+        )
 
     @property
     def log_variances(self) -> dict | None:
@@ -374,5 +441,6 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
     def _log_variances(self, names) -> dict | None:
         if self.log_variances is None:
             return None
-        # Copies: DistributedDataParallel follows the outputs back to the parameters, and a bare parameter has no past.
-        return {name: self.log_variances[name].clone() for name in names}
+        # As scalars, which are no parameters: DistributedDataParallel follows the outputs back to the parameters, and a
+        # bare parameter has no past.
+        return {name: self.log_variances[name].sum() for name in names}

@@ -366,7 +366,7 @@ class HMTLTrainer(Trainer):
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """As the Trainer's, but gathers nothing except the heads' predictions."""
-        unused = ["logits", "log_variances"]
+        unused = ["logits", "log_variances", "hidden_states"]
         return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys=unused)
 
     def score(self, evaluation: EvalPrediction) -> dict[str, float]:

@@ -32,7 +32,8 @@ def test_original_cut_and_reconstruction_stand_below_each_other(faces, tmp_path,
     changed = (original != cut).any(-1)
     assert all(changed[face].sum() <= 144 for face in range(5)) and changed.sum() > 5 * 100
     with torch.no_grad():
-        expected = model.eval()(torch.from_numpy(cut).permute(0, 3, 1, 2)).predictions["inpainting"]
+        cut_pixels = torch.from_numpy(cut).permute(0, 3, 1, 2)
+        expected = model.eval()(cut_pixels, views={"inpainting": (0, 5)}).predictions["inpainting"]
     np.testing.assert_allclose(painted, expected.permute(0, 2, 3, 1).numpy() * 255, atol=0.51)
     picture = imread(path)
     assert picture.shape[1] > picture.shape[0] > 300 and np.ptp(picture) > 0

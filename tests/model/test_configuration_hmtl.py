@@ -101,7 +101,7 @@ def test_a_wrong_head_raises_and_says_what_is_allowed(head, message):
         ({"heads": {"loss_weights": LINEAR}}, "cannot be the name of a head"),
         ({"heads": {"emotion": LINEAR}, "primary": "valence"}, "Such heads are: 'emotion'"),
         ({"heads": {"emotion": LINEAR}, "id2label": {0: "sad", 1: "happy", 2: "neutral"}}, "disagrees with the labels"),
-        ({"heads": {"emotion": LINEAR}, "num_labels": 4}, "num_labels cannot be set"),
+        ({"heads": {"emotion": LINEAR}, "num_labels": 4}, "num_labels=4 disagrees"),
         ({"backbon": "resnet18"}, "Did you mean 'backbone'"),
         ({"backbone": ""}, "name of a timm model"),
         ({"image_size": 224.5}, "side of the square"),
@@ -113,8 +113,3 @@ def test_a_wrong_head_raises_and_says_what_is_allowed(head, message):
 def test_a_wrong_argument_raises_and_says_what_is_allowed(arguments, message):
     with pytest.raises(ValueError, match=message):
         HMTLConfig(**arguments)
-
-
-def test_num_labels_cannot_be_set_later_either():
-    with pytest.raises(ValueError, match="follows from the labels of the primary head"):
-        HMTLConfig(heads={"emotion": LINEAR}).num_labels = 5

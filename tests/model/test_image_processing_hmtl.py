@@ -1,3 +1,4 @@
+import base64
 import io
 
 import numpy as np
@@ -28,6 +29,8 @@ def test_bytes_paths_images_arrays_and_tensors_give_the_same_pixels(tmp_path):
     sources = [content, bytearray(content), tmp_path / "face.png", str(tmp_path / "face.png"), Image.fromarray(pixels)]
     sources += [pixels, pixels.transpose(2, 0, 1), torch.from_numpy(pixels), torch.from_numpy(pixels).permute(2, 0, 1)]
     sources += [pixels / 255, torch.from_numpy(pixels) / 255, pixels.astype(np.uint16) * 257]
+    sources += [{"bytes": content, "path": "gone.png"}, {"bytes": None, "path": str(tmp_path / "face.png")}]
+    sources += ["data:image/png;base64," + base64.b64encode(content).decode()]
     for source in sources:
         image = decode(source)
         assert image.mode == "RGB" and np.array_equal(np.asarray(image), pixels)
@@ -178,6 +181,47 @@ def test_the_processor_is_saved_and_loaded_with_its_options(tmp_path):
     assert (loaded.do_rescale, loaded.do_normalize) == (False, False)
     assert HMTLImageProcessor.from_pretrained(tmp_path, crop_fraction=0.5).crop_fraction == 0.5
     assert HMTLImageProcessor.from_pretrained(tmp_path, size=48).size == {"height": 48, "width": 48}
+    assert (loaded.image_mean, loaded.image_std) == ([0, 0, 0], [1, 1, 1])
+
+
+@pytest.mark.parametrize("size", [20, (20, 20), {"height": 20, "width": 20}, {"shortest_edge": 20}])
+def test_options_may_be_given_for_one_call(size):
+    processor = HMTLImageProcessor(size=32)
+    pixels = processor(photo(), size=size, crop_fraction=0.5, resample=Image.Resampling.NEAREST)["pixel_values"]
+    wanted = to_pixels(photo(), 20, 0.5, Image.Resampling.NEAREST)
+    assert np.array_equal(pixels[0].permute(1, 2, 0).numpy(), wanted)
+    assert processor(photo())["pixel_values"].shape == (1, 3, 32, 32)
+    with pytest.raises(ValueError, match="in .0, 1."):
+        processor(photo(), crop_fraction=2)
+    with pytest.raises(ValueError, match="the model takes pixels"):
+        processor(photo(), do_normalize=True)
+    with pytest.raises(ValueError, match="no option 'sise'"):
+        processor(photo(), sise=8)
+    assert torch.equal(processor(photo(), do_rescale=False)["pixel_values"], processor(photo())["pixel_values"])
+
+
+def test_the_result_lies_where_it_is_wanted():
+    processor = HMTLImageProcessor(size=8)
+    assert processor(photo(), device="meta")["pixel_values"].device.type == "meta"
+    with pytest.raises(ValueError, match="an array has no device"):
+        processor(photo(), device="cpu", return_tensors="np")
+
+
+def test_without_a_type_of_tensors_every_image_is_one():
+    rows = HMTLImageProcessor(size=8)([photo(), photo(9, 9)], return_tensors=None)["pixel_values"]
+    assert isinstance(rows, list) and [row.shape for row in rows] == [(3, 8, 8)] * 2
+
+
+def test_a_url_is_fetched(monkeypatch):
+    asked = []
+
+    def answer(url, timeout):
+        asked.append(url)
+        return io.BytesIO(encoded(photo()))
+
+    monkeypatch.setattr("hf_hmtl.model.image_processing_hmtl.urlopen", answer)
+    assert np.array_equal(np.asarray(decode("https://example.org/face.png")), photo())
+    assert asked == ["https://example.org/face.png"]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +229,11 @@ def test_the_processor_is_saved_and_loaded_with_its_options(tmp_path):
     [
         ({"size": 0}, "side of a square"),
         ({"size": {"height": 8, "width": 9}}, "side of a square"),
-        ({"size": {"shortest_edge": 8}}, "side of a square"),
+        ({"size": {"longest_edge": 8}}, "side of a square"),
+        ({"size": {"shortest_edge": 8, "longest_edge": 9}}, "side of a square"),
+        ({"size": (8, 9)}, "side of a square"),
+        ({"size": True}, "side of a square"),
+        ({"image_mean": [0.5, 0.5, 0.5]}, "the model takes pixels"),
         ({"crop_fraction": 0.0}, "in .0, 1."),
         ({"crop_fraction": 80}, "in .0, 1."),
         ({"resample": 99}, "99"),
@@ -201,5 +249,5 @@ def test_wrong_options_raise(options, message):
 def test_an_empty_list_and_an_unknown_format_raise():
     with pytest.raises(ValueError, match="the list is empty"):
         HMTLImageProcessor()([])
-    with pytest.raises(ValueError, match='"pt" or "np"'):
+    with pytest.raises(ValueError, match='"pt", "np" or None'):
         HMTLImageProcessor()(photo(), return_tensors="tf")

@@ -130,17 +130,30 @@ def test_uint8_and_float_pixels_give_identical_logits(full, pixels):
     assert torch.equal(floats, given)
 
 
-@pytest.mark.parametrize("wrong", [lambda x: x.float(), lambda x: x / 255 * 4 - 2, lambda x: x / 255 * float("nan")])
-def test_floats_outside_0_to_1_raise_in_the_first_call(full, pixels, wrong):
-    full.hmtl._range_checked = False
-    with pytest.raises(ValueError, match="must lie in .0, 1."):
-        full(wrong(pixels))
-    full(pixels / 255)
-    full(wrong(pixels))  # no second look, which would make the host wait for the device
+OUTSIDE = {
+    "floats to 255": lambda x: x.float(),
+    "normalised": lambda x: x / 255 * 4 - 2,
+    "not a number": lambda x: x / 255 * float("nan"),
+    "integers beyond 255": lambda x: x.long() * 2,
+    "negative integers": lambda x: x.short() - 128,
+}
+
+
+@pytest.mark.parametrize("wrong", OUTSIDE.values(), ids=OUTSIDE)
+def test_values_outside_their_range_raise_in_every_call_on_a_cpu(full, pixels, wrong):
+    for _ in range(2):
+        with pytest.raises(ValueError, match="must lie in .0, (1|255)."):
+            full(wrong(pixels))
+        full(pixels / 255)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int16, torch.uint16])
+def test_integers_of_any_type_are_pixels(full, pixels, dtype):
+    assert torch.equal(full(pixels.to(dtype)).logits, full(pixels).logits)
 
 
 @pytest.mark.parametrize(
-    "wrong", [lambda x: x.long(), lambda x: x[0], lambda x: x.permute(0, 2, 3, 1), lambda x: x[:, :1]]
+    "wrong", [lambda x: x > 9, lambda x: x[0], lambda x: x.permute(0, 2, 3, 1), lambda x: x[:, :1]]
 )
 def test_pixels_of_another_type_or_shape_raise(full, pixels, wrong):
     with pytest.raises(ValueError, match="pixel_values"):
@@ -191,7 +204,7 @@ def test_half_precision_computes_with_exact_pixel_constants(full, pixels, tmp_pa
     full.save_pretrained(tmp_path)
     for model in (full.slim().to(dtype), HMTLForImageClassification.from_pretrained(tmp_path, dtype=dtype)):
         outputs = model(pixels)
-        assert outputs.logits.dtype == dtype and model.hmtl.pixel_scale.dtype == torch.float32
+        assert outputs.logits.dtype == dtype and model.hmtl.pixels.scale.dtype == torch.float32
         torch.testing.assert_close(outputs.logits.float(), full(pixels).logits, rtol=0.1, atol=0.05)
 
 
@@ -230,20 +243,6 @@ def test_distributed_training_finds_the_parameters_of_every_head(full, pixels, t
         torch.distributed.destroy_process_group()
 
 
-def test_labels_give_the_cross_entropy_of_the_primary_head(full, pixels):
-    labels = torch.tensor([2, -100, 0, 1])
-    outputs = full(pixels, labels=labels)
-    kept = outputs.logits[[0, 2, 3]].log_softmax(dim=1)
-    torch.testing.assert_close(outputs.loss, -(kept[0, 2] + kept[1, 0] + kept[2, 1]) / 3)
-    with pytest.raises(ValueError, match="primary head"):
-        full(pixels, views={"puzzle": (0, 4)}, labels=labels)
-
-
-def test_labels_for_a_head_of_numbers_raise(pixels):
-    with pytest.raises(ValueError, match="is a classification"):
-        small(heads={"valence": {"kind": "linear", "shape": [1]}})(pixels, labels=torch.zeros(4).long())
-
-
 @pytest.mark.parametrize("as_folder", [True, False])
 def test_a_backbone_is_taken_over_by_name_with_its_pixel_statistics(full, tmp_path, as_folder):
     full.config.pixel_mean = [0.5, 0.5, 0.5]
@@ -256,7 +255,7 @@ def test_a_backbone_is_taken_over_by_name_with_its_pixel_statistics(full, tmp_pa
     assert len(report.taken) + len(report.not_taken) == len(full.state_dict())
     assert "auxiliary.puzzle" in str(report) and "heads.emotion" in str(report)
     assert model.config.pixel_mean == [0.5, 0.5, 0.5]
-    torch.testing.assert_close(model.hmtl.pixel_offset[0, 0, 0, 0], torch.tensor(-0.5 / 0.229))
+    torch.testing.assert_close(model.hmtl.pixels.offset[0, 0, 0, 0], torch.tensor(-0.5 / 0.229))
 
 
 def test_a_backbone_that_does_not_fit_raises_and_changes_nothing(full):
