@@ -74,9 +74,8 @@ class HMTLConfig(PreTrainedConfig):
                 f"{_shown(self.labels)}, in heads[{self.primary!r}]['labels']. Give them in one place."
             )
         super().__post_init__(**kwargs)
-        self._renamed: dict[
-            str, dict
-        ] = {}  # {head: {new name: name in the saved weights}}; its presence ends the setup
+        # {head: {new name: name in the saved weights}}. That it is there tells `__setattr__` that the setup is over.
+        self._renamed: dict[str, dict] = {}
 
     @classmethod
     def from_dict(cls, config_dict: dict, **kwargs):

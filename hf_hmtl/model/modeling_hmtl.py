@@ -214,7 +214,6 @@ class HMTLModel(HMTLPreTrainedModel):
         self.pooled_channels = getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features
         self.deepest_channels = self.backbone.num_features
         self.pyramid = feature_pyramid(self.backbone)
-        # Not saved, because the config says them, and not as attributes, because they have to follow the device.
         self.pixels = PixelNormalisation(config.pixel_mean, config.pixel_std)
         self.register_load_state_dict_post_hook(_complete_after_load_state_dict)
         self.gradient_checkpointing = False
