@@ -12,26 +12,45 @@ from typing import TYPE_CHECKING
 from hf_hmtl._version import __version__
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` imports a name when it is first used
+    from hf_hmtl.data.augmentation import Augmentation
+    from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
     from hf_hmtl.model.configuration_hmtl import HMTLConfig
     from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
     from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification, HMTLModel, HMTLOutput
     from hf_hmtl.recipe import Recipe
     from hf_hmtl.results.result import Result
+    from hf_hmtl.tasks.barlow_twins import BarlowTwins
+    from hf_hmtl.tasks.classification import Classification
+    from hf_hmtl.tasks.inpainting import InPainting
+    from hf_hmtl.tasks.puzzle import Puzzle
+    from hf_hmtl.tasks.rotation import Rotation
     from hf_hmtl.training.arguments import HMTLTrainingArguments
     from hf_hmtl.training.trainer import HMTLTrainer
 
 _PUBLIC = {
+    "Augmentation": "hf_hmtl.data.augmentation",
+    "BarlowTwins": "hf_hmtl.tasks.barlow_twins",
+    "Classification": "hf_hmtl.tasks.classification",
+    "EvaluationCollator": "hf_hmtl.data.collator",
     "HMTLConfig": "hf_hmtl.model.configuration_hmtl",
     "HMTLForImageClassification": "hf_hmtl.model.modeling_hmtl",
+    "HMTLImageProcessor": "hf_hmtl.model.image_processing_hmtl",
     "HMTLModel": "hf_hmtl.model.modeling_hmtl",
     "HMTLOutput": "hf_hmtl.model.modeling_hmtl",
-    "HMTLImageProcessor": "hf_hmtl.model.image_processing_hmtl",
     "HMTLTrainer": "hf_hmtl.training.trainer",
     "HMTLTrainingArguments": "hf_hmtl.training.arguments",
+    "InPainting": "hf_hmtl.tasks.inpainting",
+    "Puzzle": "hf_hmtl.tasks.puzzle",
     "Recipe": "hf_hmtl.recipe",
     "Result": "hf_hmtl.results.result",
+    "Rotation": "hf_hmtl.tasks.rotation",
+    "TrainingCollator": "hf_hmtl.data.collator",
 }
 __all__ = [
+    "Augmentation",
+    "BarlowTwins",
+    "Classification",
+    "EvaluationCollator",
     "HMTLConfig",
     "HMTLForImageClassification",
     "HMTLImageProcessor",
@@ -39,8 +58,12 @@ __all__ = [
     "HMTLOutput",
     "HMTLTrainer",
     "HMTLTrainingArguments",
+    "InPainting",
+    "Puzzle",
     "Recipe",
     "Result",
+    "Rotation",
+    "TrainingCollator",
     "__version__",
 ]
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from datasets import Dataset
+
 import hf_hmtl
 from hf_hmtl.recipe import load
 from hf_hmtl.results.result import read
@@ -29,3 +31,11 @@ def steps(args: hf_hmtl.HMTLTrainingArguments) -> tuple[str, int]:
 
 def kinds() -> list[type[Task]]:
     return [get(name) for name in available()]
+
+
+def learned(faces: Dataset) -> hf_hmtl.HMTLTrainer:
+    tasks = [hf_hmtl.Classification.of(faces, "label"), hf_hmtl.Puzzle(grid=2), hf_hmtl.Rotation(view="own")]
+    model = hf_hmtl.HMTLForImageClassification.for_tasks(tasks, backbone="resnet18", image_size=96)
+    args = hf_hmtl.HMTLTrainingArguments("out", num_train_epochs=10)
+    level = hf_hmtl.Augmentation.level("weak")
+    return hf_hmtl.HMTLTrainer(model, args, tasks, augmentation=level, train_dataset=faces)

@@ -61,13 +61,13 @@ def compare_gradients(trainer, batches: int) -> dict[str, TaskGradient]:
             "supervised task and an auxiliary one of a weight above 0. Choose a hybrid row, as quickstart/puzzle-3x3"
         )
     trainer.calibrate()
-    weights = trainer.effective_weights()
+    weights: dict[str, float] = {}
     trunk = [parameter for parameter in trainer.model.base_model.backbone.parameters() if parameter.requires_grad]
     found = {task.name: ([], [], []) for task in trainer.tasks}  # losses, relative norms, cosines
     loader = trainer.get_train_dataloader()
     with _as_in_training(trainer.model):
         for _, batch in tqdm(zip(range(batches), loader, strict=False), total=batches, desc="gradients", disable=None):
-            losses, gradients = _gradients(trainer, batch, trunk, weights)
+            losses, gradients, weights = _gradients(trainer, batch, trunk)
             reference = sum(gradients[name] for name in supervised)
             for name, (all_losses, norms, cosines) in found.items():
                 all_losses.append(losses[name])
@@ -92,18 +92,19 @@ def gradient_table(found: dict[str, TaskGradient]) -> str:
 
 
 def _gradients(
-    trainer, batch: dict, trunk: list[nn.Parameter], weights: dict[str, float]
-) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """Loss and flattened weight * gradient on the trunk of each task, from one pass."""
+    trainer, batch: dict, trunk: list[nn.Parameter]
+) -> tuple[dict[str, float], dict[str, Tensor], dict[str, float]]:
+    """Loss, flattened weight * gradient on the trunk, and weight of each task, from one pass."""
     batch = trainer._prepare_inputs(batch)
     counts = trainer._get_num_items_in_batch([batch], trainer.args.device)
     outputs = trainer.model(pixel_values=batch["pixel_values"], views=batch["views"])
     losses, gradients = trainer.task_losses(outputs.predictions, batch["targets"], counts), {}
+    weights = trainer.effective_weights(outputs.log_variances)
     for name, loss in losses.items():
         parts = torch.autograd.grad(weights[name] * loss, trunk, retain_graph=True, allow_unused=True)
         filled = [torch.zeros_like(weight) if part is None else part for part, weight in zip(parts, trunk, strict=True)]
         gradients[name] = torch.cat([part.flatten().float() for part in filled])
-    return {name: loss.item() for name, loss in losses.items()}, gradients
+    return {name: loss.item() for name, loss in losses.items()}, gradients, weights
 
 
 def _cosine(one: Tensor, other: Tensor) -> float:

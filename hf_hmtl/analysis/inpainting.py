@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from transformers import PreTrainedModel
 
 from hf_hmtl.data.collator import EvaluationCollator
-from hf_hmtl.data.sampler import RowReader
+from hf_hmtl.data.rows import RowReader
 from hf_hmtl.draws import Draws
 from hf_hmtl.files import replacing
 from hf_hmtl.tasks import Pretext

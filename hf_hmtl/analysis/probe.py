@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from hf_hmtl.data.collator import EvaluationCollator
-from hf_hmtl.data.sampler import RowReader
+from hf_hmtl.data.rows import RowReader
 from hf_hmtl.files import replacing
 from hf_hmtl.metrics.classification import scores
 from hf_hmtl.metrics.classification.measures import MISSING

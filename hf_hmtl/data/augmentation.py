@@ -80,9 +80,16 @@ class Augmentation:
         return cls(**{**LEVELS[name], **overrides})
 
     @classmethod
-    def of(cls, settings: dict) -> "Augmentation":
-        """That of a recipe's entry: {level: "none" unless given, and magnitudes that replace the level's}."""
-        overrides = dict(settings)
+    def of(cls, settings: "Augmentation | dict | str") -> "Augmentation":
+        """That of a level's name, or of a recipe's entry: {level: "none" unless given, and magnitudes that replace the
+        level's}.
+
+        Raises:
+            ValueError: as `level`.
+        """
+        if isinstance(settings, cls):
+            return settings
+        overrides = {"level": settings} if isinstance(settings, str) else dict(settings)
         return cls.level(overrides.pop("level", "none"), **overrides)
 
     def to_dict(self) -> dict:

@@ -7,7 +7,7 @@
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from hf_hmtl.data.augment import augment_batch
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.colour import cutout
 from hf_hmtl.data.decode import BrokenImage, decode_for_training
+from hf_hmtl.data.rows import IMAGE, columns_of
 from hf_hmtl.draws import Draws
 from hf_hmtl.model.image_processing_hmtl import to_pixels
 from hf_hmtl.tasks.base import MISSING, Pretext, Supervised
@@ -36,18 +37,23 @@ def channels_last_batch(images: list[np.ndarray]) -> Tensor:
 class Collator:
     """What training and evaluation share: decoding with a policy for broken images, and supervised targets.
 
+    It is called with the rows of a batch, as `RowReader` gives them or as a plain `DataLoader` of a dataset does: a
+    list of dictionaries whose images are files, paths, PIL images or arrays.
+
     Args:
         supervised: tasks whose targets are columns of the rows.
         image_size: side of the batch, pixels.
         crop_fraction: share of the image's sides that the central crop keeps; 1 keeps all.
         on_broken_image: "skip" leaves the row out, "replace" puts another row of the batch in its place (a function of
             seed, epoch and row), "raise" stops. Every broken image is logged with its file or row, and counted.
+        image_column: column of the images.
     """
 
     supervised: list[Supervised]
     image_size: int
     crop_fraction: float = 1.0
     on_broken_image: str = "skip"
+    image_column: str = IMAGE
 
     def __post_init__(self):
         if self.on_broken_image not in ON_BROKEN_IMAGE:
@@ -55,14 +61,14 @@ class Collator:
                 f"on_broken_image is {self.on_broken_image!r}, allowed are {', '.join(map(repr, ON_BROKEN_IMAGE))}"
             )
 
-    def decoded(self, rows: dict[str, list], decoder: Callable) -> tuple[list, list[int]]:
+    def decoded(self, rows: Mapping[str, list], decoder: Callable) -> tuple[list, list[int]]:
         """Images of a batch, None where broken, and the row numbers of the broken ones."""
         images, broken = [], []
-        for number, source in zip(rows["row"], rows["image"], strict=True):
+        for number, source in zip(rows["row"], rows[self.image_column], strict=True):
             try:
                 images.append(decoder(source))
             except (ValueError, OSError) as error:
-                name = (source or {}).get("path") or f"row {number}"
+                name = (source.get("path") if isinstance(source, dict) else None) or f"row {number}"
                 if self.on_broken_image == "raise":
                     raise BrokenImage(
                         f"{name}: {error}. Repair or remove it, or pass --on_broken_image skip (or replace)"
@@ -72,14 +78,19 @@ class Collator:
                 broken.append(number)
         return images, broken
 
-    def targets(self, rows: dict[str, list], places: list[int]) -> dict[str, Tensor]:
-        """Supervised targets of the rows at these places of the batch."""
-        return {task.name: task.target([rows[task.name][place] for place in places]) for task in self.supervised}
+    def targets(self, rows: Mapping[str, list], places: list[int]) -> dict[str, Tensor]:
+        """Supervised targets of the rows at these places of the batch; missing ones where the rows have no labels."""
+        unlabelled = [None] * len(rows[self.image_column])
+        columns = {task.name: rows.get(task.column, unlabelled) for task in self.supervised}
+        return {task.name: task.target([columns[task.name][place] for place in places]) for task in self.supervised}
 
 
 @dataclass
 class TrainingCollator(Collator):
     """Augmented and corrupted batches. Every random number is a function of (seed, epoch, row, purpose).
+
+    A loader that is not the trainer's says neither row nor epoch: torch then draws a number for each row of each batch,
+    so that a row is augmented in another way whenever it comes.
 
     Args:
         pretexts: self-supervised tasks. Those with `view: image` corrupt the view that the supervised heads see, in
@@ -97,7 +108,11 @@ class TrainingCollator(Collator):
         for pretext in self.pretexts:
             pretext.check_side(self.image_size)
 
-    def __call__(self, rows: dict[str, list]) -> dict:
+    def __call__(self, rows: Mapping[str, list] | Sequence[Mapping]) -> dict:
+        rows = columns_of(rows)
+        count = len(rows[self.image_column])
+        if "row" not in rows:
+            rows = {**rows, "row": torch.randint(2**31, (count,)).tolist(), "epoch": [0] * count}
         images, broken = self.decoded(rows, lambda source: decode_for_training(source, self.image_size))
         places = self.usable_places(rows, images)
         images = [images[place] for place in places]
@@ -152,7 +167,7 @@ class TrainingCollator(Collator):
         cutout(pixels, draws, augmentation)
         return pixels, {pretext.name: targets[pretext.name] for pretext in pretexts if pretext.weight > 0}
 
-    def usable_places(self, rows: dict[str, list], images: list) -> list[int]:
+    def usable_places(self, rows: Mapping[str, list], images: list) -> list[int]:
         """Places of the batch to train on, broken images left out or replaced."""
         good = [place for place, image in enumerate(images) if image is not None]
         if len(good) == len(images):
@@ -176,12 +191,11 @@ class EvaluationCollator(Collator):
     processes of a distributed evaluation stay in step.
     """
 
-    def __call__(self, rows: dict[str, list]) -> dict:
-        def clean(source: dict) -> np.ndarray:
-            content = source["path"] if source["bytes"] is None else source["bytes"]
-            return to_pixels(content, self.image_size, self.crop_fraction)
-
-        images, broken = self.decoded(rows, clean)
+    def __call__(self, rows: Mapping[str, list] | Sequence[Mapping]) -> dict:
+        rows = columns_of(rows)
+        if "row" not in rows:
+            rows = {**rows, "row": list(range(len(rows[self.image_column])))}
+        images, broken = self.decoded(rows, lambda source: to_pixels(source, self.image_size, self.crop_fraction))
         blank = np.zeros((self.image_size, self.image_size, 3), dtype=np.uint8)
         usable = torch.tensor([image is not None for image in images])
         targets = self.targets(rows, list(range(len(images))))

@@ -55,7 +55,7 @@ def decode_for_training(source, side: int, gray_allowed: bool = True) -> np.ndar
 
     Args:
         source: a dictionary {"bytes": ..., "path": ...} as in a `datasets.Image(decode=False)` column, whose bytes win;
-            or the bytes of a file; or a path.
+            or the bytes of a file; or a path; or anything else that `decode` takes, as a PIL image or an array.
         side: side of the picture that the network will see, in pixels.
         gray_allowed: leave the picture of a gray file at one channel.
 
@@ -65,6 +65,8 @@ def decode_for_training(source, side: int, gray_allowed: bool = True) -> np.ndar
     Raises:
         BrokenImage: the file is missing, empty, truncated, not an image, or larger than 178,956,970 pixels.
     """
+    if not isinstance(source, dict | bytes | bytearray | memoryview | str | os.PathLike):
+        return _decode_any(source)
     content = _content(source)
     header = _header(content)
     image = None if header is None else _decode_fast(content, header, side)
@@ -103,9 +105,9 @@ def _read(path: str | os.PathLike) -> bytes:
         raise BrokenImage(f"unreadable: {error}") from error
 
 
-def _decode_any(content: bytes) -> np.ndarray:
+def _decode_any(source) -> np.ndarray:
     try:
-        return np.asarray(decode(content))
+        return np.asarray(decode(source))
     except ValueError as error:
         raise BrokenImage(str(error)) from error
 

@@ -6,7 +6,7 @@ The sampler yields (epoch, row), so that everything drawn for a row later on, in
 from collections.abc import Iterator
 
 import numpy as np
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Sampler
 
 from hf_hmtl.draws import Draws
 
@@ -64,25 +64,3 @@ class EpochRowSampler(Sampler[list[tuple[int, int]]]):
         batches = self.order(epoch).reshape(self.batches, self.global_batch)
         for batch in batches[:, self.process_index :: self.process_count]:
             yield [(epoch, int(row)) for row in batch]
-
-
-class RowReader(Dataset):
-    """Reads whole batches of rows from a `datasets.Dataset`, for keys that are rows or (epoch, row).
-
-    Returns the columns of the rows (`image` as encoded bytes or a path, labels) with their `row` and `epoch`; plain
-    row numbers, which the evaluation uses, belong to epoch 0.
-    """
-
-    def __init__(self, dataset):
-        self.dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitems__(self, keys: list) -> dict[str, list]:
-        pairs = [key if isinstance(key, tuple) else (0, int(key)) for key in keys]
-        epochs, rows = (list(part) for part in zip(*pairs, strict=True))
-        return {**self.dataset[rows], "epoch": epochs, "row": rows}
-
-    def __getitem__(self, key) -> dict[str, list]:
-        return self.__getitems__([key])

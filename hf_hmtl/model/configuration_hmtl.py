@@ -5,6 +5,7 @@ import difflib
 import re
 from dataclasses import field
 
+from torch.nn import ModuleDict
 from transformers import PreTrainedConfig
 
 # What each kind of head may say, with its default; None means that it has to be given.
@@ -289,10 +290,11 @@ def _shown(labels) -> str:
 
 def _completed_head(name: str, head: dict) -> dict:
     """The head with every default filled in, in one order of keys; raises on anything that is not allowed."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)) or name == LOSS_WEIGHTS:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)) or name == LOSS_WEIGHTS or hasattr(ModuleDict(), name):
         raise ValueError(
             f"{name!r} cannot be the name of a head: it becomes part of the names of parameters, so it has lower-case "
-            f"letters, digits and underscores only, and is not {LOSS_WEIGHTS!r}. Rename it, for example 'head_pose'."
+            f"letters, digits and underscores only, and is neither {LOSS_WEIGHTS!r} nor what torch calls something "
+            f"else, like 'type' or 'keys'. Rename it, for example 'head_pose'."
         )
     if not isinstance(head, dict) or "kind" not in head:
         raise ValueError(

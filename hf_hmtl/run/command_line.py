@@ -56,13 +56,17 @@ def parse(arguments: Sequence[str]) -> tuple[Recipe, RunOptions, HMTLTrainingArg
     if unknown:
         raise ValueError(_unknown_option(unknown[0], parser))
     recipe = recipes.load(name, overrides(options, name))
-    if recipe.supervised and args.load_best_model_at_end and "metric_for_best_model" not in recipe.training:
-        chosen = any(argument.split("=")[0] in _METRIC_OPTIONS for argument in arguments)
-        if not chosen:
-            name, settings = next(iter(recipe.supervised.items()))
-            headline = tasks.get((settings or {}).get("task", "classification")).headline
-            args.metric_for_best_model = f"eval_{name}_{headline.name}"
-            args.greater_is_better = headline.greater_is_better
+    given = {
+        argument.split("=")[0].lstrip("-").replace("-", "_") for argument in arguments if argument.startswith("--")
+    }
+    chosen = "metric_for_best_model" in recipe.training or "metric_for_best_model" in given
+    if "greater_is_better" in given and not chosen:
+        raise ValueError("--greater_is_better says nothing without --metric_for_best_model; give both or neither")
+    if recipe.supervised and args.load_best_model_at_end and not chosen:
+        name, settings = next(iter(recipe.supervised.items()))
+        headline = tasks.get((settings or {}).get("task", "classification")).headline
+        args.metric_for_best_model = f"eval_{name}_{headline.name}"
+        args.greater_is_better = headline.greater_is_better
     return recipe, options, args
 
 
@@ -70,7 +74,6 @@ _RECIPE_KEYS = (
     "train_fraction", "balancing", "image_size", "backbone", "teacher", "probe", "loss_weighting", "on_broken_image",
     "report_batch_norm", "report_train", "report_columns",
 )  # fmt: skip
-_METRIC_OPTIONS = ("--metric_for_best_model", "--metric-for-best-model")
 
 
 def overrides(options: RunOptions, name: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from hf_hmtl.data.sampler import EpochRowSampler, RowReader
+from hf_hmtl.data.rows import RowReader
+from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.data.splits import class_counts
 from hf_hmtl.run.experiment import Experiment, parameter_counts
 from hf_hmtl.tasks import Task
@@ -98,20 +99,27 @@ def draw_batch(batch: dict, experiment: Experiment, path: Path) -> None:
 
 
 def _batches(experiment: Experiment, count: int) -> list[dict]:
-    rows, args = RowReader(experiment.splits["train"]), experiment.args
-    sampler = EpochRowSampler(len(rows), args.train_batch_size, args.seed, args.process_index, args.world_size)
-    collate = experiment.training_collator()
-    return [collate(rows.__getitems__(keys)) for keys, _ in zip(sampler, range(count), strict=False)]
+    rows, collate = RowReader(experiment.splits["train"]), experiment.training_collator()
+    return [collate(rows.__getitems__(keys)) for keys, _ in zip(_sampler(experiment), range(count), strict=False)]
+
+
+def _sampler(experiment: Experiment) -> EpochRowSampler:
+    args = experiment.args
+    return EpochRowSampler(
+        len(experiment.splits["train"]),
+        args.train_batch_size,
+        args.sampling_seed,
+        args.process_index,
+        args.world_size,
+        args.dataloader_drop_last,
+    )
 
 
 def _steps(experiment: Experiment) -> int:
     args = experiment.args
     if args.max_steps > 0:
         return args.max_steps
-    sampler = EpochRowSampler(
-        len(experiment.splits["train"]), args.train_batch_size, args.seed, args.process_index, args.world_size
-    )
-    return int(-(-len(sampler) // args.gradient_accumulation_steps) * args.num_train_epochs)
+    return int(-(-len(_sampler(experiment)) // args.gradient_accumulation_steps) * args.num_train_epochs)
 
 
 def _seconds_a_step(experiment: Experiment) -> float:

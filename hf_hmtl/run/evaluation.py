@@ -12,7 +12,6 @@ from hf_hmtl.analysis.probe import cached_features, probe
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import TrainingCollator
 from hf_hmtl.data.identity import identities, readable
-from hf_hmtl.data.sampler import RowReader
 from hf_hmtl.metrics.classification import majority_baseline
 from hf_hmtl.results.predictions import SPLIT, confusion
 from hf_hmtl.run.experiment import Experiment
@@ -22,6 +21,7 @@ from hf_hmtl.training.trainer import HMTLTrainer
 PROBE_SEEDS = (0, 1, 2)
 PREFIXES = {"validation": "eval", "test": "test"}
 _NOT_SCORES = ("_runtime", "_per_second", "_preparation_time")
+_MEMORY = "_mem_"  # what --skip_memory_metrics false adds
 
 
 @dataclass
@@ -54,7 +54,7 @@ def evaluate(experiment: Experiment, trainer: HMTLTrainer) -> Evaluation:
         if split in experiment.splits:
             _score_split(evaluation, experiment, trainer, split, prefix)
     if experiment.recipe.report_train:
-        output = trainer.predict(RowReader(experiment.splits["train"]), metric_key_prefix="train")
+        output = trainer.predict(experiment.splits["train"], metric_key_prefix="train")
         evaluation.metrics |= _scores(output.metrics)
     if experiment.recipe.report_batch_norm:
         evaluation.metrics |= _scores(batch_norm_checks(experiment, trainer))
@@ -112,7 +112,7 @@ def _named(task: Classification, answers: np.ndarray) -> list[str]:
 
 def _score_split(evaluation: Evaluation, experiment: Experiment, trainer: HMTLTrainer, split: str, prefix: str) -> None:
     trainer.broken_rows["eval"].clear()  # of validations during training
-    output = trainer.predict(RowReader(experiment.splits[split]), metric_key_prefix=prefix)
+    output = trainer.predict(experiment.splits[split], metric_key_prefix=prefix)
     broken = trainer.broken_over_processes("eval")
     evaluation.metrics |= _scores(output.metrics)
     evaluation.broken_images[split] = len(broken)
@@ -160,7 +160,8 @@ def _compare_with_truth(
 
 
 def _scores(metrics: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if not name.endswith(_NOT_SCORES) and name != "epoch"}
+    timing = {name for name in metrics if name == "epoch" or name.endswith(_NOT_SCORES) or _MEMORY in name}
+    return {name: value for name, value in metrics.items() if name not in timing}
 
 
 def batch_norm_checks(experiment: Experiment, trainer: HMTLTrainer) -> dict[str, float]:
@@ -177,7 +178,7 @@ def batch_norm_checks(experiment: Experiment, trainer: HMTLTrainer) -> dict[str,
     metrics = trainer.evaluate(metric_key_prefix="eval_corrupted")
     trainer.data_collator = clean
     uncorrupted = experiment.training_collator(pretexts=[])
-    with re_estimated(trainer.model, trainer.train_dataset, uncorrupted, experiment.args):
+    with re_estimated(trainer.model, trainer.training_rows(), uncorrupted, experiment.args):
         metrics |= trainer.evaluate(metric_key_prefix="eval_reestimated")
     return metrics
 

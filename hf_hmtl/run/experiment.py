@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import ClassLabel, Dataset, DatasetDict
+from datasets import Dataset, DatasetDict
 from transformers import ProgressCallback, set_seed
 
 from hf_hmtl import tasks as task_registry
@@ -15,7 +15,7 @@ from hf_hmtl.data import sources
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.identity import RESERVED
-from hf_hmtl.data.splits import balanced, class_counts, fingerprint, stratified_fraction
+from hf_hmtl.data.splits import balanced, fingerprint, stratified_fraction
 from hf_hmtl.model.configuration_hmtl import HMTLConfig
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
@@ -23,7 +23,7 @@ from hf_hmtl.recipe import Recipe, require_known
 from hf_hmtl.run.earlier_run import load_teacher, located, take_backbone
 from hf_hmtl.run.progress import ProgressLines
 from hf_hmtl.tasks import Pretext, Supervised, Task
-from hf_hmtl.tasks.classification import Classification, balanced_class_weights
+from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.training.arguments import HMTLTrainingArguments
 from hf_hmtl.training.trainer import HMTLTrainer
 
@@ -73,7 +73,7 @@ class Experiment:
             "on_broken_image": self.recipe.on_broken_image,
             "pretexts": self.pretexts,
             "augmentation": Augmentation.of(self.recipe.augmentation),
-            "seed": self.args.data_seed if self.args.data_seed is not None else self.args.seed,
+            "seed": self.args.sampling_seed,
         }
         return TrainingCollator(**{**settings, **changes})
 
@@ -173,30 +173,21 @@ def build_supervised(column: str, settings: dict[str, Any], train: Dataset, reci
     """A supervised task from its recipe entry; class names and balanced weights come from the training rows."""
     options = dict(settings or {})
     task = task_registry.get(options.pop("task", "classification"))
-    known = {option.name for option in dataclasses.fields(task)} - {"name", "labels"}
+    known = {option.name for option in dataclasses.fields(task)} - {"name", "column", "labels"}
     require_known(options, known, f"option of supervised task {column!r} in recipe {recipe_name}")
-    if issubclass(task, Classification):
-        feature = train.features[column]
-        if not isinstance(feature, ClassLabel):
-            raise ValueError(
-                f"column {column!r} holds {feature.dtype} values, not class labels; classification needs named classes"
-            )
-        options["labels"] = tuple(feature.names)
-        weights = options.get("class_weights")
-        if weights == "balanced":
-            options["class_weights"] = balanced_class_weights(
-                [class_counts(train, column)[label] for label in feature.names]
-            )
-        elif weights in (None, "none"):
-            options["class_weights"] = None
-        elif isinstance(weights, list):
-            options["class_weights"] = tuple(float(weight) for weight in weights)
-        else:
-            raise ValueError(
-                f"{column}: class_weights is {weights!r}, allowed are none, balanced (n_max / n_c from the training "
-                "rows) or a list with one number a class"
-            )
-    return task(name=column, **options)
+    if not issubclass(task, Classification):
+        return task(name=column, **options)
+    weights = options.get("class_weights")
+    if isinstance(weights, list):
+        options["class_weights"] = tuple(float(weight) for weight in weights)
+    elif weights in (None, "none"):
+        options["class_weights"] = None
+    elif weights != "balanced":
+        raise ValueError(
+            f"{column}: class_weights is {weights!r}, allowed are none, balanced (n_max / n_c from the training rows) "
+            "or a list with one number a class"
+        )
+    return task.of(train, column, name=column, **options)
 
 
 def build_pretext(name: str, settings: dict[str, Any], recipe_name: str) -> Pretext:

@@ -28,7 +28,7 @@ from hf_hmtl.run.options import RunOptions
 from hf_hmtl.run.record import check_unchanged, record, write_record
 from hf_hmtl.run.report import report, summary_table
 from hf_hmtl.training.arguments import HMTLTrainingArguments
-from hf_hmtl.training.checkpoint import last_complete_checkpoint
+from hf_hmtl.training.checkpoint import resume_point
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
         keep_large_blocks()
     if args.process_index == 0:
         print(first_line(args), flush=True)
-    resume = resume_point(args)
+    resume = resume_point(args.resume_from_checkpoint, args.output_dir)
     if not options.dry_run:
         require_free_folder(Path(args.output_dir), resume, options.overwrite, args.process_index == 0)
     experiment = build(recipe, args, options.data_dir)
@@ -80,11 +80,11 @@ def first_line(args: HMTLTrainingArguments) -> str:
 def fit(experiment: Experiment, resume: Path | None) -> None:
     """Train, evaluate and write."""
     args, trainer = experiment.args, experiment.trainer()
-    trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
+    trainer.train(resume_from_checkpoint=resume)
     evaluation = evaluate(experiment, trainer)
     if args.process_index == 0:
         folder = Path(args.output_dir)
-        save_final(experiment, folder)
+        trainer.save_final(folder)
         if evaluation.predictions:
             write_predictions(evaluation.predictions, folder)
         result = report(experiment, trainer, evaluation, trainer.seconds)
@@ -118,35 +118,6 @@ def leave_together() -> None:
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
-
-
-def save_final(experiment: Experiment, folder: Path) -> None:
-    """Write the slim model and its processor: first beside the folder, then moved into place file by file."""
-    staging = folder / ".writing"
-    shutil.rmtree(staging, ignore_errors=True)
-    experiment.model.slim().save_pretrained(staging)
-    experiment.processor.save_pretrained(staging)
-    for path in sorted(staging.iterdir()):
-        os.replace(path, folder / path.name)
-    staging.rmdir()
-
-
-def resume_point(args: HMTLTrainingArguments) -> Path | None:
-    """The checkpoint that --resume_from_checkpoint means: a folder, or "last" of the output folder."""
-    wanted = args.resume_from_checkpoint
-    if not wanted:
-        return None
-    if wanted == "last":
-        found = last_complete_checkpoint(args.output_dir)
-        if found is None:
-            raise FileNotFoundError(f"{args.output_dir} has no complete checkpoint-N to resume from; train without it")
-        return found
-    if not (Path(wanted) / "trainer_state.json").is_file():
-        raise FileNotFoundError(
-            f"--resume_from_checkpoint {wanted} is no checkpoint folder; give one such as "
-            f"{args.output_dir}/checkpoint-100, or 'last'"
-        )
-    return Path(wanted)
 
 
 def require_free_folder(folder: Path, resume: Path | None, overwrite: bool, main_process: bool) -> None:

@@ -120,12 +120,28 @@ class Task:
 
 @dataclass(frozen=True)
 class Supervised(Task):
-    """A task whose target is a column of the dataset."""
+    """A task whose target is a column of the dataset.
+
+    Attributes:
+        column: that column; the one of the task's name if it is not given.
+    """
+
+    column: str = ""
 
     headline: ClassVar[Measure]
     """What models are selected by, compared by and announced with."""
     beside: ClassVar[tuple[Measure, ...]] = ()
     """Measures that tables show beside the headline."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.column:
+            object.__setattr__(self, "column", self.name)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of what `score` gives."""
+        raise NotImplementedError
 
     def answers(self, predictions: np.ndarray) -> dict[str, list]:
         """What `predictions.parquet` says of each row beside its label: {"answer": ..., "probability_<class>": ...}."""

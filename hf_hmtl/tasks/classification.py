@@ -1,8 +1,11 @@
 """Classification of a face: 8 emotions, gender, or whatever classes a dataset has."""
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import datasets
 import numpy as np
 import torch
 from torch import Tensor
@@ -65,7 +68,28 @@ class Classification(Supervised):
         if self.loss == "focal" and self.label_smoothing:
             raise ValueError(f"{self.name}: focal loss has no smoothed form; set label_smoothing: 0 or cross_entropy")
 
+    @classmethod
+    def of(cls, dataset: datasets.Dataset, column: str, name: str | None = None, **options: Any) -> "Classification":
+        """The classification of a dataset's column, whose class names it takes.
+
+        Args:
+            dataset: the training rows; the column is a `datasets.ClassLabel`.
+            column: where the class numbers are.
+            name: of the task, its head and its scores; if not given, that of the column in small letters, with an
+                underscore for what a head's name cannot have: "Head-Pose" becomes "head_pose".
+            options: of the task; `class_weights="balanced"` takes those of the dataset's counts (w_e of Eq. 1).
+
+        Raises:
+            ValueError: there is no such column, or it does not say the names of its classes.
+        """
+        labels = tuple(_class_label(dataset, column).names)
+        if options.get("class_weights") == "balanced":
+            counts = Counter(dataset.with_format(None)[column])
+            options["class_weights"] = balanced_class_weights([counts[number] for number in range(len(labels))])
+        return cls(name=name or _head_name(column), column=column, labels=labels, **options)
+
     def head(self) -> dict[str, Any]:
+        """One logit a class, from a linear layer."""
         return {
             "kind": "linear",
             "shape": [len(self.labels)],
@@ -86,6 +110,10 @@ class Classification(Supervised):
     def progress(self, prediction: Tensor, target: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         return {"accuracy": number_correct(prediction, target)}
 
+    @property
+    def measures(self) -> tuple[str, ...]:
+        return tuple(self.score(np.zeros((1, len(self.labels))), np.zeros(1, dtype=np.int64)))
+
     def score(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         return scores(predictions.argmax(-1), targets, list(self.labels))
 
@@ -99,6 +127,34 @@ class Classification(Supervised):
 
     def labels_of(self, targets: np.ndarray) -> list[str | None]:
         return [self.labels[number] if number >= 0 else None for number in targets]
+
+
+def _head_name(column: str) -> str:
+    name = re.sub(r"[^a-z0-9_]", "_", column.lower())
+    return name if name[:1].isalpha() else f"label_{name.strip('_')}"
+
+
+def _class_label(dataset: datasets.Dataset, column: str) -> datasets.ClassLabel:
+    if isinstance(dataset, dict):
+        raise ValueError(
+            f"these are the splits {', '.join(map(str, dataset))}; a task is made of the one that is trained on, as in "
+            f"Classification.of(faces['train'], {column!r})"
+        )
+    if not isinstance(dataset, datasets.Dataset):
+        raise ValueError(
+            f"a {type(dataset).__name__} does not know the names of its classes; give them: Classification(name="
+            f"{column!r}, labels=('tired', 'awake'))"
+        )
+    if column not in dataset.column_names:
+        raise ValueError(f"there is no column {column!r}; the columns are: {', '.join(dataset.column_names)}")
+    feature = dataset.features[column]
+    if not isinstance(feature, datasets.ClassLabel):
+        raise ValueError(
+            f"column {column!r} holds {getattr(feature, 'dtype', feature)} values, not class labels; classification "
+            f"needs named classes. For a class a value, type faces = faces.class_encode_column({column!r}); to name "
+            f"class numbers, faces.cast_column({column!r}, datasets.ClassLabel(names=[...]))"
+        )
+    return feature
 
 
 TASK = Classification

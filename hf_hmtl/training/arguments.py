@@ -1,15 +1,22 @@
 """The settings of a training: transformers' own, and the few that the paper adds."""
 
+import dataclasses
 import os
 from dataclasses import dataclass, field
 
 import torch
 from transformers import TrainingArguments
 
+from hf_hmtl.training.refused import check_after_setup, check_before_setup, check_schedule
+
 
 @dataclass
 class HMTLTrainingArguments(TrainingArguments):
-    """`TrainingArguments` and the few settings that the paper adds."""
+    """`TrainingArguments` and the few settings that the paper adds.
+
+    Raises:
+        ValueError: an option would not do here what it says (`refused`), or two exclude each other.
+    """
 
     optim: str = field(
         default="adamw_torch_fused",
@@ -35,6 +42,8 @@ class HMTLTrainingArguments(TrainingArguments):
     )
 
     def __post_init__(self):
+        check_before_setup(self)
+        check_schedule(self, self.milestones)
         adabelief = self.optim == "adabelief"
         if adabelief:  # unknown to transformers' own list of names
             self.optim = "adamw_torch"
@@ -52,6 +61,21 @@ class HMTLTrainingArguments(TrainingArguments):
                 f"--decay_epochs {self.decay_epochs} and --lr_scheduler_type {self.lr_scheduler_type.value} are two "
                 "schedules; pass --decay_epochs none, or --lr_scheduler_type constant"
             )
+        check_after_setup(self)
+
+    @classmethod
+    def of(cls, args: TrainingArguments | None) -> "HMTLTrainingArguments":
+        """These arguments, completed with the defaults of what the paper adds; without any, all are at their defaults.
+
+        Raises:
+            ValueError: as the class.
+        """
+        if args is None or isinstance(args, cls):
+            return cls() if args is None else args
+        # What transformers' own setup leaves behind is accepted by it once more; further fields are a script's own.
+        known = {each.name for each in dataclasses.fields(cls)}
+        given = [each.name for each in dataclasses.fields(args) if each.init and each.name in known]
+        return cls(**{name: getattr(args, name) for name in given})
 
     @property
     def precision(self) -> str:
@@ -59,6 +83,11 @@ class HMTLTrainingArguments(TrainingArguments):
         of accelerate."""
         given = "fp16" if self.fp16 else "bf16" if self.bf16 else os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
         return {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}.get(given, given)
+
+    @property
+    def sampling_seed(self) -> int:
+        """Seed of the order of the rows and of everything that is drawn for a row."""
+        return self.seed if self.data_seed is None else self.data_seed
 
     @property
     def global_batch(self) -> int:

@@ -11,6 +11,7 @@ from hf_hmtl.training.weighting import PastLosses
 
 STATE_FILE = "hmtl_state.json"
 TRAINER_STATE_FILE = "trainer_state.json"
+OPTIMIZER_FILE = "optimizer.pt"
 
 
 @dataclass
@@ -60,10 +61,46 @@ def trainer_state(checkpoint: Path) -> TrainerState:
     return TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_FILE))
 
 
-def ended_training(state: TrainerState) -> bool:
-    """Whether no step was to follow: the last one was made, or early stopping had decided."""
-    control = state.stateful_callbacks["TrainerControl"]["args"]
-    return control["should_training_stop"] or state.global_step >= state.max_steps
+def is_over(state: TrainerState, planned_steps: int, patience: int | None) -> bool:
+    """Whether no step is to follow: the last one was made, or early stopping had decided.
+
+    Args:
+        planned_steps: of the whole training, by the arguments of now.
+        patience: evaluations without a better score after which to stop, of now; None without early stopping.
+    """
+    if state.global_step >= planned_steps:
+        return True
+    stopped = state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]
+    if not stopped or state.global_step >= state.max_steps:  # more steps are wanted than then
+        return False
+    stopping = state.stateful_callbacks.get("EarlyStoppingCallback")
+    counted = stopping["attributes"]["early_stopping_patience_counter"] if isinstance(stopping, dict) else 0
+    return patience is None or not counted or counted >= patience
+
+
+def resume_point(wanted: str | Path | bool | None, folder: str | Path) -> Path | None:
+    """The checkpoint to go on from: a folder, or True or "last" for the last whole one of a run's folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it lacks what a training needs to go on.
+    """
+    if not wanted:
+        return None
+    found = last_complete_checkpoint(folder) if wanted is True or wanted == "last" else Path(str(wanted))
+    if found is None:
+        raise FileNotFoundError(f"{folder} has no complete checkpoint-N to resume from; train without it")
+    if not (found / TRAINER_STATE_FILE).is_file():
+        raise FileNotFoundError(
+            f"--resume_from_checkpoint {wanted} is no checkpoint folder; give one such as {folder}/checkpoint-100, or "
+            "'last', in Python True"
+        )
+    if not (found / OPTIMIZER_FILE).is_file():
+        raise ValueError(
+            f"{found} was saved with --save_only_model, so the state of its optimizer is lost and it cannot go on. "
+            f"Start a new training from its weights: --pretrained {found}"
+        )
+    return found
 
 
 def last_complete_checkpoint(folder: str | Path) -> Path | None:
@@ -73,6 +110,7 @@ def last_complete_checkpoint(folder: str | Path) -> Path | None:
     """
 
     def complete(checkpoint: Path) -> bool:
+        """Whether its last file can be read to the end."""
         try:
             json.loads((checkpoint / TRAINER_STATE_FILE).read_text())
         except (OSError, ValueError):

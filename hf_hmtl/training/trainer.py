@@ -5,59 +5,35 @@ logging) is the Trainer's and accelerate's.
 """
 
 import dataclasses
-import itertools
 import logging
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from accelerate.utils import gather_object
-from timm.optim import AdaBelief
-from torch.utils.data import DataLoader
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback
-from transformers.trainer_utils import EvalPrediction
+from transformers import EarlyStoppingCallback, TrainingArguments
+from transformers.trainer_utils import EvalPrediction, TrainOutput
 
-from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
-from hf_hmtl.data.sampler import EpochRowSampler, RowReader
-from hf_hmtl.tasks import Pretext, Task
-from hf_hmtl.training import weighting
+from hf_hmtl.data.augmentation import Augmentation
+from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
+from hf_hmtl.tasks import Pretext, Supervised, Task
+from hf_hmtl.training import agreement, optimization, weighting
 from hf_hmtl.training.arguments import HMTLTrainingArguments
-from hf_hmtl.training.checkpoint import HybridState, ended_training, trainer_state
+from hf_hmtl.training.calibration import calibrated_weight, first_losses, tasks_to_calibrate
+from hf_hmtl.training.callbacks import BeginEpoch, BeginTraining
+from hf_hmtl.training.checkpoint import HybridState, is_over, resume_point, trainer_state
+from hf_hmtl.training.collators import AdoptedCollator, check_train_collator, made_collators
+from hf_hmtl.training.evaluating import Evaluating
+from hf_hmtl.training.final import save_final
+from hf_hmtl.training.loading import Loading, checked_datasets
 from hf_hmtl.training.log_sums import LogSums
 from hf_hmtl.training.weighting import PastLosses
 
 logger = logging.getLogger(__name__)
 
-ADABELIEF = {"eps": 1e-14, "betas": (0.9, 0.999), "rectify": True, "degenerated_to_sgd": True}
-"""Defaults of the optimizer package that the authors used (adabelief-tf 0.2.1); timm's own eps is 1e-16."""
 
-CALIBRATION_BATCHES = 4
-
-
-class _BeginEpoch(TrainerCallback):
-    """Tells the sampler its epoch; the Trainer's own call does not reach it behind accelerate's batch skipping."""
-
-    def __init__(self, trainer: "HMTLTrainer"):
-        self.trainer = trainer
-
-    def on_epoch_begin(self, args, state, control, **kwargs):
-        self.trainer.begin_epoch(int(state.epoch or 0))
-
-
-class _Calibrate(TrainerCallback):
-    """Measures the weights that are to be calibrated, before the first step of a new run."""
-
-    def __init__(self, trainer: "HMTLTrainer"):
-        self.trainer = trainer
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        if state.global_step == 0:
-            self.trainer.calibrate()
-
-
-class HMTLTrainer(Trainer):
+class HMTLTrainer(Loading, Evaluating):
     """Trains supervised and pretext tasks together: L = sum_t weight_t * L_t (Eq. 1, 2 and 5).
 
     A model whose config has `loss_weighting: uncertainty` learns further factors, and `dynamic_weights` finds such from
@@ -65,76 +41,129 @@ class HMTLTrainer(Trainer):
 
     Each L_t is the sum of the task's row losses divided by the number of its labelled rows in the whole accumulated,
     all-process batch, so that accumulation and distribution change nothing. Evaluation sees clean images and the
-    supervised heads only, and reports `eval_<task>_<measure>` and `eval_<task>_loss`.
+    supervised heads only, and reports `eval_<task>_<measure>` and `eval_<task>_loss`; `predict` gives {head: outputs}.
 
     Args:
-        model: an `HMTLForImageClassification` whose heads fit the tasks.
-        args: the training arguments.
+        model: an `HMTLForImageClassification` whose heads fit the tasks, or such a model with adapters of peft.
+        args: `HMTLTrainingArguments`, or plain `TrainingArguments`.
         tasks: supervised and pretext tasks; pretexts of weight 0 corrupt images and are not learned.
-        train_collator, eval_collator: collators of the two kinds of batches.
-        train_dataset, eval_dataset: `datasets.Dataset` with `image` and one column per supervised task.
+        augmentation: of the training images: "none" (flips only), "weak" or "strong" (appendix A), a dictionary of a
+            level and magnitudes that replace its own, or an `Augmentation`.
+        train_collator, eval_collator: in place of those made of the tasks; they are called with {column: list}.
+        data_collator: a collator in the manner of transformers, for both; it is called with the rows as the dataset
+            gives them, and makes `pixel_values` and `labels` (see `AdoptedCollator`).
+        train_dataset, eval_dataset: `datasets.Dataset` with a column of images and one for each supervised task, or any
+            torch dataset of dictionaries; `eval_dataset` also a dictionary of such.
         teacher: network whose pooled features perceptual losses compare (Eq. 3). It is frozen, stays in eval mode, and
             is never saved.
         dynamic_weights: whether factors are chosen by dynamic weight averaging.
+        compute_metrics: further scores, from the predictions and labels of the first supervised task.
+        processing_class: the image processor that is saved with the model; made where it is not given.
+        model_init, callbacks, optimizers, ...: as the Trainer's.
 
     Attributes:
         weights: {task: factor of its loss}, calibrated ones included from the first step on.
         calibrated: {task: weight} of those that were measured.
         factors: {task: further factor of this epoch}; all 1 without `dynamic_weights`.
         seconds: of the training, evaluations during it and, of a resumed run, earlier parts included.
+
+    Raises:
+        ValueError: model, tasks, collators, datasets or arguments do not fit; it says what to type.
     """
 
     loss_is_scaled_for_ga = True  # divided by the labelled rows of the whole accumulated batch
 
     def __init__(
         self,
-        model,
-        args: HMTLTrainingArguments,
-        tasks: Sequence[Task],
-        train_collator: TrainingCollator,
-        eval_collator: EvaluationCollator,
+        model=None,
+        args: TrainingArguments | None = None,
+        tasks: Sequence[Task] = (),
+        *,
+        augmentation: Augmentation | dict | str | None = None,
+        train_collator: Callable | None = None,
+        eval_collator: Callable | None = None,
+        data_collator: Callable | None = None,
         train_dataset=None,
         eval_dataset=None,
         teacher: torch.nn.Module | None = None,
         dynamic_weights: bool = False,
-        **kwargs,
+        compute_metrics: Callable[[EvalPrediction], dict] | None = None,
+        processing_class=None,
+        **options,
     ):
-        self.tasks = [task for task in tasks if task.weight > 0]
-        self.train_collator = train_collator
-        if args.channels_last:
-            model = model.to(memory_format=torch.channels_last)
+        args = HMTLTrainingArguments.of(args)
+        agreement.check_options(options, augmentation, train_collator, eval_collator, data_collator)
+        agreement.check_tasks(tasks)
+        agreement.check_accumulation(tasks, args)
+        agreement.check_evaluations(args, tasks, eval_dataset, compute_metrics)
+        self.all_tasks, self.tasks = list(tasks), [task for task in tasks if task.weight > 0]
+        self.supervised = [task for task in tasks if isinstance(task, Supervised)]
+        self.metrics_of_user, self._augmentation = compute_metrics, Augmentation.of(augmentation or "none")
+        self.args, self.processing_class = args, processing_class  # the Trainer sets them too, but later
+        self.train_collator, self.eval_collator = train_collator, eval_collator
+        if data_collator is not None:
+            self.train_collator = self.eval_collator = AdoptedCollator(data_collator, self.supervised)
+        self.image_column = checked_datasets(train_dataset, eval_dataset, self.supervised, self.train_collator)
         super().__init__(
-            model,
+            model if model is None else self._adjusted(model),
             args,
-            data_collator=eval_collator,
-            train_dataset=None if train_dataset is None else RowReader(train_dataset),
-            eval_dataset=None if eval_dataset is None else RowReader(eval_dataset),
-            compute_metrics=self.score if any(not task.auxiliary for task in self.tasks) else None,
-            **kwargs,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            compute_metrics=self.score if self.supervised else None,
+            **options,
         )
+        self.data_collator = self.eval_collator
+        self.processing_class = self.callback_handler.processing_class = self._processor
         self.model_accepts_loss_kwargs = True  # the same as loss_is_scaled_for_ga, in the words of transformers 5.17
-        self._check_accumulation()
         self.weights = {task.name: task.weight for task in self.tasks}
         self.calibrated: dict[str, float] = {}
         self.dynamic_weights = dynamic_weights
         self._remember(PastLosses())
         self.current_gradient_accumulation_steps = args.gradient_accumulation_steps
         self.teacher = self._ready_teacher(teacher)
-        self.add_callback(_BeginEpoch(self))
-        self.add_callback(_Calibrate(self))
+        self.add_callback(BeginEpoch(self))
+        self.add_callback(BeginTraining(self))
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
+        if args.log_level != "passive":
+            logging.getLogger("hf_hmtl").setLevel(args.get_process_log_level())
         self.broken_rows: dict[str, set[int]] = {"train": set(), "eval": set()}
+        self._log_variances: dict[str, torch.Tensor] | None = None
         self._sums = LogSums(since=0)
+        check_train_collator(self.train_collator, self.all_tasks, train_dataset)
+        agreement.check_collator(self.eval_collator, self.all_tasks, "eval_collator")
 
-    def _check_accumulation(self) -> None:
-        batched = [task.name for task in self.tasks if not task.per_row]
-        if batched and self.args.gradient_accumulation_steps > 1:
-            raise ValueError(
-                f"{', '.join(batched)}: this loss is a statistic of the batch, not a sum over rows, so accumulating "
-                f"{self.args.gradient_accumulation_steps} small batches is not one large batch. Use "
-                "--gradient_accumulation_steps 1 and the batch size you mean"
-            )
+    def _adjusted(self, model):
+        """The model, found to fit the tasks and laid out as the arguments say; and what follows from it."""
+        agreement.check_model(model, self.tasks, self.args)
+        config = model.config
+        if self.processing_class is not None:
+            agreement.check_processor(self.processing_class, config.image_size)
+        self._processor = self.processing_class or HMTLImageProcessor(
+            size=config.image_size, crop_fraction=getattr(self.eval_collator, "crop_fraction", 1.0)
+        )
+        crop = getattr(self._processor, "crop_fraction", 1.0)
+        made = made_collators(
+            self.all_tasks, self._augmentation, config.image_size, crop, self.image_column, self.args.sampling_seed
+        )
+        self.train_collator, self.eval_collator = self.train_collator or made[0], self.eval_collator or made[1]
+        if self.args.channels_last:
+            model = model.to(memory_format=torch.channels_last)
+        self._decayed = optimization.decayed_parameters(model)
+        return model
+
+    def call_model_init(self, trial=None):
+        """As the Trainer's; a model that is made later fits the tasks as one that is given does."""
+        return self._adjusted(super().call_model_init(trial))
+
+    def _build_accelerator_args(self, **kwargs):
+        """As the Trainer's, which lets DistributedDataParallel search each step for parameters without a gradient."""
+        built, model = super()._build_accelerator_args(**kwargs), self.model
+        adopted = isinstance(self.train_collator, AdoptedCollator)
+        if self.args.ddp_find_unused_parameters is None and model is not None and not adopted:
+            unused = not agreement.every_parameter_learns(model.config.heads, self.tasks)
+            built["kwargs_handlers"][0].find_unused_parameters = unused
+        return built
 
     def _ready_teacher(self, teacher: torch.nn.Module | None) -> torch.nn.Module | None:
         pupils = [task.name for task in self.tasks if isinstance(task, Pretext) and task.needs_teacher]
@@ -147,50 +176,6 @@ class HMTLTrainer(Trainer):
                 "--teacher FOLDER"
             )
         return teacher.to(self.args.device).requires_grad_(False).eval()
-
-    # Data
-
-    def get_train_dataloader(self) -> DataLoader:
-        """Loader of this process's share of every global batch.
-
-        It is not handed to accelerate: the sampler already knows the processes. The loader has a generator of its own,
-        so that starting workers takes nothing from the global one and a resumed run stays bit-identical.
-        """
-        args, self.sampler = self.args, self._new_sampler()
-        return DataLoader(
-            self.train_dataset,
-            batch_sampler=self.sampler,
-            collate_fn=self.train_collator,
-            num_workers=args.dataloader_num_workers,
-            pin_memory=args.dataloader_pin_memory,
-            persistent_workers=args.dataloader_persistent_workers,
-            prefetch_factor=args.dataloader_prefetch_factor,
-            generator=torch.Generator(),
-        )
-
-    def _new_sampler(self) -> EpochRowSampler:
-        args = self.args
-        return EpochRowSampler(
-            len(self.train_dataset),
-            self._train_batch_size,
-            args.data_seed if args.data_seed is not None else args.seed,
-            args.process_index,
-            args.world_size,
-            args.dataloader_drop_last,
-        )
-
-    def broken_over_processes(self, kind: str) -> set[int]:
-        """Numbers of the rows whose image was broken, in all processes: of training ("train") or evaluation ("eval").
-
-        All processes have to call it.
-        """
-        return set(gather_object(sorted(self.broken_rows[kind])))
-
-    def get_eval_dataloader(self, eval_dataset=None) -> DataLoader:
-        """As the Trainer's, without its cache: with persistent workers that would hand back the loader of validation
-        for any other dataset, test included."""
-        self._eval_dataloaders: dict = {}
-        return super().get_eval_dataloader(eval_dataset)
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> dict[str, torch.Tensor]:
         """Labelled rows of each task over the accumulated batches of all processes: {task: count}."""
@@ -209,6 +194,8 @@ class HMTLTrainer(Trainer):
         split = "train" if model.training else "eval"
         self.broken_rows[split].update(inputs["broken_rows"].tolist())
         outputs = model(pixel_values=inputs["pixel_values"], views=inputs["views"])
+        if model.training and outputs.log_variances is not None:
+            self._log_variances = {name: value.detach() for name, value in outputs.log_variances.items()}
         losses = self.task_losses(outputs.predictions, inputs["targets"], num_items_in_batch, log=model.training)
         if outputs.log_variances is None:
             total = weighting.static(losses, self._chosen_weights())
@@ -257,23 +244,10 @@ class HMTLTrainer(Trainer):
         """Scale the weights of the tasks that ask for it and were not measured yet: on the first batches, weight * loss
         is then `task.weight` times the weighted sum of the supervised losses. The network and the global random numbers
         stay as they are."""
-        pretexts = [task for task in self.tasks if isinstance(task, Pretext)]
-        asking = [task for task in pretexts if task.calibrate and task.name not in self.calibrated]
-        if not asking:
-            return
-        supervised = [task for task in self.tasks if not task.auxiliary]
-        if not supervised:
-            raise ValueError(f"{asking[0].name}: calibrate needs a supervised loss to compare with; set weight")
-        sums = self._first_losses()
-        wanted = sum(task.weight * sums[task.name] for task in supervised)
+        asking = tasks_to_calibrate(self.tasks, self.calibrated)
+        sums = first_losses(self) if asking else {}
         for task in asking:
-            if not (sums[task.name] > 0 and wanted > 0):
-                raise ValueError(
-                    f"{task.name}: its loss is {sums[task.name]:g} and the supervised one {wanted:g} on the first "
-                    f"batches, so no weight makes them equal; give one: --set auxiliary.{task.name}.calibrate=false "
-                    f"auxiliary.{task.name}.weight=..."
-                )
-            self._use_calibrated({task.name: task.weight * wanted / sums[task.name]})
+            self._use_calibrated({task.name: calibrated_weight(task, self.tasks, sums)})
             logger.info("calibrated weight of %s: %g", task.name, self.weights[task.name])
 
     def take_weights(self, earlier: HybridState) -> None:
@@ -285,25 +259,7 @@ class HMTLTrainer(Trainer):
         self.calibrated |= weights
         self.weights |= weights
 
-    def _first_losses(self) -> dict[str, float]:
-        """{task: its loss}, summed over the first batches of training and over all processes."""
-        sums = dict.fromkeys([task.name for task in self.tasks], 0.0)
-        model = self.accelerator.unwrap_model(self.model).train()
-        buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # batch norm counts what it sees
-        first = itertools.islice(self._new_sampler(), CALIBRATION_BATCHES)
-        with torch.no_grad(), torch.random.fork_rng():
-            for rows in first:
-                batch = self.train_collator(self.train_dataset.__getitems__(rows))
-                counts = self._get_num_items_in_batch([batch], self.args.device)
-                batch = self._prepare_inputs(batch)
-                outputs = model(pixel_values=batch["pixel_values"], views=batch["views"])
-                for task, loss in self.task_losses(outputs.predictions, batch["targets"], counts).items():
-                    sums[task] += loss
-        for name, buffer in model.named_buffers():
-            buffer.copy_(buffers[name])
-        return self._over_processes(sums)
-
-    def _over_processes(self, sums: dict[str, torch.Tensor | float]) -> dict[str, float]:
+    def over_processes(self, sums: dict[str, torch.Tensor | float]) -> dict[str, float]:
         """Sums over all processes, which must have the same names in the same order."""
         totals = torch.stack([torch.as_tensor(value, device=self.args.device).float() for value in sums.values()])
         if self.args.world_size > 1:
@@ -316,7 +272,7 @@ class HMTLTrainer(Trainer):
         """Before the first batch of an epoch, or the next one of an epoch that is resumed."""
         self.sampler.set_epoch(epoch)
         if self.dynamic_weights and epoch > self._past.epoch:
-            losses = self._over_processes(self._losses_of_epoch)
+            losses = self.over_processes(self._losses_of_epoch)
             self._remember(self._past.followed_by(epoch, losses))
 
     def _remember(self, past: PastLosses) -> None:
@@ -328,27 +284,42 @@ class HMTLTrainer(Trainer):
     def _chosen_weights(self) -> dict[str, float]:
         return {name: weight * self.factors[name] for name, weight in self.weights.items()}
 
-    def train(self, resume_from_checkpoint: str | None = None, **kwargs):
+    def train(self, resume_from_checkpoint: str | Path | bool | None = None, **kwargs) -> TrainOutput:
         """As the Trainer's; a resumed run keeps its calibrated weights and its seconds, and one that was cut off after
-        its last checkpoint makes no further step."""
-        earlier = HybridState()
-        if resume_from_checkpoint is not None:
-            earlier = HybridState.read(Path(resume_from_checkpoint))
+        its last checkpoint makes no further step.
+
+        Args:
+            resume_from_checkpoint: a folder `checkpoint-N`, or True for the last one of `output_dir`.
+
+        Raises:
+            ValueError: there is no such checkpoint, or it cannot be resumed.
+        """
+        checkpoint = resume_point(resume_from_checkpoint, self.args.output_dir)
+        earlier = HybridState() if checkpoint is None else HybridState.read(checkpoint)
         self.take_weights(earlier)
-        step = 0 if resume_from_checkpoint is None else trainer_state(Path(resume_from_checkpoint)).global_step
-        self._take_sums(earlier, step)
-        if resume_from_checkpoint is not None and ended_training(trainer_state(Path(resume_from_checkpoint))):
-            return self._take_ended(Path(resume_from_checkpoint), earlier)
+        self._take_sums(earlier, 0 if checkpoint is None else trainer_state(checkpoint).global_step)
+        if checkpoint is not None:
+            # It would be a second evaluation at that step, in the log and in the count of early stopping.
+            self.args.eval_on_start = False
+            if is_over(trainer_state(checkpoint), self._planned_steps(), self.args.early_stopping_patience):
+                return self._take_ended(checkpoint, earlier)
         self._began = time.perf_counter() - earlier.seconds
-        output = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        output = super().train(None if checkpoint is None else str(checkpoint), **kwargs)
         self.seconds = self._seconds_so_far()
         return output
 
-    def _take_ended(self, checkpoint: Path, earlier: HybridState) -> None:
+    def _planned_steps(self) -> int:
+        if self.args.max_steps > 0:
+            return self.args.max_steps
+        return math.ceil(self.args.num_train_epochs * self._updates_of_an_epoch())
+
+    def _take_ended(self, checkpoint: Path, earlier: HybridState) -> TrainOutput:
         self.state, self.seconds = trainer_state(checkpoint), earlier.seconds
         best = self.state.best_model_checkpoint if self.args.load_best_model_at_end else None
         # By its name, because the folder of the run may have been moved.
         self._load_from_checkpoint(str(checkpoint.parent / Path(best).name if best else checkpoint))
+        losses = [entry["loss"] for entry in self.state.log_history if "loss" in entry]
+        return TrainOutput(self.state.global_step, losses[-1] if losses else math.nan, {})
 
     def _seconds_so_far(self) -> float:
         return time.perf_counter() - self._began
@@ -357,31 +328,12 @@ class HMTLTrainer(Trainer):
         """As the Trainer's, with our own state."""
         past = self._past
         if self.dynamic_weights:
-            past = dataclasses.replace(past, current=self._over_processes(self._losses_of_epoch))
-        sums = self._sums.over_processes(self._over_processes)
+            past = dataclasses.replace(past, current=self.over_processes(self._losses_of_epoch))
+        sums = self._sums.over_processes(self.over_processes)
         if self.is_world_process_zero():
             folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
             HybridState(self._seconds_so_far(), self.calibrated, past, sums, self._sums.since).write(folder)
         super()._save_checkpoint(model, trial)
-
-    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
-        """As the Trainer's, but gathers nothing except the heads' predictions."""
-        unused = ["logits", "log_variances", "hidden_states"]
-        return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys=unused)
-
-    def score(self, evaluation: EvalPrediction) -> dict[str, float]:
-        """Scores and losses of every supervised task: {"<task>_<measure>": value}."""
-        metrics = {}
-        for task in self.tasks:
-            if task.auxiliary or task.name not in evaluation.label_ids:
-                continue
-            predictions, targets = evaluation.predictions[task.name], evaluation.label_ids[task.name]
-            for measure, value in task.score(predictions, targets).items():
-                metrics[f"{task.name}_{measure}"] = value
-            target = torch.from_numpy(np.asarray(targets))
-            losses = task.losses(torch.from_numpy(np.asarray(predictions)), target)
-            metrics[f"{task.name}_loss"] = (losses.sum() / task.labelled(target).sum().clamp_min(1)).item()
-        return metrics
 
     # Logging
 
@@ -401,43 +353,49 @@ class HMTLTrainer(Trainer):
         `loss` is the weighted sum, a mean over the same steps; the Trainer's own forgets the steps before a resume.
         """
         if "loss" in logs:
-            logs |= self._sums.means(self.state.global_step, self._over_processes) | self._moving_weights()
+            logs |= self._sums.means(self.state.global_step, self.over_processes) | self._moving_weights()
             self._sums = LogSums(self.state.global_step)
         super().log(logs, start_time)
 
     def _moving_weights(self) -> dict[str, float]:
         """`weight_<task>` where weights are calibrated, learned or dynamic; a recipe's constants are not logged."""
-        model = self.accelerator.unwrap_model(self.model)
-        if not (self.calibrated or self.dynamic_weights or model.config.loss_weighting == "uncertainty"):
+        if not (self.calibrated or self.dynamic_weights or self._log_variances):
             return {}
-        return {f"weight_{task}": weight for task, weight in self.effective_weights().items()}
+        return {f"weight_{task}": weight for task, weight in self.effective_weights(self._log_variances).items()}
 
-    def effective_weights(self) -> dict[str, float]:
-        """{task: what its loss is multiplied by at this moment}, learned and dynamic factors included."""
-        learned = self.accelerator.unwrap_model(self.model).log_variances
-        weights = weighting.effective(self._chosen_weights(), learned)
+    def effective_weights(self, log_variances: dict[str, torch.Tensor] | None) -> dict[str, float]:
+        """{task: what its loss is multiplied by}, dynamic factors and the learned ones of a forward pass included."""
+        weights = weighting.effective(self._chosen_weights(), log_variances)
         return {task: float(weight) for task, weight in weights.items()}
 
     # Optimizer and schedule
 
     def create_optimizer(self, model=None):
         """As the Trainer's, with AdaBelief among the optimizers."""
-        if self.args.optim == "adabelief":
-            self.optimizer_cls_and_kwargs = (AdaBelief, {"lr": self.args.learning_rate, **ADABELIEF})
+        if self.args.optim == "adabelief" and self.optimizer_cls_and_kwargs is None:
+            self.optimizer_cls_and_kwargs = optimization.adabelief(self.args.learning_rate)
         return super().create_optimizer(model) if model is not None else super().create_optimizer()
 
     def get_decay_parameter_names(self, model) -> list[str]:
-        """Weight decay is for matrices and filters; the Trainer's own rule would decay timm's batch norms as well."""
-        return [name for name, parameter in model.named_parameters() if parameter.ndim > 1]
+        """Weight decay is for matrices and filters, whatever the model is wrapped in."""
+        return optimization.among(self._decayed, model)
 
     def create_scheduler(self, num_training_steps: int, optimizer=None):
         """As the Trainer's, or the paper's step decay: the learning rate is divided by 10 at each milestone epoch."""
-        milestones = self.args.milestones
-        if milestones and self.lr_scheduler is None:  # type: ignore[has-type]
-            updates = -(-len(self.sampler) // self.args.gradient_accumulation_steps)
-            self.lr_scheduler = torch.optim.lr_scheduler.MultiStepLR(
-                optimizer or self.optimizer, [round(epoch * updates) for epoch in milestones], gamma=0.1
+        if self.args.milestones and self.lr_scheduler is None:  # type: ignore[has-type]
+            self.lr_scheduler = optimization.step_decay(
+                optimizer or self.optimizer, self.args.milestones, self._updates_of_an_epoch()
             )
             self._created_lr_scheduler = True
             return self.lr_scheduler
         return super().create_scheduler(num_training_steps, optimizer)
+
+    def _updates_of_an_epoch(self) -> int:
+        return math.ceil(len(self.new_sampler()) / self.args.gradient_accumulation_steps)
+
+    # The finished model
+
+    def save_final(self, folder: str | Path) -> None:
+        """Write what is shipped: the model without its training heads, and its image processor."""
+        if self.args.should_save:
+            save_final(self.accelerator.unwrap_model(self.model), self.processing_class, folder)

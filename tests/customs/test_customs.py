@@ -90,3 +90,33 @@ def test_what_the_readme_shows_of_transformers(class_folders, tmp_path):
     (tmp_path / "outputs" / "quickstart").symlink_to(HERE / "version_0_2_0")
     (tmp_path / "readme.py").write_text("\n".join([STUBS, *blocks, CHECKS]))
     run(tmp_path / "readme.py", folder=tmp_path)
+
+
+SMALLER = {
+    'backbone="efficientnet_b0", image_size=96': 'backbone="test_efficientnet", image_size=48',
+    'HMTLTrainingArguments("out", num_train_epochs=10)': 'HMTLTrainingArguments("out", num_train_epochs=10, '
+    "learning_rate=5e-3, use_cpu=True, report_to='none')",
+}
+TRAINED = """
+import numpy as np
+from transformers import AutoModelForImageClassification, pipeline
+truth = np.array(faces["validation"]["label"][:])
+majority = np.bincount(truth).max() / len(truth)
+assert trainer.evaluate()["eval_label_accuracy"] > majority + 0.2, trainer.evaluate()
+shipped = AutoModelForImageClassification.from_pretrained("my_model")
+assert list(shipped.config.heads) == ["label"] and "auxiliary" not in str(shipped.state_dict().keys())
+answers = [one[0]["label"] for one in pipeline("image-classification", "my_model")(faces["validation"]["image"][:])]
+wanted = np.array(faces["validation"].features["label"].names)[truth]
+assert (np.array(answers) == wanted).mean() == trainer.evaluate()["eval_label_accuracy"]
+"""
+
+
+def test_what_the_readme_shows_of_the_trainer(class_folders, tmp_path):
+    section = (HERE.parents[1] / "README.md").read_text().split("## The trainer as a library")[1].split("\n## ")[0]
+    (block,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    for shown, smaller in SMALLER.items():
+        assert shown in block
+        block = block.replace(shown, smaller)
+    (tmp_path / "my_faces").symlink_to(class_folders)
+    (tmp_path / "readme.py").write_text("\n".join(["import transformers; transformers.set_seed(0)", block, TRAINED]))
+    run(tmp_path / "readme.py", folder=tmp_path)

@@ -13,7 +13,8 @@ from hf_hmtl.data.augment import augment_batch
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.decode import BrokenImage, decode_for_training
-from hf_hmtl.data.sampler import EpochRowSampler, RowReader
+from hf_hmtl.data.rows import RowReader
+from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.draws import Draws
 from hf_hmtl.tasks.base import MISSING, Pretext
 from hf_hmtl.tasks.classification import Classification

@@ -3,7 +3,8 @@ import pytest
 from accelerate.data_loader import skip_first_batches
 from torch.utils.data import DataLoader
 
-from hf_hmtl.data.sampler import EpochRowSampler, RowReader
+from hf_hmtl.data.rows import RowReader
+from hf_hmtl.data.sampler import EpochRowSampler
 
 
 def batches(sampler, epoch):

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.utils.class_weight import compute_class_weight
 
+from hf_hmtl.model.configuration_hmtl import HMTLConfig
 from hf_hmtl.tasks.base import MISSING
 from hf_hmtl.tasks.classification import Classification, balanced_class_weights
 
@@ -72,3 +74,50 @@ def test_bad_options_raise(options, message):
 def test_one_class_raises():
     with pytest.raises(ValueError, match="two or more"):
         Classification(name="emotion", labels=("happy",))
+
+
+# Of a dataset's column
+
+
+def rows(feature, values=(0, 1, 1, 1)):
+    return Dataset.from_dict({"label": list(values)}, features=Features(label=feature))
+
+
+def test_a_task_of_a_column_takes_its_class_names():
+    task = Classification.of(rows(ClassLabel(names=["awake", "tired"])), "label", label_smoothing=0.1)
+    assert (task.name, task.column, task.labels, task.label_smoothing) == ("label", "label", ("awake", "tired"), 0.1)
+    assert Classification.of(rows(ClassLabel(names=["awake", "tired"])), "label", name="state").name == "state"
+
+
+def test_balanced_weights_of_a_column():
+    task = Classification.of(
+        rows(ClassLabel(names=["awake", "tired"]), (0, 1, 1, 1, -1, None)), "label", class_weights="balanced"
+    )
+    assert task.class_weights == (3.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "column, name", [("Expression", "expression"), ("head.pose-x", "head_pose_x"), ("8", "label_8")]
+)
+def test_a_column_becomes_the_name_of_a_head(column, name):
+    task = Classification.of(rows(ClassLabel(names=["a", "b"])).rename_column("label", column), column)
+    assert (task.name, task.column) == (name, column)
+    HMTLConfig(heads={task.name: task.head()})
+
+
+def test_a_column_without_class_names_says_how_to_get_them():
+    with pytest.raises(ValueError, match=r"string values.*faces.class_encode_column\('label'\)"):
+        Classification.of(rows(Value("string"), ["a"] * 4), "label")
+    encoded = rows(Value("string"), ["a", "b", "b", "a"]).class_encode_column("label")
+    assert Classification.of(encoded, "label").labels == ("a", "b")
+    with pytest.raises(ValueError, match="no column 'mood'; the columns are: label"):
+        Classification.of(rows(Value("int64")), "mood")
+    with pytest.raises(ValueError, match=r"splits train, test.*Classification.of\(faces\['train'\], 'label'\)"):
+        Classification.of(DatasetDict(train=rows(Value("int64")), test=rows(Value("int64"))), "label")
+    with pytest.raises(ValueError, match="list does not know the names.*labels="):
+        Classification.of([{"label": 1}], "label")
+
+
+def test_measures_are_the_names_of_the_scores():
+    logits, truth = np.random.default_rng(0).normal(size=(9, 3)), np.arange(9) % 3
+    assert make().measures == tuple(make().score(logits, truth))

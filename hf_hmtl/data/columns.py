@@ -1,0 +1,107 @@
+"""Whether a dataset has the images and labels that the tasks learn: found out before the first batch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import datasets
+import pyarrow.compute as pc
+
+from hf_hmtl.data.rows import IMAGE, image_column, require_rows_by_number
+from hf_hmtl.tasks import Supervised
+from hf_hmtl.tasks.classification import Classification
+
+
+def check_dataset(dataset: Any, supervised: Sequence[Supervised], name: str, image: str = IMAGE) -> None:
+    """Raise when a dataset lacks the images or a column that a task learns, or holds something else there.
+
+    Args:
+        dataset: of any kind.
+        supervised: the tasks with a column.
+        name: what to call the dataset in messages.
+        image: the column in which the images are expected.
+
+    Raises:
+        ValueError: it says what there is, and what to type.
+    """
+    if isinstance(dataset, Mapping):
+        raise ValueError(
+            f"{name} is a dictionary of splits; choose one: {name}=faces[{next(iter(dataset), 'train')!r}]"
+        )
+    require_rows_by_number(dataset)
+    if len(dataset) == 0:
+        raise ValueError(f"{name} has no rows")
+    columns = _columns(dataset, name, image)
+    for task in supervised:
+        if task.column not in columns:
+            raise ValueError(
+                f"{name} has no column {task.column!r}, which the task {task.name!r} learns; it has: "
+                f"{', '.join(columns)}"
+            )
+        if isinstance(task, Classification):
+            _check_classes(dataset, task, name)
+
+
+def _columns(dataset: Any, name: str, image: str) -> list[str]:
+    """The columns of a dataset, among which the images are."""
+    if isinstance(dataset, datasets.Dataset) and dataset.format["type"] != "custom":
+        found = image_column(dataset)
+        if found != image:
+            raise ValueError(
+                f"{name} has its images in the column {found!r}, and the other dataset in {image!r}. Type "
+                f"dataset.rename_column({found!r}, {image!r})"
+            )
+        return dataset.column_names
+    row = dataset[0]
+    if not isinstance(row, Mapping):
+        raise ValueError(
+            f"{name}: a row is a dictionary like {{'image': PIL image, 'label': 3}}; row 0 is a {type(row).__name__}. "
+            "Wrap the dataset in one whose __getitem__ names the parts"
+        )
+    if image not in row:
+        raise ValueError(
+            f"{name}: a row has its image under {image!r}; row 0 has: {', '.join(map(str, row))}. A dataset that is "
+            "transformed already needs data_collator=..."
+        )
+    return list(row)
+
+
+def _check_classes(dataset: Any, task: Classification, name: str) -> None:
+    feature = dataset.features[task.column] if isinstance(dataset, datasets.Dataset) else None
+    if feature is None:
+        value = dataset[0][task.column]
+        if isinstance(value, str):
+            raise ValueError(
+                f"{name}: {task.column!r} of row 0 is the text {value!r}; a class is its number in "
+                f"{', '.join(task.labels)}, counted from 0"
+            )
+    elif isinstance(feature, datasets.ClassLabel):
+        if tuple(feature.names) != task.labels:
+            mapping = {label: number for number, label in enumerate(task.labels)}
+            mended = (
+                f"Number them alike: dataset = dataset.align_labels_with_mapping({mapping}, {task.column!r})"
+                if set(feature.names) <= set(mapping)
+                else f"Make the task of the training rows: Classification.of(dataset, {task.column!r})"
+            )
+            raise ValueError(
+                f"{name}: the column {task.column!r} numbers the classes {', '.join(feature.names)}, and the task "
+                f"{task.name!r} learns {', '.join(task.labels)}. {mended}"
+            )
+    else:
+        _check_numbers(dataset, task, name, getattr(feature, "dtype", str(feature)))
+
+
+def _check_numbers(dataset: datasets.Dataset, task: Classification, name: str, kind: str) -> None:
+    if "string" in kind:
+        raise ValueError(
+            f"{name}: the column {task.column!r} holds text, not class numbers. Type dataset = "
+            f"dataset.class_encode_column({task.column!r}), and make the task of that: Classification.of(dataset, "
+            f"{task.column!r})"
+        )
+    if "int" not in kind:
+        raise ValueError(f"{name}: the column {task.column!r} holds {kind} values; classes are numbers from 0 on")
+    largest = pc.max(dataset.with_format("arrow")[:][task.column]).as_py()
+    if largest is not None and largest >= len(task.labels):
+        raise ValueError(
+            f"{name}: the column {task.column!r} holds the class {largest}, and the task {task.name!r} has "
+            f"{len(task.labels)} classes, 0 to {len(task.labels) - 1}: {', '.join(task.labels)}"
+        )

@@ -1,0 +1,64 @@
+"""Loss weights that are measured before the first step (section 4.4, lambda of Eq. 3)."""
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+
+from hf_hmtl.tasks import Pretext, Task
+
+CALIBRATION_BATCHES = 4
+
+
+def tasks_to_calibrate(tasks: Sequence[Task], measured: dict[str, float]) -> list[Pretext]:
+    """Those that ask for a measured weight and have none yet.
+
+    Raises:
+        ValueError: there is no supervised loss to compare with.
+    """
+    asking = [task for task in tasks if isinstance(task, Pretext) and task.calibrate and task.name not in measured]
+    if asking and all(task.auxiliary for task in tasks):
+        raise ValueError(f"{asking[0].name}: calibrate needs a supervised loss to compare with; set weight")
+    return asking
+
+
+def calibrated_weight(pretext: Pretext, tasks: Sequence[Task], sums: dict[str, float]) -> float:
+    """The weight with which weight * loss is `pretext.weight` times the weighted sum of the supervised losses.
+
+    Args:
+        tasks: all of them.
+        sums: {task: its loss} on the first batches.
+
+    Raises:
+        ValueError: one of the losses is 0 there.
+    """
+    wanted = sum(task.weight * sums[task.name] for task in tasks if not task.auxiliary)
+    if not (sums[pretext.name] > 0 and wanted > 0):
+        raise ValueError(
+            f"{pretext.name}: its loss is {sums[pretext.name]:g} and the supervised one {wanted:g} on the first "
+            f"batches, so no weight makes them equal; give one: --set auxiliary.{pretext.name}.calibrate=false "
+            f"auxiliary.{pretext.name}.weight=..."
+        )
+    return pretext.weight * wanted / sums[pretext.name]
+
+
+def first_losses(trainer) -> dict[str, float]:
+    """{task: its loss}, summed over the first batches of training and over all processes.
+
+    The network and the global random numbers stay as they are.
+    """
+    sums = dict.fromkeys([task.name for task in trainer.tasks], 0.0)
+    model = trainer.accelerator.unwrap_model(trainer.model).train()
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # batch norm counts what it sees
+    rows = trainer.training_rows()
+    with torch.no_grad(), torch.random.fork_rng():
+        for keys in itertools.islice(trainer.new_sampler(), CALIBRATION_BATCHES):
+            batch = trainer.train_collator(rows.__getitems__(keys))
+            counts = trainer._get_num_items_in_batch([batch], trainer.args.device)
+            batch = trainer._prepare_inputs(batch)
+            outputs = model(pixel_values=batch["pixel_values"], views=batch["views"])
+            for task, loss in trainer.task_losses(outputs.predictions, batch["targets"], counts).items():
+                sums[task] += loss
+    for name, buffer in model.named_buffers():
+        buffer.copy_(buffers[name])
+    return trainer.over_processes(sums)

@@ -1,0 +1,31 @@
+"""What the trainer does at the beginning of a training and of an epoch."""
+
+from transformers import EarlyStoppingCallback, TrainerCallback
+
+
+class BeginTraining(TrainerCallback):
+    """Measures the weights that are to be calibrated, before the first step of a new run.
+
+    A resumed one goes on counting evaluations without a better score, and stops by the patience that it is given now.
+    """
+
+    def __init__(self, trainer):
+        self.trainer = trainer
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if args.early_stopping_patience is not None:
+            for callback in self.trainer.callback_handler.callbacks:
+                if isinstance(callback, EarlyStoppingCallback):
+                    callback.early_stopping_patience = args.early_stopping_patience
+        if state.global_step == 0:
+            self.trainer.calibrate()
+
+
+class BeginEpoch(TrainerCallback):
+    """Tells the sampler its epoch; the Trainer's own call does not reach it behind accelerate's batch skipping."""
+
+    def __init__(self, trainer):
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        self.trainer.begin_epoch(int(state.epoch or 0))

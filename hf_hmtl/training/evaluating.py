@@ -1,0 +1,71 @@
+"""Evaluation and prediction: clean images, supervised heads only, scores of every task."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from transformers import Trainer
+from transformers.trainer_utils import EvalPrediction
+
+from hf_hmtl.data.columns import check_dataset
+from hf_hmtl.tasks import Supervised
+from hf_hmtl.training.collators import AdoptedCollator
+
+
+class Evaluating(Trainer):
+    """A Trainer that scores several tasks, on datasets of any kind.
+
+    Attributes:
+        supervised: the tasks to score.
+        image_column: of the datasets.
+        metrics_of_user: further scores, from predictions and labels of the first supervised task.
+    """
+
+    supervised: list[Supervised]
+    image_column: str
+    metrics_of_user: Callable[[EvalPrediction], dict] | None
+
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+        """As the Trainer's, but gathers nothing except the heads' predictions."""
+        unused = ["logits", "log_variances", "hidden_states"]
+        return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys=unused)
+
+    def evaluate(self, eval_dataset=None, *arguments, **options) -> dict[str, float]:
+        """As the Trainer's, on a dataset of any kind or a dictionary of such."""
+        several = isinstance(eval_dataset, Mapping)
+        adopted = isinstance(self.data_collator, AdoptedCollator)
+        if not (eval_dataset is None or isinstance(eval_dataset, str) or several or adopted):
+            check_dataset(eval_dataset, self.supervised, "eval_dataset", self.image_column)
+        return super().evaluate(eval_dataset, *arguments, **options)
+
+    def predict(self, test_dataset, *arguments, **options):
+        """As the Trainer's, on a dataset of any kind, with labels or without: `predictions` is {head: outputs}."""
+        if not isinstance(self.data_collator, AdoptedCollator):
+            check_dataset(test_dataset, [], "test_dataset", self.image_column)
+        return super().predict(test_dataset, *arguments, **options)
+
+    def evaluation_loop(self, *arguments, **options):
+        """As the Trainer's, by the first process's batch-norm statistics, which are those that are saved."""
+        if self.args.world_size > 1:
+            for buffer in self.model.buffers():
+                torch.distributed.broadcast(buffer, 0)
+        return super().evaluation_loop(*arguments, **options)
+
+    def score(self, evaluation: EvalPrediction) -> dict[str, float]:
+        """Scores and loss of every supervised task: {"<task>_<measure>": value}, NaN without labels; and the user's."""
+        metrics = {}
+        for task in self.supervised:
+            predictions, targets = evaluation.predictions[task.name], evaluation.label_ids[task.name]
+            target = torch.from_numpy(np.asarray(targets))
+            for measure, value in task.score(predictions, targets).items():
+                metrics[f"{task.name}_{measure}"] = value
+            losses = task.losses(torch.from_numpy(np.asarray(predictions)), target)
+            metrics[f"{task.name}_loss"] = (losses.sum() / task.labelled(target).sum()).item()
+        return metrics if self.metrics_of_user is None else metrics | self.metrics_of_user(self._of_first(evaluation))
+
+    def _of_first(self, evaluation: EvalPrediction) -> EvalPrediction:
+        """What is known of the first supervised task."""
+        name, further = self.supervised[0].name, {}
+        for kind in self.args.include_for_metrics:
+            further[kind] = getattr(evaluation, kind)
+        return EvalPrediction(evaluation.predictions[name], evaluation.label_ids[name], **further)

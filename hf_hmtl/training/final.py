@@ -1,0 +1,27 @@
+"""The folder that is shipped: the network without what served training only, and its image processor."""
+
+import copy
+import os
+import shutil
+from pathlib import Path
+
+from torch import nn
+
+
+def save_final(model: nn.Module, processor, folder: str | Path) -> None:
+    """Write the slim model and its processor: first beside what is there, then moved into place file by file.
+
+    Args:
+        model: an `HMTLForImageClassification`, or such a network with adapters of peft, which are merged into a copy.
+        processor: the image processor.
+        folder: made where it does not exist.
+    """
+    if hasattr(model, "merge_and_unload"):
+        model = copy.deepcopy(model).merge_and_unload()
+    staging = Path(folder) / ".writing"
+    shutil.rmtree(staging, ignore_errors=True)
+    model.slim().save_pretrained(staging)
+    processor.save_pretrained(staging)
+    for path in sorted(staging.iterdir()):
+        os.replace(path, Path(folder) / path.name)
+    staging.rmdir()

@@ -1,0 +1,208 @@
+"""Options of `TrainingArguments` that would not do here what they say: refused by name, with the one that does it.
+
+Every field of transformers 5.24 was followed to where it is used. Those that are not named here act as their help says,
+or are fixed by `HMTLTrainingArguments`.
+"""
+
+import dataclasses
+import os
+from typing import Any
+
+from transformers import TrainingArguments
+from transformers.trainer_pt_utils import AcceleratorConfig
+
+_CHECKPOINTING = (
+    "nothing would look at it, since timm does the checkpointing, which has no settings",
+    "--activation_checkpointing true alone",
+)
+# {name: (what would happen, what to use instead)}; an option is given when it has another value than without.
+_REFUSED = {
+    "activation_checkpointing_kwargs": _CHECKPOINTING,
+    "gradient_checkpointing_kwargs": _CHECKPOINTING,
+    "auto_find_batch_size": (
+        "the batch could become smaller in the middle of a run, which is another experiment than the recorded one",
+        "--per_device_train_batch_size, with --gradient_accumulation_steps where memory is short",
+    ),
+    "batch_eval_metrics": (
+        "scores are of the whole split: macro F1 is no mean over batches",
+        "--eval_accumulation_steps for less memory",
+    ),
+    "bf16_full_eval": (
+        "the last evaluation would turn the weights themselves into bfloat16, and these would be saved",
+        "--bf16 true, or from_pretrained(folder, dtype=torch.bfloat16) afterwards",
+    ),
+    "dataloader_in_order": (
+        "answers would come back in another order than the rows they belong to",
+        "its default, true",
+    ),
+    "enable_jit_checkpoint": (
+        "a run that is told to stop would end as if it were finished, and could not go on",
+        "--save_steps: a run may be killed at any moment and goes on with --resume_from_checkpoint",
+    ),
+    "eval_do_concat_batches": ("scores are of the whole split, not of its batches", "trainer.predict(dataset)"),
+    "eval_use_gather_object": ("predictions are tensors, which are gathered as such", "its default, false"),
+    "fp16_full_eval": (
+        "the last evaluation would turn the weights themselves into float16, and these would be saved",
+        "--fp16 true, or from_pretrained(folder, dtype=torch.float16) afterwards",
+    ),
+    "ignore_data_skip": (
+        "a resumed run would see the first rows of its epoch twice and the last ones not at all",
+        "its default: skipping costs nothing here, since no image is read for it",
+    ),
+    "include_num_input_tokens_seen": (
+        "it would count the numbers of the images as words",
+        "train_samples_per_second of the log",
+    ),
+    "label_names": (
+        "labels are what the tasks make of their columns",
+        "tasks=[Classification.of(dataset, 'COLUMN')]",
+    ),
+    "label_smoothing_factor": (
+        "nothing would be smoothed, since every task has its own loss",
+        "--set supervised.NAME.label_smoothing=0.1, in Python Classification.of(dataset, 'label', label_smoothing=0.1)",
+    ),
+    "length_column_name": ("images are all of one size", "its default"),
+    "liger_kernel_config": ("its kernels are for language models", "--torch_compile true or --bf16 true"),
+    "neftune_noise_alpha": (
+        "it adds noise to the embeddings of words, and there are none",
+        "--set augmentation.noise=0.05, in Python augmentation={'level': 'weak', 'noise': 0.05}",
+    ),
+    "optim_target_modules": (
+        "it is for optimizers that project the gradients of language models",
+        "--optim adamw_torch_fused; in Python adapters: get_peft_model(model, LoraConfig(**model.lora_modules()))",
+    ),
+    "prediction_loss_only": (
+        "an evaluation would have no score to choose the weights by",
+        "--eval_strategy no to save the time of evaluations, --eval_accumulation_steps to save memory",
+    ),
+    "save_on_each_node": (
+        "the hosts would have checkpoints without a model, from which no run can go on",
+        "an --output_dir that all hosts share",
+    ),
+    "train_sampling_strategy": (
+        "the order of the rows is a function of seed and epoch, so that a run can be resumed to the same bits",
+        "--data_seed for another order, and in recipes --balancing for other shares of the classes",
+    ),
+    "use_cache": ("it is for generating text", "its default"),
+    "use_liger_kernel": ("its kernels are for language models", "--torch_compile true or --bf16 true"),
+}
+_ALSO_USUAL: dict[str, tuple[Any, ...]] = {
+    "include_num_input_tokens_seen": (False, "no"),
+    "activation_checkpointing_kwargs": ({}, {"use_reentrant": False}),  # what timm does
+    "gradient_checkpointing_kwargs": ({}, {"use_reentrant": False}),
+    "label_names": (["targets"],),  # what HMTLTrainingArguments set
+}
+_SHARDED = (
+    "is not possible: nobody has yet run this trainer with a sharded network on two devices, and calibrated weights, "
+    "learned loss weights and exact resume are not known to survive it. Train with several processes instead, each of "
+    "which holds the whole network: accelerate launch --multi_gpu --num_processes 2 -m hf_hmtl train ... (memory is "
+    "saved by --activation_checkpointing true, --bf16 true and --gradient_accumulation_steps)"
+)
+_SHARDED_OPTIONS = {
+    "fsdp": "FSDP",
+    "fsdp_config": "FSDP",
+    "deepspeed": "DeepSpeed",
+    "parallelism_config": "parallelism",
+}
+_SHARDED_ENVIRONMENT = {
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+    "ACCELERATE_USE_PARALLELISM_CONFIG": "parallelism",
+}
+_ADAM_OPTIONS = ("adam_beta1", "adam_beta2", "adam_epsilon", "optim_args")
+_LOADER_OPTIONS = ("split_batches", "dispatch_batches", "even_batches", "use_seedable_sampler", "non_blocking")
+
+
+def check_before_setup(args: TrainingArguments) -> None:
+    """Raise on options that are given and refused; `TrainingArguments.__post_init__` has not acted on them yet.
+
+    Raises:
+        ValueError: the message names the option that does what was meant.
+    """
+    for name, (reason, instead) in _REFUSED.items():
+        if is_given(args, name):
+            raise ValueError(f"--{name} {getattr(args, name)}: {reason}. Use {instead}")
+    for name, kind in _SHARDED_OPTIONS.items():
+        if getattr(args, name, None):
+            raise ValueError(f"--{name}: {kind} {_SHARDED}")
+    for name, kind in _SHARDED_ENVIRONMENT.items():
+        if os.environ.get(name, "").lower() in ("true", "1"):
+            raise ValueError(f"{name} is set, as configurations of accelerate do: {kind} {_SHARDED}")
+    if args.max_steps == 0:
+        raise ValueError("--max_steps 0 would train nothing; give a positive number, or -1 for --num_train_epochs")
+    if "tpu_metrics_debug" in str(args.debug):
+        raise ValueError("--debug tpu_metrics_debug needs a TPU; allowed is underflow_overflow")
+    if args.ddp_static_graph and args.gradient_accumulation_steps > 1:
+        raise ValueError(
+            "--ddp_static_graph true and --gradient_accumulation_steps above 1 exclude each other in torch; use "
+            "--ddp_find_unused_parameters false"
+        )
+
+
+def check_schedule(args: TrainingArguments, milestones: tuple[float, ...]) -> None:
+    """Raise on settings of optimizer and schedule that nothing would look at.
+
+    Args:
+        milestones: the epochs of `--decay_epochs`.
+
+    Raises:
+        ValueError: two settings exclude each other.
+    """
+    if args.optim == "adabelief":
+        for name in _ADAM_OPTIONS:
+            if is_given(args, name):
+                raise ValueError(
+                    f"--{name} {getattr(args, name)} and --optim adabelief exclude each other: the authors' settings "
+                    f"are fixed. Leave --{name} out, or use --optim adamw_torch"
+                )
+    for name in ("warmup_steps", "lr_scheduler_kwargs") if milestones else ():
+        if getattr(args, name):
+            raise ValueError(
+                f"--{name} {getattr(args, name)} and --decay_epochs exclude each other: a step decay begins with the "
+                f"full learning rate. Pass --warmup_steps 0 and no --lr_scheduler_kwargs, or --decay_epochs none"
+            )
+
+
+def check_after_setup(args: TrainingArguments) -> None:
+    """Raise on what can be told only once the devices and processes are known.
+
+    Raises:
+        ValueError: the message says what to type.
+    """
+    config = args.accelerator_config
+    for name in _LOADER_OPTIONS:
+        if getattr(config, name) != getattr(AcceleratorConfig(), name):
+            raise ValueError(
+                f"--accelerator_config with {name}: batches are cut by a sampler that knows the processes already. "
+                f"Leave it out"
+            )
+    if "num_steps" in (config.gradient_accumulation_kwargs or {}):
+        raise ValueError(
+            "--accelerator_config with num_steps: the record of the run would not know it. Use "
+            "--gradient_accumulation_steps"
+        )
+    if args.world_size > 1 and not args.average_tokens_across_devices:
+        raise ValueError(
+            "--average_tokens_across_devices false: losses are always divided by the labelled rows of all processes. "
+            "Leave it out"
+        )
+    if args.n_gpu > 1:
+        raise ValueError(
+            f"{args.n_gpu} GPUs are visible to one process, over which torch's DataParallel would split each batch, "
+            "and so tear the views of its rows apart. Start a process for each: accelerate launch --multi_gpu "
+            f"--num_processes {args.n_gpu} -m hf_hmtl train ..., or choose one GPU: CUDA_VISIBLE_DEVICES=0 hf-hmtl "
+            "train ..."
+        )
+    if args.device.type == "cpu" and (args.fp16 or os.environ.get("ACCELERATE_MIXED_PRECISION") == "fp16"):
+        raise ValueError(
+            "--fp16 true (or the mixed precision of accelerate's configuration) is for GPUs: on a CPU it would compute "
+            "in float32 all the same. Leave it out, or use --bf16 true --use_cpu true"
+        )
+
+
+def is_given(args: TrainingArguments, name: str) -> bool:
+    """Whether an option has another value than it has by itself, before or after the setup, or from a command line."""
+    field = TrainingArguments.__dataclass_fields__[name]
+    usual = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return getattr(args, name) not in (usual, *_ALSO_USUAL.get(name, ()))
