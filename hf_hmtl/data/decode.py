@@ -15,7 +15,7 @@ from functools import partial
 import cv2
 import numpy as np
 
-from hf_hmtl.model.image_processing_hmtl import LARGEST_IMAGE, decode
+from hf_hmtl.model.image_processing_hmtl import LARGEST_IMAGE, content_of, decode
 
 # OpenCV reports a file that it cannot read on stderr before it gives up; the verdict here is an exception instead.
 # OpenCV 5 moved the function.
@@ -55,7 +55,7 @@ def decode_for_training(source, side: int, gray_allowed: bool = True) -> np.ndar
 
     Args:
         source: a dictionary {"bytes": ..., "path": ...} as in a `datasets.Image(decode=False)` column, whose bytes win;
-            or the bytes of a file; or a path; or anything else that `decode` takes, as a PIL image or an array.
+            or the bytes of a file; or a path or URL; or anything else that `decode` takes, as a PIL image or an array.
         side: side of the picture that the network will see, in pixels.
         gray_allowed: leave the picture of a gray file at one channel.
 
@@ -99,9 +99,8 @@ def _content(source) -> bytes:
 
 def _read(path: str | os.PathLike) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
+        return content_of(path)
+    except (OSError, ValueError) as error:  # ValueError: a file name with a zero byte
         raise BrokenImage(f"unreadable: {error}") from error
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+from http.client import HTTPException
 from urllib.request import urlopen
 
 import numpy as np
@@ -47,18 +48,31 @@ def decode(source) -> Image.Image:
     if isinstance(source, Image.Image):
         with _damage_reported("a PIL image"):
             return _upright_rgb(source, "a PIL image", in_place=False)
-    if isinstance(source, str) and source.startswith(_URL_SCHEMES):
-        with urlopen(source, timeout=_URL_SECONDS) as response:
-            return _from_bytes(response.read(), source[:200])
     if isinstance(source, (str, os.PathLike)):
-        with open(source, "rb") as file:
-            return _from_bytes(file.read(), os.fspath(source))
+        name = os.fspath(source)
+        return _from_bytes(content_of(source), name[:200] if name.startswith("data:") else name)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _from_bytes(bytes(source), "the given bytes")
     raise ImageError(
         f"An image is given as the bytes of a file, a path, a URL, a PIL image, an array or a tensor, not as "
         f"{type(source).__name__}."
     )
+
+
+def content_of(place: str | os.PathLike) -> bytes:
+    """The bytes of an image file, from its path or its URL (http, https or data).
+
+    Raises:
+        OSError: it cannot be read; a server that does not answer counts so after 30 seconds.
+    """
+    if isinstance(place, str) and place.startswith(_URL_SCHEMES):
+        try:
+            with urlopen(place, timeout=_URL_SECONDS) as response:
+                return response.read()
+        except (HTTPException, ValueError) as error:  # an answer that stops in the middle, a URL that is none
+            raise OSError(f"{place[:200]}: {error}") from error
+    with open(place, "rb") as file:
+        return file.read()
 
 
 def to_pixels(source, size: int, crop_fraction: float = 1.0, resample: int = Image.Resampling.BILINEAR) -> np.ndarray:

@@ -13,6 +13,7 @@ class BeginTraining(TrainerCallback):
         self.trainer = trainer
 
     def on_train_begin(self, args, state, control, **kwargs):
+        """Before the first step of this process, whether the run is new or resumed."""
         if args.early_stopping_patience is not None:
             for callback in self.trainer.callback_handler.callbacks:
                 if isinstance(callback, EarlyStoppingCallback):
@@ -28,4 +29,5 @@ class BeginEpoch(TrainerCallback):
         self.trainer = trainer
 
     def on_epoch_begin(self, args, state, control, **kwargs):
+        """Before the first batch of each epoch; `state.epoch` is whole there, except after a resume within an epoch."""
         self.trainer.begin_epoch(int(state.epoch or 0))

@@ -9,10 +9,10 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer
 
 from hf_hmtl.data.columns import check_dataset
-from hf_hmtl.data.rows import IMAGE, GivenRows, RowReader, image_column
+from hf_hmtl.data.rows import IMAGE, image_column
 from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.tasks import Supervised
-from hf_hmtl.training.collators import AdoptedCollator
+from hf_hmtl.training.collators import AdoptedCollator, rows_for
 
 
 def checked_datasets(train_dataset: Any, eval_dataset: Any, supervised: Sequence[Supervised], collator: Any) -> str:
@@ -61,11 +61,7 @@ class Loading(Trainer):
 
     def training_rows(self) -> Dataset:
         """The training dataset, as the collator takes its rows."""
-        return self._rows(self.train_dataset, self.train_collator)
-
-    @staticmethod
-    def _rows(dataset, collator) -> Dataset:
-        return GivenRows(dataset) if isinstance(collator, AdoptedCollator) else RowReader(dataset)
+        return rows_for(self.train_collator, self.train_dataset)
 
     def new_sampler(self) -> EpochRowSampler:
         """The order of the training rows, for this process."""
@@ -103,6 +99,6 @@ class Loading(Trainer):
         kept = self.args.dataloader_drop_last, self.args.dataloader_persistent_workers
         self.args.dataloader_drop_last = self.args.dataloader_persistent_workers = False
         try:
-            return super().get_test_dataloader(self._rows(test_dataset, self.data_collator))
+            return super().get_test_dataloader(rows_for(self.data_collator, test_dataset))
         finally:
             self.args.dataloader_drop_last, self.args.dataloader_persistent_workers = kept

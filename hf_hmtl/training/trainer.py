@@ -16,14 +16,13 @@ from transformers import EarlyStoppingCallback, TrainingArguments
 from transformers.trainer_utils import EvalPrediction, TrainOutput
 
 from hf_hmtl.data.augmentation import Augmentation
-from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.tasks import Pretext, Supervised, Task
 from hf_hmtl.training import agreement, optimization, weighting
 from hf_hmtl.training.arguments import HMTLTrainingArguments
 from hf_hmtl.training.calibration import calibrated_weight, first_losses, tasks_to_calibrate
 from hf_hmtl.training.callbacks import BeginEpoch, BeginTraining
 from hf_hmtl.training.checkpoint import HybridState, is_over, resume_point, trainer_state
-from hf_hmtl.training.collators import AdoptedCollator, check_train_collator, made_collators
+from hf_hmtl.training.collators import AdoptedCollator, ImageHandling, check_train_collator
 from hf_hmtl.training.evaluating import Evaluating
 from hf_hmtl.training.final import save_final
 from hf_hmtl.training.loading import Loading, checked_datasets
@@ -98,22 +97,30 @@ class HMTLTrainer(Loading, Evaluating):
         agreement.check_evaluations(args, tasks, eval_dataset, compute_metrics)
         self.all_tasks, self.tasks = list(tasks), [task for task in tasks if task.weight > 0]
         self.supervised = [task for task in tasks if isinstance(task, Supervised)]
-        self.metrics_of_user, self._augmentation = compute_metrics, Augmentation.of(augmentation or "none")
-        self.args, self.processing_class = args, processing_class  # the Trainer sets them too, but later
-        self.train_collator, self.eval_collator = train_collator, eval_collator
+        self.metrics_of_user = compute_metrics
+        self.args = args  # the Trainer sets it too, but later
         if data_collator is not None:
-            self.train_collator = self.eval_collator = AdoptedCollator(data_collator, self.supervised)
-        self.image_column = checked_datasets(train_dataset, eval_dataset, self.supervised, self.train_collator)
+            train_collator = eval_collator = AdoptedCollator(data_collator, self.supervised)
+        self.image_column = checked_datasets(train_dataset, eval_dataset, self.supervised, train_collator)
+        self._given = ImageHandling(
+            self.all_tasks,
+            Augmentation.of(augmentation or "none"),
+            self.image_column,
+            args.sampling_seed,
+            processing_class,
+            train_collator,
+            eval_collator,
+        )
         super().__init__(
-            model if model is None else self._adjusted(model),
+            model if model is None else self._fitted(model),
             args,
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             compute_metrics=self.score if self.supervised else None,
             **options,
         )
-        self.data_collator = self.eval_collator
-        self.processing_class = self.callback_handler.processing_class = self._processor
+        self._handle_images(self.model.config.image_size)  # again, because the Trainer has put its defaults there
+        self.callback_handler.processing_class = self.processing_class
         self.model_accepts_loss_kwargs = True  # the same as loss_is_scaled_for_ga, in the words of transformers 5.17
         self.weights = {task.name: task.weight for task in self.tasks}
         self.calibrated: dict[str, float] = {}
@@ -133,33 +140,25 @@ class HMTLTrainer(Loading, Evaluating):
         check_train_collator(self.train_collator, self.all_tasks, train_dataset)
         agreement.check_collator(self.eval_collator, self.all_tasks, "eval_collator")
 
-    def _adjusted(self, model):
-        """The model, found to fit the tasks and laid out as the arguments say; and what follows from it."""
+    def _fitted(self, model):
+        """The model, found to fit the tasks, and laid out as the arguments say."""
         agreement.check_model(model, self.tasks, self.args)
-        config = model.config
-        if self.processing_class is not None:
-            agreement.check_processor(self.processing_class, config.image_size)
-        self._processor = self.processing_class or HMTLImageProcessor(
-            size=config.image_size, crop_fraction=getattr(self.eval_collator, "crop_fraction", 1.0)
-        )
-        crop = getattr(self._processor, "crop_fraction", 1.0)
-        made = made_collators(
-            self.all_tasks, self._augmentation, config.image_size, crop, self.image_column, self.args.sampling_seed
-        )
-        self.train_collator, self.eval_collator = self.train_collator or made[0], self.eval_collator or made[1]
-        if self.args.channels_last:
-            model = model.to(memory_format=torch.channels_last)
+        self._handle_images(model.config.image_size)
         self._decayed = optimization.decayed_parameters(model)
-        return model
+        return model.to(memory_format=torch.channels_last) if self.args.channels_last else model
+
+    def _handle_images(self, image_size: int) -> None:
+        self.processing_class, self.train_collator, self.eval_collator = self._given.made_for(image_size)
+        self.data_collator = self.eval_collator
 
     def call_model_init(self, trial=None):
         """As the Trainer's; a model that is made later fits the tasks as one that is given does."""
-        return self._adjusted(super().call_model_init(trial))
+        return self._fitted(super().call_model_init(trial))
 
     def _build_accelerator_args(self, **kwargs):
         """As the Trainer's, which lets DistributedDataParallel search each step for parameters without a gradient."""
         built, model = super()._build_accelerator_args(**kwargs), self.model
-        adopted = isinstance(self.train_collator, AdoptedCollator)
+        adopted = isinstance(self._given.training, AdoptedCollator)
         if self.args.ddp_find_unused_parameters is None and model is not None and not adopted:
             unused = not agreement.every_parameter_learns(model.config.heads, self.tasks)
             built["kwargs_handlers"][0].find_unused_parameters = unused

@@ -1,5 +1,6 @@
 """Fast and careful decoding give the same picture and the same verdict; Pillow is the judge."""
 
+import base64
 import io
 import pickle
 import struct
@@ -90,6 +91,10 @@ def test_every_way_to_give_a_file(face, tmp_path):
     sources = [path, str(path), bytearray(content), memoryview(content), {"bytes": content, "path": "gone.jpg"}]
     for source in [*sources, {"bytes": None, "path": str(path)}]:
         assert np.array_equal(decode_for_training(source, SIDE), expected)
+    url = "data:image/jpeg;base64," + base64.b64encode(content).decode()
+    for source in (url, {"bytes": None, "path": url}):
+        assert np.array_equal(decode_for_training(source, SIDE), expected)
+        assert np.array_equal(np.asarray(decode(source)), upright(content))
 
 
 def sixteen_bits() -> tuple[bytes, np.ndarray]:
@@ -221,6 +226,15 @@ def test_reasons_name_what_is_wrong(face, tmp_path):
             decode_for_training(broken[name], SIDE)
     with pytest.raises(BrokenImage, match="gone.jpg"):
         decode_for_training(tmp_path / "gone.jpg", SIDE)
+    for place, words in {
+        "data:image/png;base64,wrong": "data:image/png",
+        "http://a b": "http://a b",
+        "a\0b.jpg": "null byte",
+    }.items():
+        with pytest.raises(BrokenImage, match=words):
+            decode_for_training({"bytes": None, "path": place}, SIDE)
+        with pytest.raises((OSError, ValueError), match=words):
+            decode({"bytes": None, "path": place})
     with pytest.raises(BrokenImage, match="NoneType.*Image\\(decode=False\\)"):
         decode_for_training({"bytes": None, "path": None}, SIDE)
 

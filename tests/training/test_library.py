@@ -19,7 +19,7 @@ from hf_hmtl import (
     HMTLTrainingArguments,
     Puzzle,
 )
-from hf_hmtl.training.loading import GivenRows
+from hf_hmtl.data.rows import GivenRows
 
 
 @pytest.fixture
@@ -134,6 +134,24 @@ def test_a_model_may_be_made_by_a_function(faces, tmp_path, tasks):
     assert isinstance(made.processing_class, HMTLImageProcessor) and made.evaluate()["eval_emotion_count"] == 32
     with pytest.raises(ValueError, match="no head for the task 'emotion'"):
         trainer_of(faces, tmp_path, tasks, model_init=lambda: network(tasks[1:]))
+
+
+def test_a_later_trial_is_trained_and_evaluated_at_its_own_size(faces, tmp_path, tasks):
+    trainer = trainer_of(faces, tmp_path, tasks, model_init=lambda: network(tasks))
+    assert trainer.processing_class.size["height"] == SIDE
+    seen = set()
+
+    def watched():
+        model = network(tasks, image_size=64)
+        model.register_forward_pre_hook(
+            lambda _, args, inputs: seen.add(tuple(inputs["pixel_values"].shape[-2:])), with_kwargs=True
+        )
+        return model
+
+    trainer.model_init = watched
+    trainer.train()
+    trainer.evaluate()
+    assert seen == {(64, 64)} and trainer.processing_class.size["height"] == 64
 
 
 class Transformed(torch.utils.data.Dataset):

@@ -168,16 +168,21 @@ def test_learned_weights_move_are_logged_and_survive_a_resume(faces, tmp_path):
     assert whole.model.slim().state_dict().keys() == make(faces, tmp_path).model.state_dict().keys()
 
 
-def test_learned_weights_accumulate_like_one_large_batch(faces, tmp_path):
-    options = {"backbone": "test_vit", "dropout": 0.0, "max_steps": 2, "optim": "sgd", "max_grad_norm": 0.0}
-    options |= {"weighting": "uncertainty", "learning_rate": 0.1}
-    puzzle = Puzzle(grid=2, dropout=0.0)
-    large = make(faces, tmp_path, puzzle, **options)
+def assert_accumulates(faces, folder, pretext, parts, tolerance, **options):
+    """`parts` accumulated batches make the same step of gradient descent as one batch of 16."""
+    options |= {"backbone": "test_vit", "dropout": 0.0, "optim": "sgd", "max_grad_norm": 0.0}
+    large = make(faces, folder, pretext, **options)
     large.train()
-    small = make(faces, tmp_path, puzzle, **options, per_device_train_batch_size=8, gradient_accumulation_steps=2)
+    sizes = {"per_device_train_batch_size": 16 // parts, "gradient_accumulation_steps": parts}
+    small = make(faces, folder, pretext, **options, **sizes)
     small.train()
     for name, tensor in weights(large).items():
-        torch.testing.assert_close(weights(small)[name], tensor, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(weights(small)[name], tensor, rtol=1e-4, atol=tolerance)
+
+
+def test_learned_weights_accumulate_like_one_large_batch(faces, tmp_path):
+    options = {"weighting": "uncertainty", "learning_rate": 0.1, "max_steps": 2}
+    assert_accumulates(faces, tmp_path, Puzzle(grid=2, dropout=0.0), parts=2, tolerance=1e-5, **options)
 
 
 def epoch_losses(trainer, task, steps=6):
@@ -244,13 +249,7 @@ def test_every_pretext_trains_in_bfloat16(faces, tmp_path, pretext):
     ids=["rotation", "tiles", "own view"],
 )
 def test_accumulated_pretexts_give_the_gradient_of_one_large_batch(faces, tmp_path, pretext):
-    options = {"backbone": "test_vit", "dropout": 0.0, "max_steps": 1, "optim": "sgd", "max_grad_norm": 0.0}
-    large = make(faces, tmp_path, pretext, **options)
-    large.train()
-    small = make(faces, tmp_path, pretext, **options, per_device_train_batch_size=4, gradient_accumulation_steps=4)
-    small.train()
-    for name, tensor in weights(large).items():
-        torch.testing.assert_close(weights(small)[name], tensor, rtol=1e-4, atol=1e-6)
+    assert_accumulates(faces, tmp_path, pretext, parts=4, tolerance=1e-6, max_steps=1)
 
 
 @pytest.mark.parametrize("loss", ["mse", "rmse", "perceptual"])
