@@ -13,11 +13,11 @@ def run(arguments: list[str]) -> None:
     if {"--help", "-h"} & set(arguments):
         print(_help(arguments))
         return
-    from hf_hmtl.run import train
+    from hf_hmtl.run import process, train
     from hf_hmtl.run.command_line import parse
 
     train.run(*parse(arguments))
-    train.leave_together()
+    process.leave_together()
 
 
 def _help(arguments: list[str]) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from hf_hmtl.compare.rows import Comparison, Row, Run, planned
 from hf_hmtl.compare.side_by_side import side_by_side
 from hf_hmtl.results import result as results
-from hf_hmtl.run import train
+from hf_hmtl.run import process, train
 from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.record import DECISIVE
 from hf_hmtl.run.record import NAME as RUN_RECORD
@@ -60,7 +60,7 @@ def _one_by_one(waiting: list[Run], common: Sequence[str]) -> Iterator[Run]:
 
 def _side_by_side(waiting: list[Run], common: Sequence[str], at_a_time: int) -> Iterator[Run]:
     """In processes of their own, whose output goes to `train.log` in the folder of the run."""
-    threads = max(1, train.cores_of_this_process() // at_a_time)
+    threads = max(1, process.cores_of_this_process() // at_a_time)
     call = functools.partial(_train_into_log, common=["--cpu_threads", str(threads), "--disable_tqdm", "true", *common])
     runs = {run.folder: run for run in waiting}
     needs = {folder: {origin.folder for origin in run.origins.values()} for folder, run in runs.items()}

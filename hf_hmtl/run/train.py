@@ -4,23 +4,16 @@ The output folder ends with the slim model (`model.safetensors`, `config.json`, 
 that loads them anywhere), `result.json`, `README.md` and `curves.png`; `checkpoint-N` keeps every head.
 """
 
-import ctypes
 import logging
-import os
 import shutil
-import sys
 import time
 from pathlib import Path
-
-import cv2
-import datasets
-import torch
-from transformers.utils.logging import disable_progress_bar
 
 from hf_hmtl.analysis.curves import plot_curves
 from hf_hmtl.results.card import write_card
 from hf_hmtl.results.predictions import NAME as PREDICTIONS
 from hf_hmtl.results.predictions import write_predictions
+from hf_hmtl.run import process
 from hf_hmtl.run.dry_run import dry_run
 from hf_hmtl.run.evaluation import evaluate, evaluate_probe
 from hf_hmtl.run.experiment import Experiment, build
@@ -37,14 +30,7 @@ FINAL_NAMES = ("result.json", "model.safetensors", PREDICTIONS)
 
 def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
     """Train a recipe and write its folder."""
-    # One bar, the training's; not one for every file that is read or written.
-    datasets.disable_progress_bars()
-    disable_progress_bar()
-    cv2.setNumThreads(0)  # loader workers and torch already use the cores
-    if args.device.type == "cpu":
-        torch.set_num_threads(options.cpu_threads or cores_of_this_process())
-    if options.tune_allocator:
-        keep_large_blocks()
+    process.set_up(args.device.type == "cpu", options.cpu_threads, options.tune_allocator)
     if args.process_index == 0:
         print(first_line(args), flush=True)
     resume = resume_point(args.resume_from_checkpoint, args.output_dir)
@@ -109,17 +95,6 @@ def fit_probe(experiment: Experiment) -> None:
     print(summary_table(result, folder))
 
 
-def leave_together() -> None:
-    """Wait until the main process has written its files, then close the process group, if there is one.
-
-    A process that exits with the group open can abort while its threads are torn down (seen with gloo, as SIGABRT), and
-    the launcher then stops the main process in the middle of its writing.
-    """
-    if torch.distributed.is_initialized():
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
-
-
 def require_free_folder(folder: Path, resume: Path | None, overwrite: bool, main_process: bool) -> None:
     """Raise when the folder holds another run; with `overwrite`, remove what that run wrote."""
     if resume is not None:
@@ -136,28 +111,3 @@ def require_free_folder(folder: Path, resume: Path | None, overwrite: bool, main
         for path in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         folder.mkdir(parents=True, exist_ok=True)
-
-
-def cores_of_this_process() -> int:
-    """Cores that this process may use, shared with the other training processes of this machine.
-
-    `accelerate launch` sets OMP_NUM_THREADS to 1 on CPUs without being asked, which leaves the other cores idle.
-    """
-    affinity = getattr(os, "sched_getaffinity", None)  # macOS and Windows have none
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-
-
-def keep_large_blocks() -> None:
-    """Let glibc keep freed blocks of up to 1 GiB instead of returning them to the system after every batch.
-
-    Measured on EfficientNet-B0 at 224 px: 1.55 times as fast a training step. It holds for the whole process, so it is
-    set here and never on import.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # musl has none
-        m_trim_threshold, m_mmap_threshold = -1, -3
-        mallopt(m_mmap_threshold, 1 << 30)
-        mallopt(m_trim_threshold, (1 << 31) - 1)

@@ -24,7 +24,6 @@ from hf_hmtl.data.drawn_faces.dataset import synthetic_faces
 from hf_hmtl.recipe import load as load_recipe
 from hf_hmtl.results.result import read
 from hf_hmtl.run.command_line import parse
-from hf_hmtl.run.train import cores_of_this_process, leave_together
 
 SMALL = ["--backbone", "test_efficientnet", "--image_size", "48", "--use_cpu", "--disable_tqdm", "true",
          "--per_device_train_batch_size", "32", "--logging_steps", "2"]  # fmt: skip
@@ -369,21 +368,6 @@ def test_tensorboard_is_written_when_asked_for(tmp_path):
     arguments += ["--load_best_model_at_end", "false", "--output_dir", str(tmp_path)]
     main(["quickstart", *TINY, *arguments])
     assert list(tmp_path.rglob("events.out.tfevents.*"))
-
-
-def test_a_process_on_the_cpu_takes_its_share_of_the_cores(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
-    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    assert cores_of_this_process() == 8
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
-    assert cores_of_this_process() == 2
-
-
-def test_a_run_closes_its_process_group(tmp_path):
-    leave_together()  # without a group there is nothing to do
-    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
-    leave_together()
-    assert not torch.distributed.is_initialized()
 
 
 def launch(arguments, folder, *before):
