@@ -47,6 +47,10 @@ class Draws:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def of(self, places: np.ndarray) -> "Draws":
+        """The numbers of some of the rows: those at these places of the batch."""
+        return Draws(self.seed, self.epochs[places], self.rows[places], stream=self.stream)
+
     def view(self, name: str) -> "Draws":
         """Independent numbers for another view of the same rows (Barlow Twins: two views of one image)."""
         return Draws(self.seed, self.epochs, self.rows, stream=f"{self.stream}{name}/")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from hf_hmtl.data.augmentation import Augmentation
-from hf_hmtl.data.colour import add_noise, colour, mask_to_inscribed_disc
+from hf_hmtl.data.colour import disc_mask, mixing, noise_and_blur, white_noise
 from hf_hmtl.draws import Draws
 
 _LARGEST_PLAIN_STEP = 1.25  # source pixels per output pixel that are sampled without a filter
@@ -62,20 +62,28 @@ def augment_batch(
     place = _crop_and_resize if augmentation.rotation == 0 else warp
     if extra_angles is not None:
         place = warp_turned
+    steps = [mixing(draws, augmentation), *noise_and_blur(draws, augmentation, size)]
+    # What gives the three channels of a gray picture the same values is done with one of them.
+    steps_of_one = steps[:1] if augmentation.channel_swap == 0 and extra_angles is None else []
+    if extra_angles is not None:
+        steps.insert(0, white_noise(draws.view("turned"), np.full(len(images), _TURNED_NOISE), size))
+    if inscribed_disc:
+        steps.append(disc_mask(size))
     pixels = np.empty((len(images), size, size, 3), dtype=np.uint8)
     gray = np.empty((size, size), dtype=np.uint8)
-    for image, matrix, target in zip(images, matrices, pixels, strict=True):
+    for row, (image, matrix, target) in enumerate(zip(images, matrices, pixels, strict=True)):
         _require_image(image)
         if image.ndim == 3:
             place(image, matrix, target)
+            done = 0
         else:
             place(image, matrix, gray)
+            for step in steps_of_one:
+                step(row, gray)
             cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB, dst=target)
-    if extra_angles is not None:
-        add_noise(pixels, draws.view("turned"), np.full(len(images), _TURNED_NOISE))
-    colour(pixels, draws, augmentation)
-    if inscribed_disc:
-        mask_to_inscribed_disc(pixels, draws)
+            done = len(steps_of_one)
+        for step in steps[done:]:
+            step(row, target)
     return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
 

@@ -94,7 +94,7 @@ class TrainingCollator(Collator):
 
     Args:
         pretexts: self-supervised tasks. Those with `view: image` corrupt the view that the supervised heads see, in
-            the order rotate, puzzle, cut; those with `view: own` each corrupt a copy of it.
+            the order rotate, puzzle, cut; those with `view: own` each corrupt a copy of it, of the rows they choose.
         augmentation: the augmentation level.
         seed: seed of the run.
     """
@@ -136,7 +136,8 @@ class TrainingCollator(Collator):
                 add([pretext.name], torch.cat([self.view(images, part, [], level)[0] for part in parts]))
                 targets[pretext.name] = pretext.view_target(len(images))
             elif not pretext.shares_the_image:
-                view, made = self.view(images, draws, [pretext])
+                chosen = np.flatnonzero(pretext.chosen(draws))
+                view, made = self.view([images[place] for place in chosen], draws.of(chosen), [pretext])
                 add(list(made), view)
                 targets.update(made)
         return {

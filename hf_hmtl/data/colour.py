@@ -1,10 +1,13 @@
 """The colour pass of the augmentation, cutout and the inscribed disc: all in place on a uint8 batch.
 
-Every function takes a batch as numpy (rows, side, side, 3) or torch (rows, 3, side, side) in channels_last memory,
-which are the same bytes; cutout takes any memory layout. Numbers are drawn for the whole batch at once; what is left
-per image are single OpenCV calls.
+Numbers are drawn for the whole batch at once. What is left per image are single OpenCV calls: a `Step` changes the
+image of a row in place, so that all steps can be done while an image is in the cache of the processor.
+
+`colour` and `cutout` take a batch as numpy (rows, side, side, 3) or torch (rows, 3, side, side) in channels_last
+memory, which are the same bytes; cutout takes any memory layout.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import cv2
@@ -13,6 +16,9 @@ import torch
 
 from hf_hmtl.data.augmentation import REFERENCE_SIDE, Augmentation
 from hf_hmtl.draws import Draws
+
+Step = Callable[[int, np.ndarray], object]
+"""Changes the image of a row, uint8 (side, side, 3), in place."""
 
 _BLUR_SIGMA = 1.5  # the authors' value, in pixels at REFERENCE_SIDE
 _POOL_LEVELS = 32.0  # levels of the noise pool per standard deviation: uint8 then holds 4 of them on both sides
@@ -37,12 +43,94 @@ def colour(batch, draws: Draws, augmentation: Augmentation) -> None:
         ValueError: the batch has another type, shape or memory layout, or another number of rows than the draws.
     """
     pixels = _pixel_view(batch, draws)
-    if augmentation.contrast != (1.0, 1.0) or augmentation.brightness > 0 or augmentation.channel_swap > 0:
-        _mix_channels(pixels, draws, augmentation)
+    steps = [mixing(draws, augmentation), *noise_and_blur(draws, augmentation, pixels.shape[1])]
+    for row, image in enumerate(pixels):
+        for step in steps:
+            step(row, image)
+
+
+def mixing(draws: Draws, augmentation: Augmentation) -> Step:
+    """Contrast about the channel means, brightness and channel order: one affine map of (R, G, B) for each image.
+
+    The step also takes a gray image of one channel, (side, side), and gives it the values that all three would get
+    where channels keep their order (OpenCV rounds a map that swaps channels in another way).
+    """
+    if augmentation.contrast == (1.0, 1.0) and augmentation.brightness == 0 and augmentation.channel_swap == 0:
+        return _unchanged
+    contrast = draws.uniform("augment/contrast", *augmentation.contrast)
+    shift = 255.0 * draws.uniform("augment/brightness", -augmentation.brightness, augmentation.brightness)
+    order = np.tile(np.arange(3), (len(draws), 1))
+    swapped = draws.chosen("augment/channel swap", augmentation.channel_swap)
+    order[swapped] = draws.permutations("augment/channel order", 3)[swapped]
+    maps = np.zeros((len(draws), 3, 4))
+    maps[:, :, :3] = contrast[:, None, None] * np.eye(3)[order]
+
+    def mix(row: int, image: np.ndarray) -> None:
+        means = np.array(cv2.mean(image)[:3])
+        if image.ndim == 2:
+            cv2.transform(image, np.array([[contrast[row], means[0] * (1.0 - contrast[row]) + shift[row]]]), dst=image)
+        else:
+            maps[row, :, 3] = means[order[row]] * (1.0 - contrast[row]) + shift[row]
+            cv2.transform(image, maps[row], dst=image)
+
+    return mix
+
+
+def noise_and_blur(draws: Draws, augmentation: Augmentation, side: int) -> list[Step]:
+    """What follows the mixing of the channels, for images of three channels."""
+    steps = []
     if augmentation.noise > 0:
-        add_noise(pixels, draws, 255.0 * draws.uniform("augment/noise", 0.0, augmentation.noise))
+        steps.append(white_noise(draws, 255.0 * draws.uniform("augment/noise", 0.0, augmentation.noise), side))
     if max(augmentation.blur) > 1:
-        _blur(pixels, draws, augmentation.blur)
+        steps.append(_blurring(draws, augmentation.blur, side))
+    return steps
+
+
+def white_noise(draws: Draws, deviations: np.ndarray, side: int) -> Step:
+    """White normal noise of each image.
+
+    Each image reads one unbroken window of a pool of numbers, so nothing repeats within it; offset and sign are drawn.
+    Fresh normal numbers would cost more than the rest of the colour pass.
+
+    Args:
+        draws: random numbers of the rows.
+        deviations: (rows,) standard deviation for each image, in levels of 255.
+        side: of the images of three channels, in pixels.
+    """
+    length = 3 * side * side
+    pool = _noise_pool(max(_POOL_SMALLEST, 4 * 2 ** (length - 1).bit_length()))
+    offsets = draws.integers("augment/noise offset", len(pool) - length + 1)
+    scales = np.where(draws.chosen("augment/noise sign", 0.5), 1.0, -1.0) * deviations / _POOL_LEVELS
+
+    def add(row: int, image: np.ndarray) -> None:
+        noise = pool[offsets[row] : offsets[row] + length].reshape(image.shape)
+        cv2.addWeighted(image, 1.0, noise, scales[row], -128.0 * scales[row], dst=image)
+
+    return add
+
+
+def _blurring(draws: Draws, sizes: tuple[int, ...], side: int) -> Step:
+    chosen = np.array(sizes)[draws.integers("augment/blur", len(sizes))].tolist()
+
+    def blur(row: int, image: np.ndarray) -> None:
+        taps, sigma = blur_kernel(chosen[row], side)
+        if taps > 1:
+            cv2.GaussianBlur(image, (taps, taps), sigma, dst=image)
+
+    return blur
+
+
+def disc_mask(side: int) -> Step:
+    """Black outside the inscribed disc of an image, to which a pixel belongs when its centre does.
+
+    Inside the disc an image turned by any angle shows no corner.
+    """
+    mask = _disc_mask(side)
+    return lambda row, image: cv2.bitwise_and(image, mask, dst=image)
+
+
+def _unchanged(row: int, image: np.ndarray) -> None:
+    pass
 
 
 def cutout(batch, draws: Draws, augmentation: Augmentation) -> None:
@@ -66,17 +154,6 @@ def cutout(batch, draws: Draws, augmentation: Augmentation) -> None:
         image[top:bottom, left:right] = 0
 
 
-def mask_to_inscribed_disc(batch, draws: Draws) -> None:
-    """Make everything outside the inscribed disc of each image of a uint8 batch black, in place.
-
-    A pixel belongs to the disc when its centre does. Inside the disc an image turned by any angle shows no corner.
-    """
-    pixels = _pixel_view(batch, draws)
-    mask = _disc_mask(pixels.shape[1])
-    for image in pixels:
-        cv2.bitwise_and(image, mask, dst=image)
-
-
 def _pixel_view(batch, draws: Draws, any_layout: bool = False) -> np.ndarray:
     pixels = batch
     if isinstance(batch, torch.Tensor):
@@ -91,50 +168,6 @@ def _pixel_view(batch, draws: Draws, any_layout: bool = False) -> np.ndarray:
     if len(pixels) != len(draws):
         raise ValueError(f"got {len(pixels)} images but draws of {len(draws)} rows: make Draws from the rows shown")
     return pixels
-
-
-def _mix_channels(pixels: np.ndarray, draws: Draws, augmentation: Augmentation) -> None:
-    """Contrast about the channel means, brightness and channel order: one affine map of (R, G, B) for each image."""
-    contrast = draws.uniform("augment/contrast", *augmentation.contrast)
-    shift = 255.0 * draws.uniform("augment/brightness", -augmentation.brightness, augmentation.brightness)
-    order = np.tile(np.arange(3), (len(pixels), 1))
-    swapped = draws.chosen("augment/channel swap", augmentation.channel_swap)
-    order[swapped] = draws.permutations("augment/channel order", 3)[swapped]
-    means = np.array([cv2.mean(image)[:3] for image in pixels]).reshape(-1, 3)
-    maps = np.zeros((len(pixels), 3, 4))
-    maps[:, :, :3] = contrast[:, None, None] * np.eye(3)[order]
-    maps[:, :, 3] = np.take_along_axis(means, order, axis=1) * (1.0 - contrast[:, None]) + shift[:, None]
-    for image, channel_map in zip(pixels, maps, strict=True):
-        cv2.transform(image, channel_map, dst=image)
-
-
-def add_noise(pixels: np.ndarray, draws: Draws, deviations: np.ndarray) -> None:
-    """Add white normal noise to each image of a uint8 batch, in place.
-
-    Each image reads one unbroken window of a pool of numbers, so nothing repeats within it; offset and sign are drawn.
-    Fresh normal numbers would cost more than the rest of the colour pass.
-
-    Args:
-        pixels: uint8 (rows, side, side, 3), C-contiguous.
-        draws: random numbers of these rows.
-        deviations: (rows,) standard deviation for each image, in levels of 255.
-    """
-    length = pixels[0].size if len(pixels) else 0
-    pool = _noise_pool(max(_POOL_SMALLEST, 4 * 2 ** (length - 1).bit_length()))
-    offsets = draws.integers("augment/noise offset", len(pool) - length + 1)
-    signs = np.where(draws.chosen("augment/noise sign", 0.5), 1.0, -1.0)
-    scales = signs * deviations / _POOL_LEVELS
-    for image, offset, scale in zip(pixels, offsets.tolist(), scales.tolist(), strict=True):
-        noise = pool[offset : offset + length].reshape(image.shape)
-        cv2.addWeighted(image, 1.0, noise, scale, -128.0 * scale, dst=image)
-
-
-def _blur(pixels: np.ndarray, draws: Draws, sizes: tuple[int, ...]) -> None:
-    chosen = np.array(sizes)[draws.integers("augment/blur", len(sizes))]
-    for image, size in zip(pixels, chosen.tolist(), strict=True):
-        taps, sigma = blur_kernel(size, image.shape[0])
-        if taps > 1:
-            cv2.GaussianBlur(image, (taps, taps), sigma, dst=image)
 
 
 def blur_kernel(size: int, side: int) -> tuple[int, float]:

@@ -43,7 +43,7 @@ def _cross_entropies(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.
     """(rows,) sum over the slots of each row, and which rows have a label."""
     flat = labels.reshape(-1, logits.shape[-1]).float() if labels.is_floating_point() else labels.reshape(-1).long()
     losses = functional.cross_entropy(logits.flatten(0, -2), flat, ignore_index=MISSING, reduction="none")
-    labelled = (labels != MISSING).reshape(len(labels), -1).any(1)
+    labelled = (labels != MISSING).unsqueeze(1).flatten(1).any(1)
     return losses.view(len(logits), -1).sum(1), labelled
 
 

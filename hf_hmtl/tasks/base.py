@@ -103,7 +103,7 @@ class Task:
 
     def labelled(self, target: Tensor) -> Tensor:
         """(rows,) bool: which rows carry a label. Their number divides the summed losses."""
-        return (target != MISSING).reshape(len(target), -1).any(1)
+        return (target != MISSING).unsqueeze(1).flatten(1).any(1)
 
     def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(rows,) loss of each row, 0 where the label is missing."""
@@ -168,8 +168,9 @@ class Pretext(Task):
 
     Attributes:
         view: "image" corrupts the image that the supervised heads see (the paper's hybrid learning); "own" corrupts a
-            copy of it, which costs a backbone pass.
-        share: share of the rows that are corrupted; 1.0 in the paper. Rows left whole have no target.
+            copy of it, which costs a backbone pass of the corrupted rows.
+        share: share of the rows that are corrupted; 1.0 in the paper. Rows left whole have no target, and are not in a
+            view of its own.
         calibrate: multiply the weight by a factor, measured once before the first step, that makes this loss as large
             as the supervised ones at the start (section 4.4, lambda of Eq. 3, whose value the paper does not give).
     """
@@ -219,6 +220,10 @@ class Pretext(Task):
     def shares_the_image(self) -> bool:
         """Whether it corrupts the view that the supervised heads see, and so costs no pass of its own."""
         return self.view == "image" and not self.augmented_views
+
+    def chosen(self, draws: Draws) -> np.ndarray:
+        """(batch,) bool: the rows that are corrupted, a `share` of them."""
+        return draws.chosen(f"{self.name}/share", self.share)
 
     def check_side(self, side: int) -> None:
         """Raise when images of this side cannot be corrupted."""

@@ -92,7 +92,7 @@ class InPainting(Pretext):
         rows = torch.from_numpy(top + np.floor(place[:, 0] * (bottom - top - side + 1)).astype(np.int64))
         columns = torch.from_numpy(left + np.floor(place[:, 1] * (right - left - side + 1)).astype(np.int64))
         # Rows that are not chosen are cut nowhere: the square begins below the image.
-        rows = torch.where(torch.from_numpy(draws.chosen(f"{self.name}/share", self.share)), rows, height)
+        rows = torch.where(torch.from_numpy(self.chosen(draws)), rows, height)
         return cut_squares(pixels, rows, columns, side), pixels
 
     def labelled(self, target: Tensor) -> Tensor:

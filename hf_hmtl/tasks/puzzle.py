@@ -21,10 +21,10 @@ from hf_hmtl.tasks.base import (
 
 
 def shuffle_tiles(pixels: Tensor, sources: Tensor) -> Tensor:
-    """Rearrange the tiles of every image, each with its own permutation, in one `index_select`.
+    """Rearrange the tiles of every image, each with its own permutation, by one choice among runs of memory.
 
     Args:
-        pixels: (batch, channels, side, side), any type; fastest when its memory is channels-last.
+        pixels: (batch, channels, side, side) on the CPU; fastest when its memory is channels-last.
         sources: (batch, g * g) int64; slot k of the result shows tile sources[:, k], both counted row by row.
 
     Returns:
@@ -38,9 +38,11 @@ def shuffle_tiles(pixels: Tensor, sources: Tensor) -> Tensor:
     # pixel row, tile column), and the puzzle is a choice among runs.
     runs = pixels.permute(0, 2, 3, 1).reshape(batch * side * grid, tile * channels)
     row, column = sources // grid, sources % grid
-    first = (torch.arange(batch)[:, None] * grid + row).view(batch, grid, 1, grid)
-    wanted = (first * tile + torch.arange(tile).view(1, 1, tile, 1)) * grid + column.view(batch, grid, 1, grid)
-    return runs.index_select(0, wanted.flatten()).view(batch, side, side, channels).permute(0, 3, 1, 2)
+    first = (torch.arange(batch)[:, None] * grid + row) * tile * grid + column  # run of each slot's tile
+    wanted = first.view(batch, grid, 1, grid) + torch.arange(tile).view(1, 1, tile, 1) * grid
+    # numpy copies runs faster than torch's index_select: 1.05 instead of 1.3 times a plain copy, both with their index.
+    chosen = torch.from_numpy(runs.numpy().take(wanted.flatten().numpy(), axis=0))
+    return chosen.view(batch, side, side, channels).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Puzzle(Pretext):
         sources = torch.from_numpy(draws.permutations(f"{self.name}/permutation", self.tiles))
         if self.share == 1:
             return shuffle_tiles(pixels, sources), sources
-        chosen = torch.from_numpy(draws.chosen(f"{self.name}/share", self.share))[:, None]
+        chosen = torch.from_numpy(self.chosen(draws))[:, None]
         sources = torch.where(chosen, sources, torch.arange(self.tiles))
         return shuffle_tiles(pixels, sources), torch.where(chosen, sources, MISSING)
 

@@ -99,7 +99,7 @@ class Rotation(Pretext):
         if self.tiles is not None:
             return None
         direction = draws.integers(f"{self.name}/direction", DIRECTIONS)
-        chosen = draws.chosen(f"{self.name}/share", self.share)
+        chosen = self.chosen(draws)
         return 45.0 * direction * chosen, torch.from_numpy(np.where(chosen, direction, MISSING))
 
     def corrupt(self, pixels: Tensor, draws: Draws) -> tuple[Tensor, Tensor] | None:
@@ -107,13 +107,13 @@ class Rotation(Pretext):
         if self.tiles is None:
             return None
         quarters = torch.from_numpy(draws.integers(f"{self.name}/quarters", TILE_DIRECTIONS, self.tiles**2))
-        chosen = torch.from_numpy(draws.chosen(f"{self.name}/share", self.share))[:, None]
+        chosen = torch.from_numpy(self.chosen(draws))[:, None]
         quarters = torch.where(chosen, quarters, 0)
         return turn_tiles(pixels, quarters), torch.where(chosen, quarters, MISSING)
 
     def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
         gamma = self.gamma if self.loss == "focal" else 0.0
-        return cross_entropies(prediction, target, focal_gamma=gamma).reshape(len(target), -1).sum(1)
+        return cross_entropies(prediction, target, focal_gamma=gamma).unsqueeze(1).flatten(1).sum(1)
 
     def progress(self, prediction: Tensor, target: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         return {"accuracy": number_correct(prediction, target)}

@@ -174,7 +174,8 @@ class HMTLTrainer(Loading, Evaluating):
                 "Train the supervised row at the same augmentation level on the same rows, and pass its folder: "
                 "--teacher FOLDER"
             )
-        return teacher.to(self.args.device).requires_grad_(False).eval()
+        layout = torch.channels_last if self.args.channels_last else torch.preserve_format
+        return teacher.to(self.args.device, memory_format=layout).requires_grad_(False).eval()
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> dict[str, torch.Tensor]:
         """Labelled rows of each task over the accumulated batches of all processes: {task: count}."""

@@ -1,6 +1,6 @@
 """The collator, and the pretext interface: four fake pretexts, one for each capability."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -18,7 +18,9 @@ from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.draws import Draws
 from hf_hmtl.tasks.base import MISSING, Pretext
 from hf_hmtl.tasks.classification import Classification
+from hf_hmtl.tasks.inpainting import InPainting
 from hf_hmtl.tasks.puzzle import Puzzle, shuffle_tiles
+from hf_hmtl.tasks.rotation import Rotation
 
 SIDE = 48
 
@@ -170,6 +172,23 @@ def test_an_own_view_leaves_the_supervised_head_clean(faces):
     assert torch.equal(batch["pixel_values"][:12], clean(faces, rows))
     puzzled = shuffle_tiles(clean(faces, rows), batch["targets"]["puzzle"])
     assert torch.equal(batch["pixel_values"][12:], puzzled)
+
+
+@pytest.mark.parametrize(
+    "pretext",
+    [Puzzle(grid=3, view="own"), Rotation(view="own"), Rotation(tiles=2, view="own"), InPainting(view="own")],
+    ids=["puzzle", "rotation", "tiles", "inpainting"],
+)
+def test_an_own_view_holds_the_chosen_rows_alone(faces, pretext):
+    keys = [(2, row) for row in range(12)]
+    chosen = [key for key in keys if Draws(9, [key[0]], [key[1]]).uniform(f"{pretext.name}/share")[0] < 0.5]
+    assert 0 < len(chosen) < 12
+    part = collator(faces, replace(pretext, share=0.5), augmentation=Augmentation.level("weak"))(rows_of(faces, keys))
+    alone = collator(faces, pretext, augmentation=Augmentation.level("weak"))(rows_of(faces, chosen))
+    first, end = part["views"][pretext.name]
+    assert (first, end) == (12, 12 + len(chosen)) and len(part["pixel_values"]) == end
+    assert torch.equal(part["pixel_values"][first:], alone["pixel_values"][len(chosen) :])
+    assert torch.equal(part["targets"][pretext.name], alone["targets"][pretext.name])
 
 
 def test_weight_zero_corrupts_the_same_way_and_has_no_target(faces):

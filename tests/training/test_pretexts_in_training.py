@@ -272,6 +272,29 @@ def test_accumulated_inpainting_gives_the_gradient_of_one_large_batch(faces, tmp
     assert any(not torch.equal(start[name], trained[0][name]) for name in start if name.startswith("auxiliary."))
 
 
+@pytest.mark.parametrize(
+    "pretext",
+    [
+        Puzzle(grid=2, view="own", share=1e-6),
+        Rotation(view="own", share=1e-6),
+        InPainting(view="own", share=1e-6),
+        InPainting(view="own", share=1e-6, loss="perceptual"),
+    ],
+    ids=["puzzle", "rotation", "inpainting", "perceptual"],
+)
+def test_a_step_whose_own_view_is_empty_is_the_supervised_step(faces, tmp_path, pretext):
+    teacher = teacher_of(faces, tmp_path) if pretext.needs_teacher else None
+    options = {"max_steps": 2, "optim": "sgd", "learning_rate": 0.01}
+    trainer = make(faces, tmp_path, pretext, teacher=teacher, **options)
+    trainer.train()
+    supervised = make(faces, tmp_path, **options)
+    supervised.train()
+    assert trainer.state.log_history[0][f"loss_{pretext.name}"] == 0
+    after = weights(trainer)
+    for name, tensor in weights(supervised).items():
+        torch.testing.assert_close(after[name], tensor, rtol=1e-4, atol=1e-6)
+
+
 def test_one_call_of_the_model_a_step(faces, tmp_path):
     trainer = make(
         faces, tmp_path, Puzzle(grid=2, view="own"), Rotation(), BarlowTwins(hidden=32, features=16), max_steps=3
