@@ -242,8 +242,13 @@ def test_reasons_name_what_is_wrong(face, tmp_path):
 def test_a_file_that_opencv_cannot_read_after_all_is_read_carefully(face, monkeypatch):
     content = file_of(face, "JPEG")
     calls = count_the_careful_way(monkeypatch)
-    monkeypatch.setattr(cv2, "imdecode", lambda *_: None)
-    assert np.array_equal(decode_for_training(content, SIDE), upright(content)) and calls == [1]
+
+    def give_up(*_):
+        raise cv2.error("too large")
+
+    for number, imdecode in enumerate((lambda *_: None, give_up), start=1):
+        monkeypatch.setattr(cv2, "imdecode", imdecode)
+        assert np.array_equal(decode_for_training(content, SIDE), upright(content)) and calls == [1] * number
 
 
 def test_the_error_travels_between_processes():

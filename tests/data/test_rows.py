@@ -79,6 +79,8 @@ def test_images_that_are_encoded_are_never_decoded_by_the_reader(faces):
 def test_rows_say_which_they_are(faces):
     rows = RowReader(faces["train"]).__getitems__(KEYS)
     assert (rows["epoch"], rows["row"]) == ([2, 2, 2], [5, 0, 7])
+    plain = RowReader(faces["train"]).__getitems__(torch.tensor([5, 0]))
+    assert (plain["epoch"], plain["row"]) == ([0, 0], [5, 0]) and {type(row) for row in plain["row"]} == {int}
     assert rows["emotion"] == [faces["train"][row]["emotion"] for row in (5, 0, 7)]
     given = GivenRows(faces["train"])
     assert given.__getitems__(KEYS) == [faces["train"][row] for row in (5, 0, 7)] and given[5] == faces["train"][5]
@@ -87,6 +89,7 @@ def test_rows_say_which_they_are(faces):
 def test_a_column_of_another_name(faces):
     renamed = faces["train"].cast_column("image", Image()).rename_columns({"image": "face", "emotion": "Fer-Label"})
     assert image_column(renamed) == "face"
+    assert image_column(renamed.add_column("image", ["a.png"] * len(renamed))) == "image"
     task = Classification.of(renamed, "Fer-Label")
     assert (task.name, task.column) == ("fer_label", "Fer-Label")
     batch = EvaluationCollator([task], 48, image_column="face")(RowReader(renamed).__getitems__(range(4)))
@@ -180,6 +183,7 @@ WRONG = {
         r"holds text, not class numbers. Type dataset = dataset.class_encode_column\('emotion'\)",
     ),
     "fractions": (lambda faces: relabelled(faces, datasets.Value("float32"), [0.5] * 96), "holds float32 values"),
+    "truths": (lambda faces: relabelled(faces, datasets.Value("bool"), [True] * 96), "holds bool values"),
     "too large": (
         lambda faces: relabelled(faces, datasets.Value("int64"), [8] + [0] * 95),
         "holds the class 8, and the task 'emotion' has 8 classes, 0 to 7",
@@ -192,6 +196,24 @@ def test_a_dataset_that_does_not_fit_is_refused_in_a_sentence(faces, kind):
     make, sentence = WRONG[kind]
     with pytest.raises(ValueError, match=sentence):
         check_dataset(make(faces), [emotion(faces)], "train_dataset")
+
+
+def test_a_transform_of_the_user_decides_what_the_rows_are(faces):
+    def transform(rows):
+        return {"image": rows["face"], "emotion": [7] * len(rows["face"])}
+
+    dataset = faces["train"].rename_column("image", "face").with_transform(transform)
+    check_dataset(dataset, [emotion(faces)], "train_dataset")
+    rows = RowReader(dataset).__getitems__(KEYS)
+    assert rows["emotion"] == [7] * 3 and rows["image"][0] == faces["train"][5]["image"]
+
+
+def test_only_the_rows_that_there_are_count_whatever_their_format(faces):
+    large = relabelled(faces, datasets.Value("int64"), [8] + [0] * 95)
+    check_dataset(large.select(range(1, 96)), [emotion(faces)], "train_dataset")
+    check_dataset(relabelled(faces, datasets.Value("int64"), [None] * 96), [emotion(faces)], "train_dataset")
+    with pytest.raises(ValueError, match="holds the class 8"):
+        check_dataset(large.with_format("torch"), [emotion(faces)], "train_dataset")
 
 
 def test_plain_class_numbers_and_what_the_sentence_proposes_are_accepted(faces):

@@ -294,6 +294,7 @@ def test_dry_run_prints_the_plan_and_draws_a_batch(tmp_path, capsys):
         (["quickstart", "--label_column", "x"], "custom"),
         (["custom/pretrain-puzzle-3x3", "--label_column", "x"], "learns from images alone"),
         (["quickstart", "--loss_weighting", "dynamc"], "Did you mean 'dynamic'"),
+        (["quickstart", "--greater_is_better", "false"], "without --metric_for_best_model; give both or neither"),
         (["fer2013/supervised", "--data_dir", "/nonexistent/folder"], "/nonexistent/folder"),
     ],
 )
@@ -308,6 +309,37 @@ def test_recipe_values_are_defaults_that_options_replace():
     assert args.num_train_epochs == 5 and args.learning_rate == recipe.training["learning_rate"]
     assert recipe.train_fraction == 0.5 and args.metric_for_best_model == "eval_emotion_accuracy"
     assert Path(args.output_dir) == Path("outputs/quickstart")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--metric_for_best_model", "eval_loss", "--greater_is_better", "false"],
+        ["--metric_for_best_model=eval_loss", "--greater_is_better=false"],
+        ["--metric-for-best-model", "eval_loss", "--greater-is-better", "false"],
+    ],
+)
+def test_the_score_that_chooses_is_the_users_or_that_of_the_first_task(arguments):
+    _, _, given = parse(["quickstart", *arguments])
+    assert (given.metric_for_best_model, given.greater_is_better) == ("eval_loss", False)
+    _, _, usual = parse(["quickstart"])
+    assert (usual.metric_for_best_model, usual.greater_is_better) == ("eval_emotion_accuracy", True)
+    _, _, none = parse(["quickstart", "--load_best_model_at_end", "false"])
+    assert none.metric_for_best_model is None
+
+
+def test_a_dry_run_counts_and_shows_what_the_run_would_take(tmp_path, capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr("hf_hmtl.run.dry_run.draw_batch", lambda batch, *_: seen.append(batch["pixel_values"]))
+    arguments = ["quickstart", *TINY, "--dry_run", "--output_dir", str(tmp_path), "--per_device_train_batch_size", "80"]
+    for options, steps in (
+        (["--seed", "5", "--num_train_epochs", "2"], "6 of 80 rows"),
+        (["--seed", "1", "--data_seed", "5", "--num_train_epochs", "2", "--dataloader_drop_last"], "4 of 80 rows"),
+        (["--seed", "1", "--max_steps", "7"], "7 of 80 rows"),
+    ):
+        main([*arguments, *options])
+        assert f" {steps}" in capsys.readouterr().out
+    assert torch.equal(seen[0], seen[1]) and not torch.equal(seen[0], seen[2])
 
 
 def test_set_may_be_given_more_than_once_and_the_last_word_counts():

@@ -1,5 +1,7 @@
 """What does not fit together is found at construction, in one sentence with what to type."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from trainers import SIDE, weights
@@ -42,6 +44,12 @@ PAIRS = {
     "twice": ([Puzzle()], [Puzzle(grid=2), Puzzle(grid=3)], "two tasks are called 'puzzle'.*Puzzle\\(name="),
     "another grid": ([Puzzle(grid=2)], [Puzzle(grid=3)], "'puzzle' needs a head with shape \\[9, 9\\].*\\[4, 4\\]"),
     "another kind": ([Rotation()], [Rotation(hidden=32)], "'rotation' needs a head with kind mlp.*linear"),
+    "another width": ([Rotation(hidden=64)], [Rotation(hidden=32)], "'rotation' needs a head with hidden 32.*64"),
+    "a head that stays": (
+        [Classification(name="rotation", labels=tuple("abcdefgh"), dropout=Rotation().dropout)],
+        [Rotation()],
+        "'rotation' needs a head with auxiliary True, and that of the model has False",
+    ),
     "another dropout": ([Puzzle()], [Puzzle(dropout=0.5)], "'puzzle' needs a head with dropout 0.5.*0.2"),
     "missing head": ([Puzzle()], [Puzzle(), Rotation()], "no head for the task 'rotation'; its heads are: .*for_tasks"),
     "forgotten task": ([Puzzle(), Rotation()], [Puzzle()], "training task 'rotation'.*never learn.*model.slim\\(\\)"),
@@ -109,8 +117,13 @@ def test_a_function_in_place_of_a_collator_is_tried_on_the_first_rows(faces, tmp
         trainer_of(faces, tmp_path, [task, Puzzle()], [task, Puzzle()], train_collator=lambda rows: made(rows))
     with pytest.raises(ValueError, match="data_collator makes no targets for 'puzzle', only for emotion"):
         trainer_of(faces, tmp_path, [task, Puzzle()], [task, Puzzle()], data_collator=plain_collator)
-    with pytest.raises(ValueError, match="data_collator makes a batch of \\['pixels'\\], which lacks 'pixel_values'"):
-        trainer_of(faces, tmp_path, [task], [task], data_collator=lambda rows: {"pixels": 1})
+    for batch, kind in (
+        ({"pixels": 1}, "\\['pixels'\\]"),
+        ({"pixel_values": torch.zeros(2, 3, SIDE, SIDE)}, "\\['pixel_values'\\]"),
+        (torch.zeros(2, 3, SIDE, SIDE), "Tensor"),
+    ):
+        with pytest.raises(ValueError, match=f"data_collator makes a batch of {kind}, which lacks 'pixel_values'"):
+            trainer_of(faces, tmp_path, [task], [task], data_collator=lambda rows, batch=batch: batch)
 
 
 def plain_collator(rows):
@@ -124,9 +137,12 @@ def plain_collator(rows):
         ({"compute_loss_func": lambda *_: 0}, "compute_loss_func would never be called"),
         ({"preprocess_logits_for_metrics": lambda *_: 0}, "preprocess_logits_for_metrics would never be called"),
         ({"augmentation": "weak", "data_collator": plain_collator}, "augmentation belongs to the collator"),
+        ({"augmentation": "weak", "train_collator": plain_collator}, "augmentation belongs to the collator"),
         ({"eval_collator": plain_collator, "data_collator": plain_collator}, "the one or the other"),
+        ({"train_collator": plain_collator, "data_collator": plain_collator}, "the one or the other"),
         ({"augmentation": "wek"}, "did you mean 'weak'"),
         ({"processing_class": HMTLImageProcessor(size=96)}, "images of 96 px, and the model is for 48 px"),
+        ({"processing_class": SimpleNamespace(size={"shortest_edge": 96})}, "images of 96 px, and the model"),
     ],
 )
 def test_arguments_that_exclude_each_other(faces, tmp_path, options, sentence):
@@ -246,3 +262,10 @@ def test_processes_search_for_unused_parameters_only_where_there_may_be_some(
         trainer.model.train()
         trainer.compute_loss(trainer.model, batch, num_items_in_batch=counts).backward()
         assert all(parameter.grad is not None for parameter in trainer.model.parameters())
+
+
+def test_processes_search_where_a_collator_of_somebody_else_may_leave_a_task_out(faces, tmp_path):
+    task = emotion(faces)
+    for collator, wanted in ((None, False), (plain_collator, True)):
+        trainer = trainer_of(faces, tmp_path, [task], [task], data_collator=collator)
+        assert trainer._build_accelerator_args()["kwargs_handlers"][0].find_unused_parameters is wanted

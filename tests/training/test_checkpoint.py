@@ -1,8 +1,10 @@
 """Checkpoints that are whole, that are ours, and that ended a training."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from hf_hmtl.training.checkpoint import HybridState, last_complete_checkpoint
+from hf_hmtl.training.checkpoint import HybridState, is_over, last_complete_checkpoint
 from hf_hmtl.training.weighting import PastLosses
 
 
@@ -12,6 +14,8 @@ def test_a_checkpoint_cut_off_by_a_crash_is_passed_over(tmp_path):
         folder.mkdir()
         (folder / "trainer_state.json").write_text(state)
     (tmp_path / "checkpoint-30").mkdir()
+    (tmp_path / "checkpoint-best").mkdir()
+    (tmp_path / "checkpoint-best" / "trainer_state.json").write_text("{}")
     assert last_complete_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
     assert last_complete_checkpoint(tmp_path / "checkpoint-30") is None
 
@@ -28,3 +32,27 @@ def test_our_state_comes_back_as_it_was(tmp_path):
 def test_a_checkpoint_of_another_trainer_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="has no hmtl_state.json.*Start a new run"):
         HybridState.read(tmp_path)
+
+
+def state_at(step, stopped=True, counted=None):
+    callbacks = {"TrainerControl": {"args": {"should_training_stop": stopped}}}
+    if counted is not None:
+        callbacks["EarlyStoppingCallback"] = {"attributes": {"early_stopping_patience_counter": counted}}
+    return SimpleNamespace(global_step=step, max_steps=10, stateful_callbacks=callbacks)
+
+
+@pytest.mark.parametrize(
+    "state, planned, patience, over",
+    [
+        (state_at(10), 10, None, True),
+        (state_at(10), 20, None, False),  # a longer training
+        (state_at(4, stopped=False), 10, None, False),
+        (state_at(4, stopped=False, counted=1), 10, 3, False),
+        (state_at(4, counted=3), 10, 3, True),
+        (state_at(4, counted=3), 10, 5, False),  # a longer patience
+        (state_at(4, counted=0), 10, 3, True),  # somebody else's callback stopped it
+        (state_at(4), 10, 3, True),
+    ],
+)
+def test_a_training_is_over_after_its_last_step_or_when_it_was_stopped(state, planned, patience, over):
+    assert is_over(state, planned, patience) is over

@@ -98,6 +98,15 @@ def test_a_prediction_needs_no_labels(faces, tmp_path, tasks):
     assert labelled.metrics["test_emotion_accuracy"] == accuracy_score(truth, logits.argmax(1))
     assert np.isnan(bare.metrics["test_emotion_accuracy"]) and bare.metrics["test_emotion_count"] == 0
     assert np.isnan(bare.metrics["test_emotion_loss"])
+    with pytest.raises(ValueError, match="test_dataset: a row has its image under 'image'"):
+        trainer.predict([{"picture": None}])
+
+
+def test_the_loss_of_an_evaluation_is_over_the_rows_with_a_label(faces, tmp_path, tasks):
+    trainer = trainer_of(faces, tmp_path, tasks)
+    half = [{**row, "emotion": row["emotion"] if number < 16 else None} for number, row in enumerate(faces["test"])]
+    wanted = trainer.evaluate(faces["test"].select(range(16)))
+    assert trainer.evaluate(half)["eval_emotion_loss"] == pytest.approx(wanted["eval_emotion_loss"], rel=1e-4)
 
 
 def test_further_metrics_get_what_transformers_gives(faces, tmp_path, tasks):
@@ -301,6 +310,14 @@ def test_the_final_folder_is_slim_and_complete(faces, tmp_path, tasks):
         assert torch.equal(model.eval()(**pixels).logits, trainer.model.eval()(**pixels).logits)
     assert not (tmp_path / "my_model" / ".writing").exists()
     trainer.save_final(tmp_path / "my_model")  # written over, file by file
+
+
+def test_what_a_save_that_was_cut_off_left_behind_is_not_shipped(faces, tmp_path, tasks):
+    (tmp_path / ".writing").mkdir()
+    (tmp_path / ".writing" / "half.safetensors").write_text("")
+    trainer_of(faces, tmp_path / "out", tasks).save_final(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert "model.safetensors" in names and not names & {".writing", "half.safetensors"}
 
 
 def test_checkpoints_carry_the_image_processor(faces, tmp_path, tasks):

@@ -41,6 +41,7 @@ def test_every_pretext_trains_beside_the_supervised_head_and_vanishes(faces, tmp
 def test_losses_on_batch_statistics_cannot_be_accumulated(faces, tmp_path):
     with pytest.raises(ValueError, match="barlow_twins.*--gradient_accumulation_steps 1"):
         make(faces, tmp_path, BarlowTwins(), gradient_accumulation_steps=2)
+    make(faces, tmp_path, BarlowTwins(weight=0.0), gradient_accumulation_steps=2)
 
 
 # Self-supervised training alone, perceptual losses, calibrated and learned weights

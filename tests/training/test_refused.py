@@ -110,6 +110,19 @@ TOGETHER = {
 }
 
 
+@pytest.mark.parametrize("name", ["adam_beta2", "adam_epsilon"])
+def test_settings_of_adam_are_not_those_of_adabelief(tmp_path, name):
+    with pytest.raises(ValueError, match=f"--{name} 0.5 and --optim adabelief exclude each other"):
+        arguments(tmp_path, optim="adabelief", **{name: 0.5})
+    assert getattr(arguments(tmp_path, **{name: 0.5}), name) == 0.5
+
+
+@pytest.mark.parametrize("name", ["use_seedable_sampler", "non_blocking"])
+def test_settings_of_accelerates_loaders_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=f"--accelerator_config with {name}.*Leave it out"):
+        arguments(tmp_path, accelerator_config={name: not getattr(AcceleratorConfig(), name)})
+
+
 @pytest.mark.parametrize("kind", TOGETHER)
 def test_options_that_exclude_each_other(tmp_path, kind):
     given, sentence = TOGETHER[kind]
@@ -127,9 +140,10 @@ def test_options_that_exclude_each_other(tmp_path, kind):
     ],
 )
 def test_sharded_training_by_a_configuration_of_accelerate_is_refused(tmp_path, monkeypatch, name, kind):
-    monkeypatch.setenv(name, "true")
-    with pytest.raises(ValueError, match=f"{name} is set.*{kind} is not possible.*accelerate launch --multi_gpu"):
-        arguments(tmp_path)
+    for value in ("true", "1"):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(ValueError, match=f"{name} is set.*{kind} is not possible.*accelerate launch --multi_gpu"):
+            arguments(tmp_path)
     monkeypatch.setenv(name, "false")
     arguments(tmp_path)
 

@@ -1,5 +1,6 @@
 import copy
 import json
+import logging
 import time
 
 import numpy as np
@@ -14,6 +15,7 @@ from hf_hmtl import HMTLForImageClassification
 from hf_hmtl.data.rows import RowReader
 from hf_hmtl.tasks.puzzle import Puzzle
 from hf_hmtl.training.checkpoint import HybridState
+from hf_hmtl.training.optimization import among, decayed_parameters, step_decay
 
 
 def test_the_loss_is_the_weighted_sum_of_the_tasks(faces, tmp_path):
@@ -240,6 +242,55 @@ def test_step_decay_divides_by_ten_at_the_epochs(faces, tmp_path):
     np.testing.assert_allclose(rates, np.repeat([0.5, 0.05, 0.005], 6))
 
 
+def test_a_step_decay_within_an_epoch_begins_at_the_nearest_step():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule, rates = step_decay(optimizer, [0.3], updates=6), []
+    for _ in range(3):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([1.0, 1.0, 0.1])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_train_epochs": 0.4, "gradient_accumulation_steps": 4},
+        {"num_train_epochs": 1, "gradient_accumulation_steps": 4},
+        {"max_steps": 1},
+    ],
+)
+def test_the_planned_steps_are_those_that_the_trainer_makes(faces, tmp_path, options):
+    trainer = make(faces, tmp_path, **options)
+    assert trainer.train().global_step == trainer._planned_steps()
+
+
+def test_the_seed_of_the_data_decides_order_and_draws_and_not_the_weights(faces, tmp_path):
+    plain, of_data, wanted = (
+        make(faces, tmp_path, Puzzle(grid=2), **seeds) for seeds in ({}, {"data_seed": 0}, {"seed": 0})
+    )
+    assert_same(weights(plain), weights(of_data))
+    batches = [first_batch(trainer) for trainer in (plain, of_data, wanted)]
+    assert torch.equal(batches[1]["pixel_values"], batches[2]["pixel_values"])
+    assert torch.equal(batches[1]["targets"]["puzzle"], batches[2]["targets"]["puzzle"])
+    assert not torch.equal(batches[0]["targets"]["emotion"], batches[1]["targets"]["emotion"])
+
+
+def test_an_incomplete_batch_may_be_left_out_of_the_training(faces, tmp_path):
+    sizes = {"per_device_train_batch_size": 20}  # 96 rows
+    assert len(make(faces, tmp_path, **sizes).get_train_dataloader()) == 5
+    assert len(make(faces, tmp_path, **sizes, dataloader_drop_last=True).get_train_dataloader()) == 4
+
+
+def test_the_log_level_reaches_our_own_messages(faces, tmp_path, monkeypatch):
+    ours = logging.getLogger("hf_hmtl")
+    monkeypatch.setattr(ours, "level", logging.CRITICAL)
+    make(faces, tmp_path)
+    assert ours.level == logging.CRITICAL
+    make(faces, tmp_path, log_level="error")
+    assert ours.level == logging.ERROR
+
+
 def test_two_schedules_raise(faces, tmp_path):
     with pytest.raises(ValueError, match="--decay_epochs none"):
         make(faces, tmp_path, decay_epochs="1", lr_scheduler_type="linear")
@@ -262,6 +313,14 @@ def test_weight_decay_is_for_matrices_only(faces, tmp_path):
     decayed = set(trainer.get_decay_parameter_names(trainer.model))
     for name, parameter in trainer.model.named_parameters():
         assert (name in decayed) == (parameter.ndim > 1), name
+
+
+@pytest.mark.parametrize("wrap", [torch.nn.DataParallel, torch.compile])
+def test_weight_decay_finds_its_parameters_in_a_wrapped_model(wrap):
+    bare = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    wrapped = wrap(bare)
+    decayed = among(decayed_parameters(bare), wrapped)
+    assert [id(dict(wrapped.named_parameters())[name]) for name in decayed] == [id(bare[0].weight)]
 
 
 def test_channels_last_reaches_the_weights(faces, tmp_path):
