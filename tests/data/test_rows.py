@@ -210,7 +210,7 @@ def test_a_transform_of_the_user_decides_what_the_rows_are(faces):
 
 def test_only_the_rows_that_there_are_count_whatever_their_format(faces):
     large = relabelled(faces, datasets.Value("int64"), [8] + [0] * 95)
-    check_dataset(large.select(range(1, 96)), [emotion(faces)], "train_dataset")
+    check_dataset(large.select([5, 1, 3]), [emotion(faces)], "train_dataset")
     check_dataset(relabelled(faces, datasets.Value("int64"), [None] * 96), [emotion(faces)], "train_dataset")
     with pytest.raises(ValueError, match="holds the class 8"):
         check_dataset(large.with_format("torch"), [emotion(faces)], "train_dataset")

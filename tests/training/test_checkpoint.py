@@ -52,7 +52,14 @@ def state_at(step, stopped=True, counted=None):
         (state_at(4, counted=3), 10, 5, False),  # a longer patience
         (state_at(4, counted=0), 10, 3, True),  # somebody else's callback stopped it
         (state_at(4), 10, 3, True),
+        (state_at(4), 10, None, True),
     ],
 )
 def test_a_training_is_over_after_its_last_step_or_when_it_was_stopped(state, planned, patience, over):
     assert is_over(state, planned, patience) is over
+
+
+def test_two_callbacks_for_early_stopping_may_have_stopped_a_training():
+    state = state_at(4, counted=3)
+    state.stateful_callbacks["EarlyStoppingCallback"] = [state.stateful_callbacks["EarlyStoppingCallback"]] * 2
+    assert is_over(state, 10, patience=3)

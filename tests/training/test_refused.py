@@ -88,6 +88,20 @@ def test_an_option_that_would_do_nothing_or_harm_is_refused_by_name(tmp_path, na
         arguments(tmp_path, **{name: REFUSED[name]})
 
 
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("include_num_input_tokens_seen", False),
+        ("include_num_input_tokens_seen", "no"),
+        ("activation_checkpointing_kwargs", {"use_reentrant": False}),
+        ("gradient_checkpointing_kwargs", {"use_reentrant": False}),
+        ("gradient_checkpointing_kwargs", {}),
+    ],
+)
+def test_what_happens_anyway_may_be_said(tmp_path, name, value):
+    arguments(tmp_path, **{name: value})
+
+
 TOGETHER = {
     "no step": ({"max_steps": 0}, "--max_steps 0 would train nothing"),
     "tpu": ({"debug": "tpu_metrics_debug"}, "needs a TPU"),
