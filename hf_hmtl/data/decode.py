@@ -142,7 +142,7 @@ def _header(content: bytes) -> _Header | None:
             header = _png_header(content)
         else:
             return None
-    except (struct.error, IndexError):  # the file ends within its header
+    except struct.error:  # the file ends within its header
         return None
     return header if header and header.height * header.width <= LARGEST_IMAGE else None
 

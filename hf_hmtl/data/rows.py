@@ -94,9 +94,7 @@ def require_rows_by_number(dataset) -> None:
     Raises:
         ValueError: it has no length, or cannot be asked for a row.
     """
-    if isinstance(dataset, datasets.IterableDataset) or not (
-        hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
-    ):
+    if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
         raise ValueError(
             f"a dataset is asked for its length and for rows by their number, which a {type(dataset).__name__} does "
             "not know. Make a dataset of the stream first: datasets.Dataset.from_list(list(stream.take(10_000)), "

@@ -92,7 +92,9 @@ def draw_batch(batch: dict, experiment: Experiment, path: Path) -> None:
         if first is not None and number < len(batch["targets"][first.name]):
             target = int(batch["targets"][first.name][number])
             axis.set_title(first.labels[target] if target >= 0 else "no label", fontsize=8)
-    figure.suptitle(f"{experiment.recipe.name}: first batch of epoch 0, seed {experiment.args.seed}", fontsize=9)
+    figure.suptitle(
+        f"{experiment.recipe.name}: first batch of epoch 0, seed {experiment.args.sampling_seed}", fontsize=9
+    )
     figure.tight_layout()
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)

@@ -84,7 +84,7 @@ class AdoptedCollator:
             "pixel_values": batch["pixel_values"],
             "views": views,
             "targets": batch["targets"],
-            "broken_rows": torch.empty(0, dtype=torch.int64),
+            "broken_rows": batch.get("broken_rows", torch.empty(0, dtype=torch.int64)),
         }
 
     def check(self, rows: list, tasks: Sequence[Task]) -> None:

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler, MultiStepLR
 ADABELIEF = {"eps": 1e-14, "betas": (0.9, 0.999), "rectify": True, "degenerated_to_sgd": True}
 """Defaults of the optimizer package that the authors used (adabelief-tf 0.2.1); timm's own eps is 1e-16."""
 
-_WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+_WRAPPERS = ("module", "_orig_mod")  # of DistributedDataParallel and torch.compile
 
 
 def adabelief(learning_rate: float) -> tuple[type[torch.optim.Optimizer], dict]:

@@ -23,6 +23,12 @@ def test_labels_of_any_integer_type_are_class_numbers(dtype):
     assert batch["targets"]["weather"].tolist() == [-100, -100]
 
 
+def test_rows_that_a_collator_names_as_broken_are_counted():
+    named = AdoptedCollator(with_labels(torch.tensor([3]), "broken_rows"), [])([{}])
+    assert named["broken_rows"].tolist() == [3]
+    assert AdoptedCollator(with_labels(None), [])([{}])["broken_rows"].tolist() == []
+
+
 @pytest.mark.parametrize("key", ["labels", "targets"])
 def test_several_tasks_have_their_labels_by_name_and_pictures_stay_fractions(key):
     made = {"weather": torch.tensor([1, 1]), "inpainting": torch.full((2, 3), 0.25)}
