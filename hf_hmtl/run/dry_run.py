@@ -68,9 +68,10 @@ def _described(task: Task) -> str:
     return ", ".join(parts)
 
 
-def _backbone_passes(experiment: Experiment) -> int:
-    """Views that go through the backbone in its one call: the shared one, and those that pretexts have alone."""
-    own = [pretext.augmented_views or 1 for pretext in experiment.pretexts if not pretext.shares_the_image]
+def _backbone_passes(experiment: Experiment) -> float:
+    """Views that go through the backbone in its one call: the shared one, and those that pretexts have alone, of which
+    only the chosen rows pass."""
+    own = [pretext.augmented_views or pretext.share for pretext in experiment.pretexts if not pretext.shares_the_image]
     shared = bool(experiment.supervised) or any(pretext.shares_the_image for pretext in experiment.pretexts)
     return sum(own) + shared
 

@@ -1,4 +1,4 @@
-"""The command line end to end: what a run writes, how it is loaded, killed, resumed, and what mistakes say."""
+"""A run end to end: what it writes, how that is loaded, how it is killed and resumed."""
 
 import io
 import json
@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
 import torch
 from PIL import Image
+from runs import SMALL, TINY, tiny
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score
 from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
@@ -23,18 +23,7 @@ from hf_hmtl.commands.train import run as main
 from hf_hmtl.data.drawn_faces.dataset import synthetic_faces
 from hf_hmtl.recipe import load as load_recipe
 from hf_hmtl.results.result import read
-from hf_hmtl.run.command_line import parse
 
-SMALL = ["--backbone", "test_efficientnet", "--image_size", "48", "--use_cpu", "--disable_tqdm", "true",
-         "--per_device_train_batch_size", "32", "--logging_steps", "2"]  # fmt: skip
-
-
-def tiny(*changes):
-    """Options for drawn faces that train in seconds: 6 steps an epoch."""
-    return [*SMALL, "--set", "source.train=192", "source.validation=32", "source.test=32", "source.size=48", *changes]
-
-
-TINY = tiny()
 STEPS = ["--num_train_epochs", "4", "--save_strategy", "steps", "--save_steps", "4", "--eval_strategy", "no",
          "--load_best_model_at_end", "false", "--save_total_limit", "9"]  # fmt: skip
 
@@ -272,82 +261,6 @@ def test_resuming_with_other_options_names_the_difference(finished):
     with pytest.raises(ValueError, match="recipe.auxiliary.puzzle.grid: 3 then, 2 now"):
         main(["quickstart", *tiny("auxiliary.puzzle.grid=2"), "--num_train_epochs", "2", "--output_dir", str(finished),
               "--report_batch_norm", "--resume_from_checkpoint", "last"])  # fmt: skip
-
-
-def test_dry_run_prints_the_plan_and_draws_a_batch(tmp_path, capsys):
-    main(["quickstart", *TINY, "--dry_run", "--output_dir", str(tmp_path), "--num_train_epochs", "3"])
-    printed = capsys.readouterr().out
-    for part in ("train        192 rows", "happy 24", "puzzle: weight", "head 9 x 9", "18 of 32 rows", "minutes"):
-        assert part in printed, part
-    assert {path.name for path in tmp_path.iterdir()} == {"first_batch.png"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["quickstart", "--lerning_rate", "1"], "Did you mean --learning_rate"),
-        (["quickstart", "--puzzle", "1"], "unknown option"),
-        (["quikstart"], "Did you mean 'quickstart'"),
-        (["quickstart", "--set", "auxiliary.puzzle.grd=2", "source.train=64"], "Did you mean 'grid'"),
-        (["quickstart", "--image_size", "50"], "--image_size 48 or 51"),
-        (["quickstart", "--backbone", "resnet10"], "Did you mean"),
-        (["quickstart", "--label_column", "x"], "custom"),
-        (["custom/pretrain-puzzle-3x3", "--label_column", "x"], "learns from images alone"),
-        (["quickstart", "--loss_weighting", "dynamc"], "Did you mean 'dynamic'"),
-        (["fer2013/supervised", "--data_dir", "/nonexistent/folder"], "/nonexistent/folder"),
-    ],
-)
-def test_mistakes_say_what_to_type(arguments, message, tmp_path):
-    with pytest.raises((ValueError, OSError), match=message):
-        main([*arguments, "--output_dir", str(tmp_path / "run")])
-    assert not list(tmp_path.rglob("*.safetensors"))
-
-
-def test_recipe_values_are_defaults_that_options_replace():
-    recipe, options, args = parse(["quickstart", "--num_train_epochs", "5", "--train_fraction", "0.5"])
-    assert args.num_train_epochs == 5 and args.learning_rate == recipe.training["learning_rate"]
-    assert recipe.train_fraction == 0.5 and args.metric_for_best_model == "eval_emotion_accuracy"
-    assert Path(args.output_dir) == Path("outputs/quickstart")
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--metric_for_best_model", "eval_loss", "--greater_is_better", "false"],
-        ["--metric_for_best_model=eval_loss", "--greater_is_better=false"],
-        ["--metric-for-best-model", "eval_loss", "--greater-is-better", "false"],
-    ],
-)
-def test_the_score_that_chooses_is_the_users_or_that_of_the_first_task(arguments):
-    _, _, given = parse(["quickstart", *arguments])
-    assert (given.metric_for_best_model, given.greater_is_better) == ("eval_loss", False)
-    _, _, usual = parse(["quickstart"])
-    assert (usual.metric_for_best_model, usual.greater_is_better) == ("eval_emotion_accuracy", True)
-    _, _, none = parse(["quickstart", "--load_best_model_at_end", "false"])
-    assert none.metric_for_best_model is None
-    with pytest.raises(ValueError, match="without --metric_for_best_model; give both or neither"):
-        parse(["quickstart", *arguments[-1 if "=" in arguments[-1] else -2 :]])
-
-
-def test_a_dry_run_counts_and_shows_what_the_run_would_take(tmp_path, capsys, monkeypatch):
-    seen = []
-    monkeypatch.setattr("hf_hmtl.run.dry_run.draw_batch", lambda batch, *_: seen.append(batch["pixel_values"]))
-    arguments = ["quickstart", *TINY, "--dry_run", "--output_dir", str(tmp_path), "--per_device_train_batch_size", "80"]
-    for options, steps in (
-        (["--seed", "5", "--num_train_epochs", "2"], "6 of 80 rows"),
-        (["--seed", "1", "--data_seed", "5", "--num_train_epochs", "2", "--dataloader_drop_last"], "4 of 80 rows"),
-        (["--seed", "1", "--max_steps", "7"], "7 of 80 rows"),
-    ):
-        main([*arguments, *options])
-        assert f" {steps}" in capsys.readouterr().out
-    assert torch.equal(seen[0], seen[1]) and not torch.equal(seen[0], seen[2])
-
-
-def test_set_may_be_given_more_than_once_and_the_last_word_counts():
-    """A comparison puts the changes of its rows behind the options that go to every run."""
-    twice = ["--set", "source.train=64", "image_size=96", "--seed", "5", "--set", "source.train=32"]
-    recipe, _, args = parse(["drawn/supervised", *twice])
-    assert (recipe.source["train"], recipe.image_size, args.seed) == (32, 96, 5)
 
 
 def affectnet_tree(root):

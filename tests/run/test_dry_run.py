@@ -1,0 +1,43 @@
+"""A dry run says what the run would do, and does nothing of it."""
+
+import pytest
+import torch
+from runs import TINY
+
+from hf_hmtl.commands.train import run as main
+
+
+def test_dry_run_prints_the_plan_and_draws_a_batch(tmp_path, capsys):
+    main(["quickstart", *TINY, "--dry_run", "--output_dir", str(tmp_path), "--num_train_epochs", "3"])
+    printed = capsys.readouterr().out
+    for part in ("train        192 rows", "happy 24", "puzzle: weight", "head 9 x 9", "18 of 32 rows", "minutes"):
+        assert part in printed, part
+    assert {path.name for path in tmp_path.iterdir()} == {"first_batch.png"}
+
+
+def test_a_dry_run_counts_and_shows_what_the_run_would_take(tmp_path, capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr("hf_hmtl.run.dry_run.draw_batch", lambda batch, *_: seen.append(batch["pixel_values"]))
+    arguments = ["quickstart", *TINY, "--dry_run", "--output_dir", str(tmp_path), "--per_device_train_batch_size", "80"]
+    for options, steps in (
+        (["--seed", "5", "--num_train_epochs", "2"], "6 of 80 rows"),
+        (["--seed", "1", "--data_seed", "5", "--num_train_epochs", "2", "--dataloader_drop_last"], "4 of 80 rows"),
+        (["--seed", "1", "--max_steps", "7"], "7 of 80 rows"),
+    ):
+        main([*arguments, *options])
+        assert f" {steps}" in capsys.readouterr().out
+    assert torch.equal(seen[0], seen[1]) and not torch.equal(seen[0], seen[2])
+
+
+@pytest.mark.parametrize(
+    ("pretext", "passes"),
+    [
+        ("auxiliary.puzzle.grid=2", "1"),
+        ("auxiliary.puzzle={view: own, share: 1.0}", "2"),
+        ("auxiliary.puzzle={view: own, share: 0.25}", "1.25"),
+        ("auxiliary.barlow_twins={hidden: 32, features: 16}", "3"),
+    ],
+)
+def test_a_dry_run_counts_the_passes_of_the_backbone(tmp_path, capsys, pretext, passes):
+    main(["quickstart", *TINY, pretext, "--dry_run", "--output_dir", str(tmp_path)])
+    assert f"passes       {passes} of the backbone" in capsys.readouterr().out
