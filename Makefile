@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: train test test-slow test-conformance lint clean
+.PHONY: train test test-slow test-conformance bench bench-guard lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 10) else f"Python >= 3.10 is needed, this is {sys.version.split()[0]}; use make PYTHON=python3.12")'
@@ -29,6 +29,15 @@ test-slow: $(VENV)/installed
 # The common tests of the installed transformers, fetched from the package index, on our classes.
 test-conformance: $(VENV)/installed
 	$(BIN)/python tests/conformance.py
+
+# How fast everything is, beside its limits and other libraries; nothing else should run meanwhile.
+bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python -m hf_hmtl bench
+
+# Ratios of the quick rows against those that are committed; it fails where one is worse by more than a third.
+bench-guard: $(VENV)/installed
+	$(BIN)/python -m hf_hmtl bench --guard tests/benchmark/ratios.json
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache outputs

@@ -21,8 +21,9 @@ ALLOWED = GROUND | {
     "training": {"model", "tasks", "data", "files"},
     "analysis": {"model", "metrics", "tasks", "data", "draws", "files"},
     "run": {"model", "metrics", "tasks", "data", "training", "results", "analysis", "recipe", "files"},
+    "benchmark": {"run", "training", "model", "tasks", "data", "analysis", "draws", "files"},
     "compare": {"run", "results", "training.checkpoint", "metrics", "recipe", "files"},
-    "commands": {"compare", "run", "analysis", "data", "recipe", "files"},
+    "commands": {"benchmark", "compare", "run", "analysis", "data", "recipe", "files"},
 }
 
 
