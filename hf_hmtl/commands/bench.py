@@ -2,7 +2,7 @@
 
     hf-hmtl bench                              # all groups: some 20 minutes, with nothing else running
     hf-hmtl bench images loaders               # some of them
-    hf-hmtl bench --guard tests/ratios.json    # quick rows; fails where a ratio is worse than there by a third
+    hf-hmtl bench --guard ratios.json          # quick rows; fails where a ratio is worse than there by a third
     hf-hmtl bench --write_guard ratios.json    # what these rows are now, for later
 
 It writes --output after each row and prints a table. Other libraries are measured where they are installed: pip install

@@ -31,7 +31,8 @@ STEPS = ["--num_train_epochs", "4", "--save_strategy", "steps", "--save_steps", 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "quickstart"
-    main(["quickstart", *TINY, "--num_train_epochs", "2", "--output_dir", str(folder), "--report_batch_norm"])
+    options = ["--num_train_epochs", "2", "--report_batch_norm", "--skip_memory_metrics", "false"]
+    main(["quickstart", *TINY, *options, "--output_dir", str(folder)])
     return folder
 
 
@@ -59,6 +60,7 @@ def test_the_result_follows_the_schema_and_says_what_was_measured(finished):
     assert 0 <= result.metrics["eval_reestimated_emotion_accuracy"] <= 1
     kept = AutoModelForImageClassification.from_pretrained(finished)
     assert result.parameters["supervised"] == sum(parameter.numel() for parameter in kept.parameters())
+    assert not [name for name in result.metrics if "_mem_" in name]  # which were measured, and are no scores
 
 
 def test_every_score_can_be_recomputed_from_the_predictions(finished):

@@ -130,6 +130,8 @@ def test_further_metrics_get_what_transformers_gives(faces, tmp_path, tasks):
     assert scores["eval_exact"] == scores["eval_emotion_accuracy"]
     assert trainer.state.best_metric is not None and trainer.state.best_model_checkpoint
     assert seen[-1].inputs.shape == (32, 3, SIDE, SIDE)
+    own = trainer_of(faces, tmp_path, tasks, compute_metrics=lambda evaluation: {"emotion_accuracy": -1.0})
+    assert own.evaluate()["eval_emotion_accuracy"] == -1.0  # the user's word counts where a name is taken
 
 
 def test_a_model_may_be_made_by_a_function(faces, tmp_path, tasks):
