@@ -15,12 +15,12 @@ from hf_hmtl.run.command_line import parse
 
 
 class EndAfterFirstStep(TrainerCallback):
-    """Prints the peak of resident memory in MiB, and ends the process."""
+    """Prints the peak of resident memory in MB, and ends the process."""
 
     def on_step_end(self, args, state, control, **kwargs):
         """After the first step."""
-        largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(f"peak {largest / 1024:.0f}", flush=True)
+        unit = 1 if sys.platform == "darwin" else 1024  # bytes
+        print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6:.0f}", flush=True)
         os._exit(0)  # nothing of the run is to be written
 
 

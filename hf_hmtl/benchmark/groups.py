@@ -13,7 +13,7 @@ GROUPS = {
     "loaders": "loaders with two workers",
     "loops": "training loops: against bare PyTorch, hybrid against supervised, in-painting",
     "evaluations": "evaluation and feature extraction",
-    "cards": "training on a GPU, where there is one",
+    "gpus": "training on a GPU, where there is one",
     "starts": "from a command to its first step; memory of many rows",
 }
 """{module of this package: what it measures}; each has `rows(rounds) -> Iterator[Row]`."""

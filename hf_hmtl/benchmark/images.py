@@ -8,7 +8,7 @@ import torch
 
 from hf_hmtl.benchmark.faces import jpeg_faces
 from hf_hmtl.benchmark.measuring import in_turn
-from hf_hmtl.benchmark.peers import albumentations_pipeline, kornia_pipeline, peer, torchvision_pipeline
+from hf_hmtl.benchmark.peers import PIPELINES, peer
 from hf_hmtl.benchmark.rows import OURS, Row, compared, missing_row
 from hf_hmtl.data.augment import warp, warp_matrices
 from hf_hmtl.data.augmentation import Augmentation
@@ -69,17 +69,12 @@ def _batches(level: str, goals: dict, rounds: int, with_peers: bool) -> Iterator
     ways: dict[str, Callable] = {OURS: lambda: made(batch), DECODING: _decoding(files)}
     missing = {}
     if with_peers:
-        makers = {
-            "torchvision": torchvision_pipeline,
-            "albumentations": albumentations_pipeline,
-            "kornia": kornia_pipeline,
-        }
-        for name, maker in makers.items():
+        for name, maker in PIPELINES.items():
             pipeline, missing[name] = peer(maker, Augmentation.level(level), SIDE)
             if pipeline is not None:
                 ways[name] = lambda pipeline=pipeline: pipeline(files)
     seconds = in_turn(ways, rounds)
-    for other in (DECODING, "torchvision", "albumentations", "kornia"):
+    for other in (DECODING, *PIPELINES):
         name, goal = f"JPEG -> batch, {level} / {other}", goals.get(other, "")
         if other in seconds:
             yield compared(name, seconds, other, goal, limit=other == DECODING, images=BATCH)
@@ -96,9 +91,9 @@ def _gray(rounds: int) -> Row:
 
 
 def _one_warp(rounds: int) -> Row:
-    """Where the time beside decoding goes, and what the warp could have been."""
-    images = [decode_for_training(image, SIDE) for image in _batch()["image"]]
+    """Where most of the time beside decoding goes, and designs of the warp that lost."""
     files = [image["bytes"] for image in _batch()["image"]]
+    images = [decode_for_training(file, SIDE) for file in files]
     matrices = warp_matrices(Draws(0, [0] * BATCH, list(range(BATCH))), Augmentation.level("weak"))
     out = np.empty((SIDE, SIDE, 3), np.uint8)
 
@@ -129,7 +124,7 @@ def _warp_of_three(image: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> No
 
 
 def _remap(image: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
-    """As above."""
+    """Without antialiasing too."""
     pixel = _pixel_matrix(image, matrix).astype(np.float32)
     down, right = np.mgrid[:SIDE, :SIDE].astype(np.float32)
     x, y = (row[0] * right + row[1] * down + row[2] for row in pixel)

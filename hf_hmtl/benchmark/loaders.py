@@ -12,19 +12,24 @@ from torch.utils.data import DataLoader
 from hf_hmtl.benchmark.faces import jpeg_faces
 from hf_hmtl.benchmark.images import BATCH, SIDE, collator
 from hf_hmtl.benchmark.measuring import in_turn
-from hf_hmtl.benchmark.peers import peer
+from hf_hmtl.benchmark.peers import peer, torchvision_transform
 from hf_hmtl.benchmark.rows import OURS, Row, compared, missing_row
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.rows import RowReader
 from hf_hmtl.data.sampler import EpochRowSampler
 
-COUNT, WORKERS = 2048, 2
+WORKERS = 2
 GOAL = ">= 2.5"
 
 
-def rows(rounds: int) -> Iterator[Row]:
-    """Rows of the loaders; an epoch each, by workers that stay from one to the next."""
-    faces = jpeg_faces(COUNT)
+def rows(rounds: int, count: int = 2048) -> Iterator[Row]:
+    """Rows of the loaders; an epoch each, by workers that stay from one to the next.
+
+    Args:
+        rounds: of each row.
+        count: images of an epoch.
+    """
+    faces = jpeg_faces(count)
     with tempfile.TemporaryDirectory() as folder:
         _write_class_folders(faces, Path(folder))
         ways: dict[str, Callable] = {OURS: _an_epoch_of(_ours(faces))}
@@ -38,7 +43,7 @@ def rows(rounds: int) -> Iterator[Row]:
     for name in makers:
         row = f"loader with {WORKERS} workers, weak / {name}"
         if name in seconds:
-            yield compared(row, seconds, name, GOAL, limit=False, images=COUNT)
+            yield compared(row, seconds, name, GOAL, limit=False, images=count)
         else:
             yield missing_row(row, GOAL, missing[name])
 
@@ -93,18 +98,7 @@ def _timm(folder: str) -> Iterable:
 
 def _with_transform(faces: datasets.Dataset) -> Iterable:
     """As transformers' image-classification example does it, with the weak level by torchvision."""
-    from torchvision.transforms import v2
-
-    level = Augmentation.level("weak")
-    transform = v2.Compose(
-        [
-            v2.RandomHorizontalFlip(level.flip),
-            v2.RandomRotation(level.rotation, v2.InterpolationMode.BILINEAR),
-            v2.RandomResizedCrop(SIDE, scale=(level.zoom[0] ** 2, 1.0), ratio=(1, 1)),
-            v2.ColorJitter(contrast=level.contrast),
-            v2.PILToTensor(),
-        ]
-    )
+    transform = torchvision_transform(Augmentation.level("weak"), SIDE)
 
     def transformed(batch: dict) -> dict:
         return {

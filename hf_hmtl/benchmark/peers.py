@@ -4,22 +4,21 @@ Every pipeline takes encoded pictures and makes a (rows, 3, side, side) batch wi
 `Augmentation`: uint8 where the library can (the fastest it has), float where it cannot.
 """
 
+import io
 from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 
 from hf_hmtl.data.augmentation import Augmentation
 
 Pipeline = Callable[[Sequence[bytes]], torch.Tensor]
 
 
-def torchvision_pipeline(level: Augmentation, side: int) -> Pipeline:
-    """Pillow decodes, torchvision.transforms.v2 works on PIL images, as its training references do by default."""
-    import io
-
-    from PIL import Image
+def torchvision_transform(level: Augmentation, side: int) -> Callable[[Image.Image], torch.Tensor]:
+    """torchvision.transforms.v2 on PIL images, as its training references do by default."""
     from torchvision.transforms import v2
 
     steps: list = [v2.RandomHorizontalFlip(level.flip)]
@@ -42,7 +41,12 @@ def torchvision_pipeline(level: Augmentation, side: int) -> Pipeline:
     if level.cutout:
         area = level.cutout**2
         steps.append(v2.RandomErasing(p=1, scale=(area, area), ratio=(1, 1)))
-    transform = v2.Compose(steps)
+    return v2.Compose(steps)
+
+
+def torchvision_pipeline(level: Augmentation, side: int) -> Pipeline:
+    """Pillow decodes, and torchvision transforms."""
+    transform = torchvision_transform(level, side)
     return lambda files: torch.stack([transform(Image.open(io.BytesIO(file)).convert("RGB")) for file in files])
 
 
@@ -109,6 +113,13 @@ def kornia_pipeline(level: Augmentation, side: int) -> Pipeline:
             return transform(batch)
 
     return pipeline
+
+
+PIPELINES = {
+    "torchvision": torchvision_pipeline,
+    "albumentations": albumentations_pipeline,
+    "kornia": kornia_pipeline,
+}
 
 
 def peer(make: Callable, *arguments: object) -> tuple[Callable | None, str]:

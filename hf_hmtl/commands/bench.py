@@ -1,6 +1,6 @@
 """Measure how fast everything is that a training passes, beside its limits and other libraries.
 
-    hf-hmtl bench                              # all groups: some 20 minutes, with nothing else running
+    hf-hmtl bench                              # all groups; nothing else should run meanwhile
     hf-hmtl bench images loaders               # some of them
     hf-hmtl bench --guard ratios.json          # quick rows; fails where a ratio is worse than there by a third
     hf-hmtl bench --write_guard ratios.json    # what these rows are now, for later
