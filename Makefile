@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: train test test-slow test-conformance bench bench-guard lint clean
+.PHONY: train test test-slow test-trees test-conformance bench bench-guard lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 10) else f"Python >= 3.10 is needed, this is {sys.version.split()[0]}; use make PYTHON=python3.12")'
@@ -25,6 +25,10 @@ test: lint
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
+
+# Files and rows of 20,000 random trees and tables, counted against what the sources say; about an hour.
+test-trees: $(VENV)/installed
+	HF_HMTL_TREES=20000 $(BIN)/python -m pytest tests/data/own_faces/test_nothing_vanishes.py --numprocesses 2
 
 # The common tests of the installed transformers, fetched from the package index, on our classes.
 test-conformance: $(VENV)/installed

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 import datasets
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 ID = "_id"
 """Text that is unique in a source and stays the same when rows are added or the folder is moved."""
@@ -20,7 +22,10 @@ FEATURES = dict.fromkeys(RESERVED, datasets.Value("string"))
 
 
 def identity(
-    source: str, ids: Sequence[str], files: Sequence[str | None] | None = None, groups: Sequence | None = None
+    source: str,
+    ids: Sequence[str],
+    files: Sequence[str | None] | None = None,
+    groups: Sequence | pa.Array | None = None,
 ) -> dict[str, pa.Array]:
     """The reserved columns of some rows: {column: text}.
 
@@ -34,6 +39,17 @@ def identity(
         FILE: pa.array(files, pa.string()) if files is not None else pa.nulls(len(ids), pa.string()),
         SOURCE: pa.repeat(source, len(ids)),
         GROUP: pa.array(groups, pa.string()) if groups is not None else pa.nulls(len(ids), pa.string()),
+    }
+
+
+def numbered(source: str, split: str, rows: int, groups: Sequence | pa.Array | None = None) -> dict[str, pa.Array]:
+    """The reserved columns of rows that are known by their number in their split: "train/0", "train/1" ..."""
+    numbers = pa.array(np.arange(rows)).cast(pa.string())
+    return {
+        ID: pc.binary_join_element_wise(split, numbers, "/").cast(pa.string()),
+        FILE: pa.nulls(rows, pa.string()),
+        SOURCE: pa.repeat(source, rows),
+        GROUP: pa.array(groups, pa.string()) if groups is not None else pa.nulls(rows, pa.string()),
     }
 
 
@@ -53,7 +69,7 @@ def has_groups(dataset: datasets.Dataset) -> bool:
     """Whether any row of the dataset belongs to a known group."""
     if GROUP not in dataset.column_names:
         return False
-    column = dataset.with_format("arrow")[:][GROUP]
+    column = dataset.select_columns([GROUP]).with_format("arrow")[:][GROUP]
     return column.null_count < len(column)
 
 

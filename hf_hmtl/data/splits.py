@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hf_hmtl.data.identity import GROUP, ID, RESERVED, has_groups
 from hf_hmtl.draws import Draws
@@ -39,8 +40,9 @@ def class_counts(dataset: datasets.Dataset, column: str) -> dict[str, int]:
     feature = _feature(dataset, column)
     if not isinstance(feature, datasets.ClassLabel):
         raise ValueError(f"column {column!r} is {feature}, not a ClassLabel: only named classes can be counted")
-    counted = Counter(dataset[column][:])
-    return {name: counted[number] for number, name in enumerate(feature.names)}
+    numbers = column_array(dataset, column).drop_null().to_numpy(zero_copy_only=False).astype(np.int64)
+    counted = np.bincount(numbers[numbers >= 0], minlength=len(feature.names))
+    return {name: int(counted[number]) for number, name in enumerate(feature.names)}
 
 
 def stratified_fraction(
@@ -61,9 +63,9 @@ def stratified_fraction(
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction is {fraction}, allowed is 0 < fraction <= 1; a fifth of the rows is 0.2")
-    strata = _strata(dataset, column)
-    quotas = _quotas(Counter(strata), fraction, leave_one=False)
-    return dataset.select(sorted(_taken(strata, quotas, seed)))
+    strata, sizes = _strata(dataset, column)
+    quotas = _quotas(sizes, fraction, leave_one=False)
+    return dataset.select(_taken(strata, quotas, seed))
 
 
 def carve(
@@ -85,17 +87,24 @@ def carve(
     if grouped:
         taken = _taken_groups(dataset, fraction, seed)
     else:
-        strata = _strata(dataset, column)
-        quotas = _quotas(Counter(strata), fraction, leave_one=True)
+        strata, sizes = _strata(dataset, column)
+        quotas = _quotas(sizes, fraction, leave_one=True)
         taken = _taken(strata, quotas, seed)
-    if not taken or len(taken) == len(dataset):
+    if len(taken) in (0, len(dataset)):
         unit = "groups" if grouped else "rows of a class"
         raise ValueError(
             f"cannot cut a share of {fraction} out of {len(dataset)} rows: there are too few {unit} for both sides. "
             "Give the split as files of its own, or add images"
         )
-    rest = np.setdiff1d(np.arange(len(dataset)), np.fromiter(taken, dtype=np.int64))
-    return dataset.select(rest), dataset.select(sorted(taken))
+    stays = np.ones(len(dataset), dtype=bool)
+    stays[taken] = False
+    return dataset.select(np.flatnonzero(stays)), dataset.select(taken)
+
+
+def without(whole: datasets.Dataset, part: datasets.Dataset) -> list[str]:
+    """`_id` of the rows of a dataset that are not in a part of it."""
+    ids = column_array(whole, ID)
+    return ids.filter(pc.invert(pc.is_in(ids, value_set=column_array(part, ID)))).to_pylist()
 
 
 def balanced(dataset: datasets.Dataset, column: str, how: str, seed: int = SPLIT_SEED) -> datasets.Dataset:
@@ -114,7 +123,7 @@ def balanced(dataset: datasets.Dataset, column: str, how: str, seed: int = SPLIT
     if empty:
         raise ValueError(f"{column}: no training row shows {', '.join(empty)}, so the classes cannot be balanced")
     target = min(counts.values()) if how == "down" else max(counts.values())
-    labels = np.asarray(dataset[column][:])
+    labels = column_array(dataset, column).to_numpy(zero_copy_only=False)
     words = Draws(seed, np.zeros(len(labels)), np.arange(len(labels))).words("splits/balanced", 1)[:, 0]
     chosen = [np.flatnonzero(labels < 0)]
     for number in range(len(counts)):
@@ -144,19 +153,25 @@ def fingerprint(splits: datasets.DatasetDict, ignored: Sequence[str] = ()) -> st
         digest.update(json.dumps([split, len(dataset), described]).encode())
         step, row = math.ceil(len(dataset) / SAMPLED_FILES), 0
         for images, batch in _batches(dataset, columns):
-            digest.update(json.dumps([[_size(image) for image in images], batch], default=str).encode())
-            for image in images:
-                if image["bytes"] is not None:
-                    digest.update(image["bytes"])
-                elif row % step == 0:
-                    digest.update(_content(image["path"]))
-                row += 1
+            content, paths = images.flatten()[:2]
+            sizes = pc.binary_length(content).to_pylist()
+            files = {place: paths[place].as_py() for place in np.flatnonzero(content.is_null())}
+            for place, path in files.items():
+                sizes[place] = _size(path)
+            digest.update(json.dumps([sizes, batch], default=str).encode())
+            for place, image in enumerate(content):
+                if place not in files:
+                    digest.update(image.as_buffer())
+                elif (row + place) % step == 0:
+                    digest.update(_content(files[place]))
+            row += len(content)
     return f"{FINGERPRINT_VERSION}{digest.hexdigest()}"
 
 
 def image_hashes(dataset: datasets.Dataset) -> list[bytes]:
-    """A 16-byte hash of the encoded image of each row; files are read where a row holds only a path."""
-    return [_image_hash(image) for images, _ in _batches(dataset, []) for image in images]
+    """A 16-byte hash of the encoded image of each row, whose file is read where it holds a path; b"" where there is
+    nothing to read."""
+    return [_image_hash(image) for images, _ in _batches(dataset, []) for image in images.to_pylist()]
 
 
 def cross_split_duplicates(splits: datasets.DatasetDict) -> dict[tuple[str, str], int]:
@@ -168,7 +183,7 @@ def cross_split_duplicates(splits: datasets.DatasetDict) -> dict[tuple[str, str]
     hashes = {split: image_hashes(dataset) for split, dataset in splits.items()}
     counts = {}
     for earlier, later in combinations(hashes, 2):
-        seen = set(hashes[earlier])
+        seen = set(hashes[earlier]) - {b""}
         counts[earlier, later] = sum(value in seen for value in hashes[later])
     return counts
 
@@ -179,15 +194,30 @@ def _feature(dataset: datasets.Dataset, column: str):
     return dataset.features[column]
 
 
-def _strata(dataset: datasets.Dataset, column: str | None) -> list:
-    """The stratum of each row: its class, or whether it is labelled where the column holds numbers."""
+def column_array(dataset: datasets.Dataset, column: str) -> pa.Array:
+    """One column of a dataset as an arrow array; no other column is read."""
+    values = dataset.select_columns([column]).with_format("arrow")[:][column]
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+
+
+def _strata(dataset: datasets.Dataset, column: str | None) -> tuple[np.ndarray, dict]:
+    """(rows,) number of the stratum of each row, and {stratum: rows}, in the order of these numbers.
+
+    A stratum is a class, or whether a row is labelled where the column holds numbers.
+    """
     if column is None:
-        return ["all"] * len(dataset)
+        return np.zeros(len(dataset), dtype=np.int64), {"all": len(dataset)}
     _feature(dataset, column)
-    values = dataset[column][:]
-    if any(isinstance(value, float) for value in values):
-        return [UNLABELLED if value is None or math.isnan(value) else "labelled" for value in values]
-    return [UNLABELLED if value is None or value == -1 else value for value in values]
+    values = column_array(dataset, column)
+    if pa.types.is_floating(values.type):
+        missing = pc.or_kleene(pc.is_null(values), pc.is_nan(values)).fill_null(True)
+        values = pc.if_else(missing, UNLABELLED, "labelled")
+    elif pa.types.is_integer(values.type):
+        values = pc.if_else(pc.equal(values, -1), pa.scalar(None, values.type), values)
+    encoded = values.dictionary_encode(null_encoding="encode")
+    names = [UNLABELLED if value is None else value for value in encoded.dictionary.to_pylist()]
+    numbers = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return numbers, dict(zip(names, np.bincount(numbers, minlength=len(names)).tolist(), strict=True))
 
 
 def _quotas(rows_of: dict, fraction: float, leave_one: bool) -> dict:
@@ -202,52 +232,51 @@ def _quotas(rows_of: dict, fraction: float, leave_one: bool) -> dict:
     growing.sort(key=lambda name: quotas[name] - shares[name])
     for name in growing[: max(wanted - sum(quotas.values()), 0)]:
         quotas[name] += 1
-    return quotas
+    return {name: quotas[name] for name in rows_of}
 
 
-def _taken(strata: list, quotas: dict, seed: int) -> set[int]:
-    """Row numbers: in each stratum, the rows with the smallest random words."""
+def _taken(strata: np.ndarray, quotas: dict, seed: int) -> np.ndarray:
+    """Row numbers in order: in each stratum, the rows with the smallest random words."""
     words = Draws(seed, np.zeros(len(strata)), np.arange(len(strata))).words("splits/share", 1)[:, 0]
-    remaining, taken = dict(quotas), set()
-    for row in np.argsort(words, kind="stable").tolist():
-        if remaining[strata[row]] > 0:
-            remaining[strata[row]] -= 1
-            taken.add(row)
-    return taken
+    order = np.argsort(words, kind="stable")
+    order = order[np.argsort(strata[order], kind="stable")]  # stratum by stratum, each in the order of its words
+    ends = np.cumsum(np.bincount(strata, minlength=len(quotas)))
+    taken = [order[first : first + quota] for first, quota in zip([0, *ends[:-1]], quotas.values(), strict=True)]
+    return np.sort(np.concatenate(taken)) if taken else np.empty(0, dtype=np.int64)
 
 
-def _taken_groups(dataset: datasets.Dataset, fraction: float, seed: int) -> set[int]:
-    """Row numbers of the groups taken: each one that brings the part nearer to fraction * rows."""
+def _taken_groups(dataset: datasets.Dataset, fraction: float, seed: int) -> np.ndarray:
+    """Row numbers, in order, of the groups taken: each one that brings the part nearer to fraction * rows."""
     rows_of: dict = {}
-    for row, group in enumerate(dataset[GROUP][:]):
+    for row, group in enumerate(column_array(dataset, GROUP).to_pylist()):
         rows_of.setdefault(group or ("no group", row), []).append(row)
     groups = list(rows_of)
     words = Draws(seed, np.zeros(len(groups)), np.arange(len(groups))).words("splits/subjects", 1)[:, 0]
-    target, taken = fraction * len(dataset), set()
+    target, taken = fraction * len(dataset), []
     for place in np.argsort(words, kind="stable").tolist():
         rows = rows_of[groups[place]]
         if abs(len(taken) + len(rows) - target) < abs(len(taken) - target):
-            taken.update(rows)
-    return taken
+            taken += rows
+    return np.array(sorted(taken), dtype=np.int64)
 
 
-def _batches(dataset: datasets.Dataset, columns: list[str]) -> Iterator[tuple[list[dict], list[list]]]:
-    """Images and the label columns of 1000 rows at a time, as plain Python values."""
-    for table in dataset.with_format("arrow").iter(_BATCH):
-        yield table["image"].to_pylist(), [table[name].to_pylist() for name in columns]
+def _batches(dataset: datasets.Dataset, columns: list[str]) -> Iterator[tuple[pa.StructArray, list[list]]]:
+    """Images {bytes, path} of 1000 rows at a time, and their label columns as plain Python values."""
+    for table in dataset.select_columns(["image", *columns]).with_format("arrow").iter(_BATCH):
+        yield table["image"].combine_chunks(), [table[name].to_pylist() for name in columns]
 
 
-def _size(image: dict) -> int:
-    """Bytes of an image; -1 for a file that cannot be read, which a run counts as broken and does not stop at."""
-    if image["bytes"] is not None:
-        return len(image["bytes"])
+def _size(path: str | None) -> int:
+    """Bytes of a file; -1 where it cannot be read, which a run counts as broken and does not stop at."""
     try:
-        return os.stat(image["path"]).st_size
+        return os.stat(path or "").st_size
     except OSError:
         return -1
 
 
-def _content(path: str) -> bytes:
+def _content(path: str | None) -> bytes:
+    if path is None:
+        return b""
     try:
         return Path(path).read_bytes()
     except OSError:
@@ -255,5 +284,5 @@ def _content(path: str) -> bytes:
 
 
 def _image_hash(image: dict) -> bytes:
-    content = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
-    return hashlib.blake2b(content, digest_size=16).digest()
+    content = image["bytes"] if image["bytes"] is not None else _content(image["path"])
+    return hashlib.blake2b(content, digest_size=16).digest() if content else b""

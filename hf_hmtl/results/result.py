@@ -70,7 +70,8 @@ class Result:
         finished: ISO time at which the run ended, or None.
         execution: {processes, device, precision: float32 | bfloat16 | float16, global_batch: rows a step}; None in
             files of version 1.
-        left_out: {split: {reason: {count, names: the first of them}}}, rows that were found and not used.
+        left_out: {split, or "folder" for files of no split: {reason: {count, names: the first of them, what: words}}},
+            files and rows that were found and not used.
         groups: {task: {column: {value: {measure: score}}}}, scores by group of rows.
         fold: which part of a cross-validation this run is, or None.
         sources: {name: {split: rows}} where several were mixed.
@@ -115,7 +116,7 @@ class Result:
     schema_version: int = PRESENT
 
     def __post_init__(self):
-        self.recipe = without_folders(self.recipe)
+        self.recipe, self.left_out = without_folders(self.recipe), without_folders(self.left_out)
         for field in dataclasses.fields(self):
             setattr(self, field.name, _plain(getattr(self, field.name), field.name))
         for group, keys in _GROUPS.items():

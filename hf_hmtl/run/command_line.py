@@ -11,6 +11,7 @@ from hf_hmtl import recipe as recipes
 from hf_hmtl import tasks
 from hf_hmtl.recipe import Recipe
 from hf_hmtl.run.options import DESCRIPTION, USAGE, RunOptions
+from hf_hmtl.run.source_options import source_changes
 from hf_hmtl.training.arguments import HMTLTrainingArguments
 
 
@@ -65,7 +66,7 @@ def parse(arguments: Sequence[str]) -> tuple[Recipe, RunOptions, HMTLTrainingArg
     if recipe.supervised and args.load_best_model_at_end and not chosen:
         name, settings = next(iter(recipe.supervised.items()))
         headline = tasks.get((settings or {}).get("task", "classification")).headline
-        args.metric_for_best_model = f"eval_{name}_{headline.name}"
+        args.metric_for_best_model = f"eval_{(settings or {}).get('name', name)}_{headline.name}"
         args.greater_is_better = headline.greater_is_better
     return recipe, options, args
 
@@ -85,27 +86,7 @@ def overrides(options: RunOptions, name: str) -> dict[str, Any]:
     if options.pretrained is not None:
         switches = {"true": True, "false": False}
         changes["pretrained"] = switches.get(options.pretrained.lower(), options.pretrained)
-    source = {key: getattr(options, key) for key in ("hub_id", "label_column", "image_column")}
-    source = {key: value for key, value in source.items() if value is not None}
-    if source:
-        row = recipes.load(name)
-        if row.source.get("name") != "custom":
-            raise ValueError(
-                f"--{next(iter(source))} belongs to the recipes of `custom`; {row.name} reads "
-                f"{row.source.get('name')!r}, whose columns are known. Type: hf-hmtl train custom/puzzle-3x3 "
-                "--data_dir ..."
-            )
-        changes["source"] = source
-        if options.label_column:
-            if not row.supervised:
-                raise ValueError(
-                    f"--label_column {options.label_column}: {row.name} learns from images alone. Leave it out, or "
-                    "choose a row with labels, such as custom/supervised"
-                )
-            # The task takes the column's name, so that scores read eval_gender_accuracy and not eval_label_accuracy.
-            old, settings = next(iter(row.supervised.items()))
-            source["task"] = options.label_column
-            changes["supervised"] = {old: None, options.label_column: settings}
+    changes = recipes.merged(changes, source_changes(options, name))
     return recipes.merged(changes, recipes.override(options.set))
 
 

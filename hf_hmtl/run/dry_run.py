@@ -35,9 +35,8 @@ def plan(experiment: Experiment) -> str:
     lines += [f"{name:12} {len(split)} rows" for name, split in experiment.splits.items()]
     for task in experiment.supervised:
         if isinstance(task, Classification):
-            counts = class_counts(experiment.splits["train"], task.name)
-            named = ", ".join(f"{label} {counts[label]}" for label in task.labels)
-            lines.append(f"{task.name:12} {named}")
+            lines += _class_lines(task, experiment)
+    lines += [f"left out     {line}" for line in experiment.source.ledger.lines()]
     lines.append(f"origin       {experiment.origin}")
     parameters = parameter_counts(experiment.model)
     lines.append(
@@ -55,6 +54,17 @@ def plan(experiment: Experiment) -> str:
     lines.append(f"estimate     {steps * seconds / 60:.1f} minutes of training (evaluation comes on top)")
     lines += [f"note         {note}" for note in experiment.source.notes]
     return "\n".join(lines)
+
+
+def _class_lines(task: Classification, experiment: Experiment) -> list[str]:
+    """Rows of each class in every split."""
+    lines = []
+    for name, split in experiment.splits.items():
+        counts = class_counts(split, task.column)
+        unlabelled = len(split) - sum(counts.values())
+        shown = [f"{label} {counts[label]}" for label in task.labels] + [f"no label {unlabelled}"] * bool(unlabelled)
+        lines.append(f"{task.name:12} {name}: {', '.join(shown)}")
+    return lines
 
 
 def _described(task: Task) -> str:

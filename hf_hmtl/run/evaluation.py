@@ -134,7 +134,7 @@ def _keep(
     columns[SPLIT] = pa.repeat(split, len(dataset))
     seen = np.isin(np.arange(len(dataset)), list(broken), invert=True)
     for task in experiment.supervised:
-        columns[f"{task.name}_label"] = task.labels_of(task.target(dataset[task.name][:]).numpy())
+        columns[f"{task.name}_label"] = task.labels_of(task.target(dataset[task.column][:]).numpy())
         for name, values in answers[task.name].items():
             columns[f"{task.name}_{name}"] = pa.array(values, mask=~seen)
     table = pa.table(columns)
@@ -153,7 +153,7 @@ def _compare_with_truth(
     labels = list(task.labels)
     matrix = confusion(scored, task.name, labels)
     evaluation.confusion.setdefault(split, {})[task.name] = {"labels": labels, "matrix": matrix.tolist()}
-    train = np.asarray(experiment.splits["train"][task.name][:])
+    train = np.asarray(experiment.splits["train"][task.column][:])
     truth = np.repeat(np.arange(len(labels)), matrix.sum(axis=1))
     for measure, value in majority_baseline(truth, train, labels).items():
         evaluation.baselines[f"{PREFIXES[split]}_{task.name}_{measure}"] = value

@@ -15,7 +15,8 @@ from hf_hmtl.data import sources
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.identity import RESERVED
-from hf_hmtl.data.splits import balanced, fingerprint, stratified_fraction
+from hf_hmtl.data.ledger import BALANCING, TRAIN_FRACTION
+from hf_hmtl.data.splits import balanced, fingerprint, stratified_fraction, without
 from hf_hmtl.model.configuration_hmtl import HMTLConfig
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
@@ -125,14 +126,19 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     if recipe.report_columns and sources.takes(name, "report_columns"):
         options["report_columns"] = recipe.report_columns
     source = sources.load(name, data_dir, **options)
-    splits = DatasetDict(source.splits)
+    source = dataclasses.replace(source, notes=(*source.notes, *_renamed_tasks(recipe)))
+    splits, ledger = DatasetDict(source.splits), source.ledger
     for column in (*recipe.supervised, *recipe.report_columns):
         require_column(splits["train"], column, recipe)
     if recipe.train_fraction < 1:
         first = next(iter(recipe.supervised), None)
-        splits["train"] = stratified_fraction(splits["train"], first, recipe.train_fraction)
+        whole = splits["train"]
+        splits["train"] = stratified_fraction(whole, first, recipe.train_fraction)
+        ledger.leave_out("train", TRAIN_FRACTION, without(whole, splits["train"]))
     if recipe.balancing != "none":
-        splits["train"] = balanced(splits["train"], next(iter(recipe.supervised)), recipe.balancing)
+        whole = splits["train"]
+        splits["train"] = balanced(whole, next(iter(recipe.supervised)), recipe.balancing)
+        ledger.leave_out("train", BALANCING, without(whole, splits["train"]))
     supervised = [
         build_supervised(column, settings, splits["train"], recipe.name)
         for column, settings in recipe.supervised.items()
@@ -158,6 +164,17 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     return experiment
 
 
+def _renamed_tasks(recipe: Recipe) -> list[str]:
+    """Notes on tasks that are not called as the column they learn."""
+    columns = {recipe.source.get("task", "label"): recipe.source.get("label_column")}
+    names = {key: (settings or {}).get("name", key) for key, settings in recipe.supervised.items()}
+    return [
+        f"the task of the column {columns[key]!r} is called {name!r}"
+        for key, name in names.items()
+        if columns.get(key) not in (None, name)
+    ]
+
+
 def require_column(dataset: Dataset, column: str, recipe: Recipe) -> None:
     """Raise when the dataset lacks the column of a supervised task, or one that is to be reported."""
     if column not in dataset.column_names:
@@ -172,11 +189,12 @@ def require_column(dataset: Dataset, column: str, recipe: Recipe) -> None:
 def build_supervised(column: str, settings: dict[str, Any], train: Dataset, recipe_name: str) -> Supervised:
     """A supervised task from its recipe entry; class names and balanced weights come from the training rows."""
     options = dict(settings or {})
+    name = options.pop("name", column)
     task = task_registry.get(options.pop("task", "classification"))
-    known = {option.name for option in dataclasses.fields(task)} - {"name", "column", "labels"}
+    known = {option.name for option in dataclasses.fields(task)} - {"column", "labels"}
     require_known(options, known, f"option of supervised task {column!r} in recipe {recipe_name}")
     if not issubclass(task, Classification):
-        return task(name=column, **options)
+        return task(name=name, column=column, **options)
     weights = options.get("class_weights")
     if isinstance(weights, list):
         options["class_weights"] = tuple(float(weight) for weight in weights)
@@ -187,7 +205,7 @@ def build_supervised(column: str, settings: dict[str, Any], train: Dataset, reci
             f"{column}: class_weights is {weights!r}, allowed are none, balanced (n_max / n_c from the training rows) "
             "or a list with one number a class"
         )
-    return task.of(train, column, name=column, **options)
+    return task.of(train, column, name=name, **options)
 
 
 def build_pretext(name: str, settings: dict[str, Any], recipe_name: str) -> Pretext:

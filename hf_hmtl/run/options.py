@@ -24,12 +24,39 @@ class RunOptions:
     _argument_group_name: ClassVar[str] = "recipe, data and run"
 
     data_dir: str | None = _option(
-        "Folder of the data set; $HF_HMTL_DATA/<source> if unset. Drawn faces need none.", "FOLDER"
+        "Folder of the data set, or a table; $HF_HMTL_DATA/<source> if unset. Drawn faces need none.", "FOLDER"
     )
     hub_id: str | None = _option("Data set on the Hugging Face Hub (recipes of `custom`).", "NAME")
     label_column: str | None = _option("Column of the labels (recipes of `custom`).", "NAME")
     image_column: str | None = _option(
         "Column of the images (recipes of `custom`); found by its type if unset.", "NAME"
+    )
+    image_dir: str | None = _option("Folder that the paths of a table are relative to (`custom`).", "FOLDER")
+    split_column: str | None = _option(
+        "Column that says train, validation or test (`custom`); `split`, `Usage` and the like if unset.", "NAME"
+    )
+    group_column: str | None = _option(
+        "Column of the persons, whom no split tears apart (`custom`); `subject`, `person_id` and the like if unset.",
+        "NAME",
+    )
+    group_pattern: str | None = _option(
+        r"Regular expression that finds the person in the path of an image (`custom`), as in 'S(\d+)_'.", "PATTERN"
+    )
+    class_map: list[str] | None = _option(
+        "How labels are called (`custom`): --class_map happiness=happy anger=angry.", "TEXT=CLASS"
+    )
+    merge_case: bool | None = _option(
+        "Labels that differ in case alone are one class (`custom`).", nargs="?", const=True
+    )
+    missing_labels: str | None = _option(
+        "Rows without a label (`custom`): keep them for other tasks, leave_out, or raise.", "HOW"
+    )
+    layout: str | None = _option(
+        "How to read the folder (`custom`): table, classes, splits, inner_classes or inner_splits; found out if unset.",
+        "LAYOUT",
+    )
+    allow_left_out: list[str] | None = _option(
+        "Reasons that may leave out a class, a split, or more than a tenth of the data; an error names them.", "REASON"
     )
     train_fraction: float | None = _option(
         "Share of the training rows, stratified by label; the same rows for every --seed.", "SHARE"
@@ -96,7 +123,7 @@ OF_TRAINING = {
 
 FIRST_SCREEN = {
     "what": ("dry_run", "set"),
-    "data": ("data_dir", "hub_id", "label_column", "train_fraction", "balancing"),
+    "data": ("data_dir", "hub_id", "label_column", "group_column", "class_map", "train_fraction", "balancing"),
     "network": ("backbone", "image_size", "pretrained", "probe"),
     "tasks": ("loss_weighting", "teacher"),
     "training": (

@@ -66,6 +66,7 @@ def report(
         epochs=float(state.epoch or 0),
         broken_images=evaluation.broken_images,
         scored=evaluation.scored,
+        left_out=source.ledger.to_dict(),
         measures={task.name: [vars(each) for each in (task.headline, *task.beside)] for task in experiment.supervised},
         history=state.log_history,
         paper=experiment.recipe.paper,
@@ -88,8 +89,8 @@ def _changed_arguments(experiment: Experiment) -> dict:
 
 def _row_counts(experiment: Experiment, split: str) -> dict:
     dataset = experiment.splits[split]
-    named = [task.name for task in experiment.supervised if isinstance(task, Classification)]
-    return {"rows": len(dataset), "classes": {name: class_counts(dataset, name) for name in named}}
+    named = [task for task in experiment.supervised if isinstance(task, Classification)]
+    return {"rows": len(dataset), "classes": {task.name: class_counts(dataset, task.column) for task in named}}
 
 
 def _selection(args, state) -> dict | None:

@@ -48,6 +48,8 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
         write_record(Path(args.output_dir), written)
     for note in experiment.source.notes:
         logger.warning("%s: %s", experiment.source.name, note)
+    for line in experiment.source.ledger.lines():
+        logger.warning("%s: left out, %s", experiment.source.name, line)
     if args.process_index == 0:
         print(experiment.origin)
     if recipe.probe:

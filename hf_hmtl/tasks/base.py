@@ -3,6 +3,9 @@
 A task is a frozen dataclass of its options: no state, no device, no generator. It never imports the model.
 """
 
+import re
+import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,6 +22,26 @@ MISSING = -100
 
 
 CLASSIFIER_LOSSES = ("cross_entropy", "focal")
+
+
+_TAKEN = frozenset(("eval", "image", "loss", "test", "train", "validation"))
+"""Names that scores, logs and columns have already."""
+
+
+def head_name(column: str, avoided: Collection[str] = ()) -> str:
+    """A name for the head of a column, which becomes part of parameters' names: "Head-Pose" is "head_pose".
+
+    Args:
+        column: any text; letters that ASCII lacks lose their marks, and a name of none such is "label".
+        avoided: names of other heads; "puzzle" is then "puzzle_label".
+    """
+    plain = unicodedata.normalize("NFKD", column.strip().lower()).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+    if not name:
+        return "label"
+    name = name if name[0].isalpha() else f"label_{name}"
+    is_taken = name in _TAKEN or name in avoided or hasattr(torch.nn.ModuleDict(), name)
+    return f"{name}_label" if is_taken else name
 
 
 def require_choice(task: str, option: str, given: Any, allowed: tuple) -> None:

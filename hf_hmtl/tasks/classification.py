@@ -1,6 +1,5 @@
 """Classification of a face: 8 emotions, gender, or whatever classes a dataset has."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +11,15 @@ from torch import Tensor
 
 from hf_hmtl.metrics.classification import scores
 from hf_hmtl.metrics.measure import Measure
-from hf_hmtl.tasks.base import CLASSIFIER_LOSSES, MISSING, Supervised, cross_entropies, number_correct, require_choice
+from hf_hmtl.tasks.base import (
+    CLASSIFIER_LOSSES,
+    MISSING,
+    Supervised,
+    cross_entropies,
+    head_name,
+    number_correct,
+    require_choice,
+)
 
 
 def balanced_class_weights(counts: list[int]) -> tuple[float, ...]:
@@ -86,7 +93,7 @@ class Classification(Supervised):
         if options.get("class_weights") == "balanced":
             counts = Counter(dataset.with_format(None)[column])
             options["class_weights"] = balanced_class_weights([counts[number] for number in range(len(labels))])
-        return cls(name=name or _head_name(column), column=column, labels=labels, **options)
+        return cls(name=name or head_name(column), column=column, labels=labels, **options)
 
     def head(self) -> dict[str, Any]:
         """One logit a class, from a linear layer."""
@@ -127,11 +134,6 @@ class Classification(Supervised):
 
     def labels_of(self, targets: np.ndarray) -> list[str | None]:
         return [self.labels[number] if number >= 0 else None for number in targets]
-
-
-def _head_name(column: str) -> str:
-    name = re.sub(r"[^a-z0-9_]", "_", column.lower())
-    return name if name[:1].isalpha() else f"label_{name.strip('_')}"
 
 
 def _class_label(dataset: datasets.Dataset, column: str) -> datasets.ClassLabel:

@@ -10,13 +10,14 @@ import inspect
 import os
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
 import datasets
 
 from hf_hmtl.data.identity import RESERVED
+from hf_hmtl.data.ledger import Ledger
 from hf_hmtl.data.splits import class_counts
 
 SPLITS = ("train", "validation", "test")
@@ -39,6 +40,7 @@ class Source:
         crop: recommended share of the image's sides that the central crop keeps, {"train": x, "eval": y}; None
             keeps the whole image.
         report_columns: further columns, which are no labels but stand in predictions.parquet.
+        ledger: what was found and is not used, by reason.
 
     Raises:
         ValueError: the splits do not keep this contract.
@@ -52,6 +54,7 @@ class Source:
     notes: tuple[str, ...] = ()
     crop: dict[str, float] | None = None
     report_columns: tuple[str, ...] = ()
+    ledger: Ledger = field(default_factory=Ledger)
 
     def __post_init__(self):
         unknown = [split for split in self.splits if split not in SPLITS]
@@ -91,6 +94,7 @@ class Source:
                     shown = [f"{name} {count:,}" for name, count in counts.items()]
                     shown += [f"(no label) {missing:,}"] * (missing > 0)
                     lines.append(f"    {column}: {', '.join(shown)}")
+        lines += [f"  left out, {line}" for line in self.ledger.lines()]
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
 

@@ -52,7 +52,7 @@ def find_csv(folder: Path) -> dict[str, tuple[Path, list[Path]]] | None:
 
 
 def read_csv(place: tuple[Path, list[Path]]) -> dict:
-    """The rows of one list whose image exists: paths, codes, valence, arousal, and the number of missing files.
+    """The rows of one list whose image exists: paths, codes, valence, arousal, and the names of missing files.
 
     Raises:
         ValueError: the list has other columns.
@@ -75,7 +75,7 @@ def read_csv(place: tuple[Path, list[Path]]) -> dict:
         "codes": [int(code) if code.is_integer() else None for code in codes],
         "valence": [_number(values["valence"][row]) for row in rows],
         "arousal": [_number(values["arousal"][row]) for row in rows],
-        "missing_files": len(relative) - len(rows),
+        "missing": [path for path in relative if path not in existing],
     }
 
 

@@ -4,6 +4,7 @@ Facts: datasets page, section 1b. Opening a million files takes minutes, so the 
 """
 
 import hashlib
+import json
 import logging
 import math
 import os
@@ -46,7 +47,7 @@ def find_npy(folder: Path) -> dict[str, Path] | None:
 
 
 def read_npy(place: Path) -> dict:
-    """The rows of one split with image and labels: paths, codes, valence, arousal, and how many lack either.
+    """The rows of one split with image and labels: paths, codes, valence, arousal, and the names that lack either.
 
     Raises:
         FileNotFoundError: there is no image with labels.
@@ -62,7 +63,7 @@ def read_npy(place: Path) -> dict:
         "codes": index["code"],
         "valence": index["valence"],
         "arousal": index["arousal"],
-        "missing_files": index["missing"],
+        "missing": index["missing"],
     }
 
 
@@ -75,13 +76,13 @@ def _index(place: Path) -> dict:
     names = sorted((entry.name for entry in os.scandir(place / "images") if entry.name.endswith(".jpg")), key=_order)
     times = [(place / part).stat().st_mtime_ns for part in ("images", "annotations")]
     key = hashlib.blake2b(repr((str(place.resolve()), times, len(names))).encode(), digest_size=12).hexdigest()
-    file = Path(datasets.config.HF_DATASETS_CACHE) / "hf_hmtl" / f"affectnet-npy-{key}.parquet"
+    file = Path(datasets.config.HF_DATASETS_CACHE) / "hf_hmtl" / f"affectnet-npy-2-{key}.parquet"
     if file.is_file():
         table = pyarrow.parquet.read_table(file)
     else:
         table = _read_labels(place, names)
         _write(table, file)
-    return {**table.to_pydict(), "missing": int(table.schema.metadata[b"missing"])}
+    return {**table.to_pydict(), "missing": json.loads(table.schema.metadata[b"missing"])}
 
 
 def _read_labels(place: Path, names: list[str]) -> pa.Table:
@@ -96,8 +97,8 @@ def _read_labels(place: Path, names: list[str]) -> pa.Table:
                 number = _label(place / "annotations" / file)
                 is_code = column == "code"
                 columns[column].append((int(number) if number.is_integer() else None) if is_code else number)
-    missing = len(labelled.union(names)) - len(columns["file"])
-    return pa.table(columns, schema=_SCHEMA).replace_schema_metadata({"missing": str(missing)})
+    missing = sorted(labelled.union(names).difference(columns["file"]), key=_order)
+    return pa.table(columns, schema=_SCHEMA).replace_schema_metadata({"missing": json.dumps(missing)})
 
 
 _SCHEMA = pa.schema([("file", pa.string()), ("code", pa.int64()), ("valence", pa.float64()), ("arousal", pa.float64())])

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import datasets
 import pyarrow as pa
@@ -11,17 +10,16 @@ from hf_hmtl.data.identity import FEATURES
 from hf_hmtl.data.splits import class_counts
 
 IMAGE = datasets.Image(decode=False)
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
 
 
-def images_of_paths(paths: Sequence[str]) -> pa.StructArray:
+def images_of_paths(paths: Sequence[str] | pa.Array) -> pa.StructArray:
     """{bytes: None, path} of each path; built by arrow, because `Dataset.from_dict` needs seconds for AffectNet."""
     return pa.StructArray.from_arrays(
         [pa.nulls(len(paths), pa.binary()), pa.array(paths, pa.string())], names=["bytes", "path"]
     )
 
 
-def images_of_bytes(contents: Sequence[bytes]) -> pa.StructArray:
+def images_of_bytes(contents: Sequence[bytes] | pa.Array) -> pa.StructArray:
     """{bytes, path: None} of each encoded image."""
     return pa.StructArray.from_arrays(
         [pa.array(contents, pa.binary()), pa.nulls(len(contents), pa.string())], names=["bytes", "path"]
@@ -35,12 +33,6 @@ def make_dataset(images: pa.StructArray, columns: dict[str, tuple], identity: di
     arrays = [images, *(values if isinstance(values, pa.Array) else pa.array(values) for _, values in columns.values())]
     table = pa.table(dict(zip(features, arrays, strict=True))).cast(features.arrow_schema)
     return datasets.Dataset(table, info=datasets.DatasetInfo(features=features))
-
-
-def image_files(folder: Path, below: bool = False) -> list[Path]:
-    """Image files directly in a folder, or anywhere below it, sorted by name; hidden files are not images."""
-    paths = folder.rglob("*") if below else folder.iterdir()
-    return sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."))
 
 
 def drift(name: str, split: str, counts: dict[str, int], expected: dict[str, int]) -> list[str]:

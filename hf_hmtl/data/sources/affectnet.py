@@ -6,16 +6,19 @@ Facts: datasets page, sections 1a (CSV), 1b (npy), 1d (repacks), 1e (protocols),
 import math
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
 
 from hf_hmtl.data.identity import identity
+from hf_hmtl.data.ledger import MISSING_FILE, NO_CODE, Ledger, Reason
 from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._affectnet_csv import find_csv, read_csv
 from hf_hmtl.data.sources._affectnet_npy import find_npy, read_npy
 from hf_hmtl.data.sources._building import drift, images_of_paths, make_dataset
+from hf_hmtl.data.splits import class_counts
 
 LICENCE = "AffectNet agreement: research use by the lab that signed it; images and lists must not be redistributed"
 CITATION = (
@@ -38,6 +41,12 @@ EXPECTED = {
         "validation": {**dict.fromkeys(EMOTIONS, 500), "contempt": 499},
     },
 }
+OF_CODE = {
+    code: Reason(name.replace("-", "_"), f"rows of code {code} ({name})", expected=True)
+    for code, name in enumerate(CODES)
+    if code >= NONE
+}
+
 # The authors' central crops suit the margin around the faces of the CSV release; the npy release is cropped already.
 CROPS = {"csv": {"train": 0.69, "eval": 0.80}, "npy": {"train": 1.0, "eval": 1.0}}
 
@@ -54,13 +63,16 @@ through their supervisor) and receives the archives. Unpack them into FOLDER and
 
 @dataclass(frozen=True)
 class Rows:
-    """What a release says of the rows of one split, before any is left out: lists of one length."""
+    """What a release says of the rows of one split, before any is left out: lists of one length.
+
+    `missing` has the names of those whose image or label file does not exist, which are in no list.
+    """
 
     paths: list[str]
     codes: list[int | None]
     valence: list[float]
     arousal: list[float]
-    missing_files: int
+    missing: list[str]
 
 
 def load(
@@ -68,6 +80,7 @@ def load(
     with_none: bool = False,
     upstream_filter: bool = False,
     with_uncertain: bool = False,
+    allow_left_out: Sequence[str] = (),
 ) -> Source:
     """AffectNet's official training and validation rows; there is no public test split, so validation is reported.
 
@@ -79,12 +92,14 @@ def load(
         with_none: keep code 8, which has valence and arousal but no emotion (the dimensional protocol, codes 0-8).
         with_uncertain: keep codes 8 and 9: every row that shows a face, for self-supervised training (section 4.3).
         upstream_filter: leave out .tif and .bmp from training and .tif from validation, as the authors' code did.
+        allow_left_out: names of reasons that may take more than a tenth of the rows.
 
     Raises:
         FileNotFoundError: no folder, no official layout in it, or every image file is missing.
-        ValueError: the folder is a repack with other labels, or a list has other columns.
+        ValueError: the folder is a repack with other labels, a list has other columns, or more than a tenth of the
+            images are missing.
     """
-    folder = resolve("affectnet", data_dir, LAYOUTS)
+    folder, ledger = resolve("affectnet", data_dir, LAYOUTS), Ledger(allow_left_out)
     if found := find_csv(folder):
         layout, read = "csv", read_csv
     elif found := find_npy(folder):
@@ -100,9 +115,11 @@ def load(
         rows = Rows(**read(place))
         counts = {CODES[code]: number for code, number in Counter(rows.codes).items() if code in range(len(CODES))}
         notes += drift("affectnet", split, counts, EXPECTED[layout][split])
-        splits[split], left_out = _dataset(split, rows, highest, upstream_filter, os.path.abspath(folder))
-        notes += left_out
-    return Source("affectnet", splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), CROPS[layout])
+        splits[split], found_out = _dataset(split, rows, highest, upstream_filter, os.path.abspath(folder), ledger)
+        notes += found_out
+    counts = {split: class_counts(data, "emotion") for split, data in splits.items()}
+    ledger.check(counts, {split: len(data) for split, data in splits.items()}, "affectnet")
+    return Source("affectnet", splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), CROPS[layout], ledger=ledger)
 
 
 def refuse_repack(folder: Path) -> None:
@@ -136,22 +153,26 @@ _FOLDER_NAMES = {*EMOTIONS, "angry", "happiness", "sadness", "surprised", "fearf
 
 
 def _dataset(
-    split: str, rows: Rows, highest: int, upstream_filter: bool, folder: str
+    split: str, rows: Rows, highest: int, upstream_filter: bool, folder: str, ledger: Ledger
 ) -> tuple[datasets.Dataset, list[str]]:
-    """The rows up to the highest code, and a note for each reason to leave some out."""
+    """The rows up to the highest code, and notes; the others go to the ledger."""
     unread = (".tif", ".bmp") if split == "train" else (".tif",)
-    left_out: Counter = Counter({"whose image or label file is missing": rows.missing_files})
+    suffixes = Reason("upstream_filter", f"rows with {' or '.join(unread)} in their path (upstream_filter)", True)
+    ledger.leave_out(split, MISSING_FILE, rows.missing)
+    left_out: dict[Reason, list[str]] = {}
     keep = []
     for row, (path, code) in enumerate(zip(rows.paths, rows.codes, strict=True)):
         if code not in range(len(CODES)):
-            left_out["whose expression is not a code of 0 to 10"] += 1
+            left_out.setdefault(NO_CODE, []).append(path)
         elif code > highest:
-            left_out[f"of code {code} ({CODES[code]})"] += 1
+            left_out.setdefault(OF_CODE[code], []).append(path)
         elif upstream_filter and any(suffix in path for suffix in unread):
-            left_out[f"with {' or '.join(unread)} in their path (upstream_filter)"] += 1
+            left_out.setdefault(suffixes, []).append(path)
         else:
             keep.append(row)
-    notes = [f"{split}: {count:,} rows left out {reason}" for reason, count in left_out.items() if count]
+    for reason, paths in left_out.items():
+        ledger.leave_out(split, reason, [_relative(path, folder) for path in paths])
+    notes = []
     emotions = [code if code < NONE else -1 for code in (rows.codes[row] for row in keep)]
     columns = {"emotion": (datasets.ClassLabel(names=list(EMOTIONS)), emotions)}
     for name, values in (("valence", rows.valence), ("arousal", rows.arousal)):
@@ -160,8 +181,12 @@ def _dataset(
         if missing := sum(map(math.isnan, kept)):
             notes.append(f"{split}: {missing:,} rows have no {name}")
     paths = [rows.paths[row] for row in keep]
-    files = [path.removeprefix(folder).lstrip(os.sep).replace(os.sep, "/") for path in paths]
+    files = [_relative(path, folder) for path in paths]
     return make_dataset(images_of_paths(paths), columns, identity("affectnet", files, files)), notes
+
+
+def _relative(path: str, folder: str) -> str:
+    return path.removeprefix(folder).lstrip(os.sep).replace(os.sep, "/")
 
 
 def _in_range(value: float) -> float:

@@ -6,6 +6,7 @@ Facts: datasets page, section 8. Classes are mapped by name: folders sort differ
 import csv
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +15,12 @@ import datasets
 import numpy as np
 import pyarrow.parquet
 
-from hf_hmtl.data.identity import identity
+from hf_hmtl.data.identity import ID, identity
+from hf_hmtl.data.ledger import FOLDER, NO_CLASS, NO_SPLIT, Ledger, Reason
+from hf_hmtl.data.own_faces.tree import walk
 from hf_hmtl.data.sources import SPLITS, Source, did_you_mean, resolve
-from hf_hmtl.data.sources._building import image_files, images_of_bytes, label_drift, make_dataset
-from hf_hmtl.data.splits import cross_split_duplicates, image_hashes
+from hf_hmtl.data.sources._building import images_of_bytes, label_drift, make_dataset
+from hf_hmtl.data.splits import class_counts, cross_split_duplicates, image_hashes
 
 LICENCE = "Kaggle competition data (ICML 2013): the competition's rules; folder repacks state other terms"
 CITATION = (
@@ -33,6 +36,7 @@ EXPECTED = {
 }
 USAGES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 SIDE = 48
+DUPLICATES = Reason("duplicates", "training rows whose image occurs in validation or test (remove_duplicates)", True)
 
 LAYOUTS = """FER2013 is read as one of
   FOLDER/fer2013.csv (or icml_face_data.csv)                 columns emotion, pixels, Usage
@@ -57,33 +61,35 @@ class Rows:
         self.ids.append(name)
 
 
-def load(data_dir: str | Path | None = None, remove_duplicates: bool = False) -> Source:
+def load(
+    data_dir: str | Path | None = None, remove_duplicates: bool = False, allow_left_out: Sequence[str] = ()
+) -> Source:
     """FER2013 in its official splits: Training, PublicTest as validation, PrivateTest as test.
 
     Args:
         data_dir: folder in one of the three layouts; None means ${HF_HMTL_DATA}/fer2013.
         remove_duplicates: drop the training rows whose exact image occurs in validation or test. The official
             protocol keeps them.
+        allow_left_out: names of reasons that may take a class, a split or more than a tenth of the files.
 
     Raises:
         FileNotFoundError: no folder, or none of the layouts in it.
-        ValueError: a merged test folder without file prefixes, an unknown class, usage or pixel count.
+        ValueError: a merged test folder without file prefixes, an unknown class, usage or pixel count, or too much that
+            would be left out.
     """
-    folder = resolve("fer2013", data_dir, LAYOUTS)
-    splits, notes = _read(folder)
+    folder, ledger = resolve("fer2013", data_dir, LAYOUTS), Ledger(allow_left_out)
+    splits, notes = _read(folder, ledger)
+    counts = {split: class_counts(data, "emotion") for split, data in splits.items()}
+    ledger.check(counts, {split: len(data) for split, data in splits.items()}, "fer2013")
     notes += label_drift("fer2013", splits, "emotion", EXPECTED)
     notes += _duplicate_notes(splits)
     if remove_duplicates:
-        rows = len(splits["train"])
-        splits["train"] = _without_evaluation_images(splits)
-        notes.append(
-            f"remove_duplicates: {rows - len(splits['train'])} training rows dropped whose image occurs in validation "
-            "or test; this is not the official protocol"
-        )
-    return Source("fer2013", splits, LICENCE, CITATION, HOMEPAGE, tuple(notes))
+        splits["train"] = _without_evaluation_images(splits, ledger)
+        notes.append("training rows were removed as duplicates; this is not the official protocol")
+    return Source("fer2013", splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), ledger=ledger)
 
 
-def _read(folder: Path) -> tuple[datasets.DatasetDict, list[str]]:
+def _read(folder: Path, ledger: Ledger) -> tuple[datasets.DatasetDict, list[str]]:
     for place in (folder, folder / "fer2013"):  # archives often unpack into one more folder
         for name in ("fer2013.csv", "icml_face_data.csv"):
             if (place / name).is_file():
@@ -91,7 +97,7 @@ def _read(folder: Path) -> tuple[datasets.DatasetDict, list[str]]:
         if all((place / f"{split}.parquet").is_file() for split in SPLITS):
             return _from_parquet(place)
         if (place / "train").is_dir() and (place / "test").is_dir():
-            return _from_folders(place)
+            return _from_folders(place, ledger)
     found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
     raise FileNotFoundError(f"fer2013: {folder} holds none of the known layouts (found: {found}).\n{LAYOUTS}")
 
@@ -162,24 +168,28 @@ def _from_parquet(folder: Path) -> tuple[datasets.DatasetDict, list[str]]:
     return _splits(rows), notes
 
 
-def _from_folders(folder: Path) -> tuple[datasets.DatasetDict, list[str]]:
+def _from_folders(folder: Path, ledger: Ledger) -> tuple[datasets.DatasetDict, list[str]]:
     rows = {split: Rows() for split in SPLITS}
     moved = Counter()
     has_validation = (folder / "validation").is_dir()
-    for parent in SPLITS:
-        for class_folder in sorted(path for path in (folder / parent).glob("*") if path.is_dir()):
-            code = _named(class_folder.name, class_folder)
-            for path in image_files(class_folder):
-                split = USAGES.get(path.name.split("_")[0])
-                if split is None and parent == "test" and not has_validation:
-                    raise ValueError(
-                        f"fer2013: {path} lacks the prefix PublicTest_ or PrivateTest_, so the two official test sets "
-                        "are merged and cannot be told apart; a score on both equals no published one. Use "
-                        "fer2013.csv, or the source 'custom', which carves a validation split"
-                    )
-                split = split or parent
-                moved[f"{parent}/ -> {split}"] += split != parent
-                rows[split].add(path.read_bytes(), code, path.relative_to(folder).as_posix())
+    tree = walk(folder)
+    for name in tree.images:
+        parent, *below = name.split("/")
+        if parent not in SPLITS or len(below) < 2:
+            ledger.leave_out(parent if parent in SPLITS else FOLDER, NO_CLASS if parent in SPLITS else NO_SPLIT, [name])
+            continue
+        split = USAGES.get(below[-1].split("_")[0])
+        if split is None and parent == "test" and not has_validation:
+            raise ValueError(
+                f"fer2013: {folder / name} lacks the prefix PublicTest_ or PrivateTest_, so the two official test sets "
+                "are merged and cannot be told apart; a score on both equals no published one. Use fer2013.csv, or the "
+                "source 'custom', which carves a validation split"
+            )
+        split = split or parent
+        moved[f"{parent}/ -> {split}"] += split != parent
+        rows[split].add((folder / name).read_bytes(), _named(below[0], folder / parent / below[0]), name)
+    for name, reason in tree.others:
+        ledger.leave_out(FOLDER, reason, [name])
     notes = ["layout: class folders, mapped by name"]
     notes += [f"{count} files split by their prefix: {name}" for name, count in moved.items() if count]
     return _splits(rows, are_files=True), notes
@@ -215,7 +225,9 @@ def _duplicate_notes(splits: datasets.DatasetDict) -> list[str]:
     ]
 
 
-def _without_evaluation_images(splits: datasets.DatasetDict) -> datasets.Dataset:
+def _without_evaluation_images(splits: datasets.DatasetDict, ledger: Ledger) -> datasets.Dataset:
     seen = set(itertools.chain(image_hashes(splits["validation"]), image_hashes(splits["test"])))
-    keep = [row for row, value in enumerate(image_hashes(splits["train"])) if value not in seen]
-    return splits["train"].select(keep)
+    train = splits["train"]
+    repeated = np.array([value in seen for value in image_hashes(train)], dtype=bool)
+    ledger.leave_out("train", DUPLICATES, train.select(np.flatnonzero(repeated))[ID][:])
+    return train.select(np.flatnonzero(~repeated))

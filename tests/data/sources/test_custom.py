@@ -228,8 +228,10 @@ def table(root, column, *values, extra="", image="image"):
 
 def test_missing_labels_stay_in_as_missing(root):
     source = custom.load(table(root, "label", "a", "b", "", "NA"))
-    assert source.splits["train"]["emotion"][:] == [0, 1, -1, -1]
-    assert "train: 2 of 4 rows have no label in 'label'" in source.notes
+    assert labels(source) == ["a", "b", None, "NA"]
+    assert "train: 1 of 4 rows have no label in 'label'" in source.notes
+    told = "column 'label': 'NA' (2 rows) is a class like any other; only an empty cell is a missing label"
+    assert told in source.notes
 
 
 def test_whole_numbers_without_names(root):
@@ -291,12 +293,14 @@ def test_absent_label_column_names_the_nearest(root):
 
 
 def test_absent_image_column_names_the_nearest(root):
-    table(root, "label", "a", "b", image="picture")
-    with pytest.raises(ValueError, match="no column of images. Its columns are picture, label, split"):
+    table(root, "label", "a", "b", image="portrait")
+    with pytest.raises(ValueError, match=r"no image column 'portraits'. Did you mean 'portrait'\?"):
+        custom.load(root, image_column="portraits")
+    assert len(custom.load(root, image_column="portrait").splits["train"]) == 2
+    assert "list.csv: column 'portrait' names the images; --image_column NAME else" in custom.load(root).notes
+    (root / "1.jpg").unlink()
+    with pytest.raises(ValueError, match="no column of images. Its columns are portrait, label, split"):
         custom.load(root)
-    with pytest.raises(ValueError, match=r"no image column 'pictures'. Did you mean 'picture'\?"):
-        custom.load(root, image_column="pictures")
-    assert len(custom.load(root, image_column="picture").splits["train"]) == 2
 
 
 def test_missing_folder_and_file(root):
@@ -308,7 +312,7 @@ def test_missing_folder_and_file(root):
 
 
 def test_folder_without_images(root):
-    with pytest.raises(FileNotFoundError, match="no class folder with images"):
+    with pytest.raises(FileNotFoundError, match="holds no image file and no table"):
         custom.load(root)
 
 
@@ -330,7 +334,7 @@ def test_empty_tables(root):
 
 def test_no_train_split(root):
     write_classes(root / "test")
-    with pytest.raises(FileNotFoundError, match="has test but no train folder"):
+    with pytest.raises(FileNotFoundError, match="the folders test, but no train folder"):
         custom.load(root)
 
 
@@ -338,13 +342,14 @@ def test_one_class_or_no_label(root):
     with pytest.raises(ValueError, match="only the class 'a' in 'emotion'"):
         custom.load(table(root, "label", "a", "a"))
     with pytest.raises(ValueError, match="no label at all in 'emotion'"):
-        custom.load(table(root, "label", "", ""))
+        write_table(root / "list.csv", "image,label,split", "1.jpg,,train", "1.jpg,,train", "1.jpg,a,validation")
+        custom.load(root)
 
 
 def test_classes_that_differ_by_case(root):
     write_classes(root / "train", classes=("happy", "sad"))
     write_classes(root / "test", classes=("Happy", "sad"))
-    with pytest.raises(ValueError, match="'happy' in train, 'Happy' in test"):
+    with pytest.raises(ValueError, match="'Happy' and 'happy'.*--class_map happy=Happy, or --merge_case"):
         custom.load(root)
 
 
@@ -359,12 +364,15 @@ def test_missing_image_files_are_left_out_and_noted(root):
     write_images(root, "1.jpg", "2.jpg")
     rows = [f"{number}.jpg,{'ab'[number % 2]},{split}" for split in ("train", "validation") for number in (1, 2, 3)]
     write_table(root / "list.csv", "image,label,split", *rows)
-    source = custom.load(root)
+    with pytest.raises(ValueError, match=r"of 3 in the train split, 1 rows whose image file does not exist \(3.jpg\)"):
+        custom.load(root)
+    source = custom.load(root, allow_left_out=["missing_file"])
     assert len(source.splits["train"]) == 2
-    assert "train: 1 rows left out whose image file is missing" in source.notes
+    what = {"count": 1, "names": ["3.jpg"], "what": "rows whose image file does not exist"}
+    assert source.ledger.to_dict() == {split: {"missing_file": what} for split in ("train", "validation")}
     (root / "1.jpg").unlink()
     (root / "2.jpg").unlink()
-    with pytest.raises(FileNotFoundError, match="none of the 3 images of train exists"):
+    with pytest.raises(ValueError, match="the train split has no row left of the class 'a', 'b': 3 rows whose image"):
         custom.load(root)
 
 
@@ -379,7 +387,9 @@ def test_files_of_unknown_splits(root):
     write_images(root, "1.jpg")
     for name in ("first", "second"):
         write_table(root / f"{name}.csv", "image,label", "1.jpg,a")
-    with pytest.raises(ValueError, match=r"first.csv belongs to no split by its name.* train.csv"):
+    with pytest.raises(
+        ValueError, match=r"first.csv, second.csv say no split.*--data_dir FILE, or name them train.csv"
+    ):
         custom.load(root)
 
 
@@ -398,7 +408,8 @@ def test_without_a_label_column_every_image_is_a_training_row(tmp_path):
     source = custom.load(tmp_path / "faces", label_column=None)
     assert list(source.splits) == ["train"] and source.splits["train"].column_names == ["image", *RESERVED]
     names = {Path(row["path"]).name for row in source.splits["train"]["image"][:]}
-    assert names == {"a.jpg", "b.jpg", "c.jpg", "d.jpg"}
+    assert names == {"a.jpg", "b.jpg", "c.jpg"}
+    assert source.ledger.to_dict()["folder"]["system"]["names"] == [".hidden_is_a_folder/d.jpg"]
     assert any("tested on images that this one saw" in note for note in source.notes)
 
 
@@ -411,7 +422,8 @@ def test_without_a_label_column_the_splits_to_come_stay_unseen(root):
     seen = {Path(row["path"]).relative_to(root.resolve()).parts[0] for row in source.splits["train"]["image"][:]}
     assert list(source.splits) == ["train"] and len(source.splits["train"]) == 15
     assert seen == {"train", "found elsewhere"}
-    assert any("validation: 8 images left out, test: 10 images left out" in note for note in source.notes)
+    left_out = source.ledger.to_dict()
+    assert [left_out[split]["held_out"]["count"] for split in ("validation", "test")] == [8, 10]
     labelled = custom.load(root)
     held_out = {row["path"] for split in ("validation", "test") for row in labelled.splits[split]["image"][:]}
     assert not held_out & {row["path"] for row in source.splits["train"]["image"][:]}

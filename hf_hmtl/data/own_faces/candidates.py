@@ -1,0 +1,130 @@
+"""Tables that may hold the labels: each with its images found, or with the reason why it cannot be the one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+
+from hf_hmtl.data.own_faces.images import Rows, find_image_column, with_images
+from hf_hmtl.data.own_faces.layouts import split_of
+from hf_hmtl.data.own_faces.paths import Finder
+from hf_hmtl.data.own_faces.reading import Reading
+from hf_hmtl.data.own_faces.text_tables import read_text_table
+from hf_hmtl.data.own_faces.tree import PARQUET, Tree
+from hf_hmtl.data.sources import SPLITS, did_you_mean
+
+_MOST_TEXTS = 20  # .txt and .json files of a tree; more belong to an image each
+
+
+@dataclass
+class Candidate:
+    """A table that may hold the labels.
+
+    Attributes:
+        path: of the file, or of the first where several were put together.
+        split: what its name or folder says.
+        rows: its rows with their images; None where it has none.
+        refused: why it is not the one; None where it has images and labels.
+        notes: how it was read.
+    """
+
+    path: Path
+    split: str | None
+    rows: Rows | None = None
+    refused: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def table_paths(tree: Tree) -> list[Path]:
+    """Files that may hold the labels: parquet files where there are any, else text."""
+    parquet = [path for path in tree.tables if path.lower().endswith(PARQUET)]
+    texts = [path for path in tree.tables if path.lower().endswith((".txt", ".json"))]
+    chosen = parquet or [path for path in tree.tables if len(texts) <= _MOST_TEXTS or path not in set(texts)]
+    return [tree.root / path for path in chosen]
+
+
+def candidates(tree: Tree, paths: Sequence[Path], reading: Reading) -> list[Candidate]:
+    """Each table with its images found, or with the reason why it cannot be the one.
+
+    Raises:
+        ValueError: a table has images and labels, but its paths fit several files.
+    """
+    finder, found = Finder(tree, reading.image_dir), []
+    files: dict[tuple, list[Path]] = {}  # parquet files of one split are one table
+    for path in paths:
+        split = _split_of_table(path, tree.root)
+        files.setdefault((PARQUET, split) if path.suffix.lower() == PARQUET else (path, split), []).append(path)
+    for (_, split), together in files.items():
+        candidate = Candidate(together[0], split)
+        try:
+            data, notes = _read(together, reading)
+            column, told = find_image_column(
+                data, reading.image_column, str(candidate.path), finder if reading.label_column is not None else None
+            )
+        except ValueError as error:
+            candidate.refused = str(error)
+        else:
+            finder.ways.clear()
+            finder.prefix = None
+            candidate.refused = _lacks_labels(data, column, reading.label_column, candidate.path)
+            candidate.rows = with_images(data, column, candidate.path, finder)
+            candidate.notes = notes + told + finder.notes(candidate.path.name)
+            if len(together) > 1:
+                candidate.notes.append(f"{split or 'train'}: {len(together)} parquet files were put together")
+        found.append(candidate)
+    return found
+
+
+def _read(paths: list[Path], reading: Reading) -> tuple[datasets.Dataset, list[str]]:
+    if paths[0].suffix.lower() != PARQUET:
+        text = read_text_table(paths[0], reading.encoding)
+        return datasets.Dataset(text.table), text.notes
+    try:
+        # Given as data_files, their modification times are part of the cache's key. Loaded split by split, because one
+        # load of all files reads the class numbers of every file with the class names of the first.
+        return datasets.load_dataset("parquet", data_files=[str(path) for path in paths], split="train"), []
+    except (datasets.exceptions.DatasetGenerationError, pa.ArrowException) as error:
+        raise ValueError(f"custom: {paths[0]} cannot be read as parquet: {error.__cause__ or error}") from error
+
+
+def _lacks_labels(data: datasets.Dataset, image_column: str, wanted: str | None, path: Path) -> str | None:
+    if wanted is None or wanted in data.column_names:
+        return None
+    others = [name for name in data.column_names if name != image_column]
+    return (
+        f"custom: {path} has no column {wanted!r}.{did_you_mean(wanted, others)} Its label columns are "
+        f"{', '.join(others) or 'none'}; type --label_column NAME"
+    )
+
+
+def _split_of_table(path: Path, root: Path) -> str | None:
+    """The split that a table's name or folder says."""
+    parts = path.relative_to(root).parts if path.is_relative_to(root) else (path.name,)
+    return split_of(path.stem) or next((split for part in parts[:-1] if (split := split_of(part))), None)
+
+
+def chosen(candidates: list[Candidate], where: str) -> tuple[list[Candidate], list[str]]:
+    """The tables to read: one a split, or the one that names every image that the others name."""
+    if len(candidates) == 1 or all(each.split for each in candidates):
+        notes = []
+        for split in SPLITS:
+            merged = [each.path.name for each in candidates if each.split == split]
+            if len(merged) > 1:
+                notes.append(f"{split}: the tables {', '.join(merged)} were put together")
+        return candidates, notes
+    images = [set(each.rows.data.with_format("arrow")[:]["image"].combine_chunks().flatten()[1].to_pylist())
+              for each in candidates]  # fmt: skip
+    largest = max(range(len(candidates)), key=lambda place: len(images[place]))
+    if all(images[largest] > other for place, other in enumerate(images) if place != largest):
+        others = [each.path.name for place, each in enumerate(candidates) if place != largest]
+        return [candidates[largest]], [
+            f"{candidates[largest].path.name} names every image that {', '.join(others)} names, which was passed over"
+        ]
+    unnamed = [each.path.name for each in candidates if not each.split]
+    raise ValueError(
+        f"custom: {where} holds several tables, {', '.join(each.path.name for each in candidates)}, of which "
+        f"{', '.join(unnamed)} say no split by their names. Give one with --data_dir FILE, or name them train"
+        f"{candidates[0].path.suffix}, validation{candidates[0].path.suffix} and test{candidates[0].path.suffix}"
+    )

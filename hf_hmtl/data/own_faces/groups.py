@@ -1,0 +1,136 @@
+"""Who a row is of: what a split must not tear apart, usually a person."""
+
+import re
+from collections.abc import Sequence
+
+import datasets
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hf_hmtl.data.identity import GROUP
+from hf_hmtl.data.own_faces.tree import shortened
+from hf_hmtl.data.sources import did_you_mean
+
+GROUP_COLUMNS = (
+    GROUP, "subject", "subject_id", "subjectid", "person", "person_id", "personid", "group", "group_id",
+)  # fmt: skip
+_OFFERED = re.compile(r"(^|_)(id|user|identity|actor|patient|participant|speaker|name|video|clip|sequence)($|_)")
+_MOST_DISTINCT = 0.9
+
+
+class Grouping:
+    """The groups of all splits, and what a reader should know of them.
+
+    Args:
+        column: of the groups; None takes one of `GROUP_COLUMNS`.
+        pattern: a regular expression searched for in the path of each file; its first group in brackets, or the whole
+            match, is the group.
+
+    Raises:
+        ValueError: both are given, or the pattern is no regular expression.
+    """
+
+    def __init__(self, column: str | None = None, pattern: str | None = None):
+        if column is not None and pattern is not None:
+            raise ValueError("custom: give --group_column or --group_pattern, not both")
+        self.column, self.pattern = column, None
+        if pattern is not None:
+            try:
+                self.pattern = re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"custom: --group_pattern {pattern!r} is no regular expression: {error}") from error
+        self.notes: list[str] = []
+
+    def of(
+        self, tables: dict[str, datasets.Dataset], files: dict[str, list[str] | None], labels: Sequence[str]
+    ) -> dict[str, pa.Array | None]:
+        """The group of every row by split, null where a row has none; None where no groups are known.
+
+        Args:
+            tables: the rows with the user's own columns.
+            files: the path of every row's image, None where images are not files.
+            labels: columns of labels, which are no groups.
+
+        Raises:
+            ValueError: the column is absent or different in nearly every row, or the pattern fits no path.
+        """
+        if self.pattern is not None:
+            groups = self._by_pattern(files)
+        else:
+            column = self._chosen(tables, labels)
+            if column is None:
+                self._note_unknown(tables, labels)
+                return dict.fromkeys(tables)
+            groups = {split: _texts(table, column) for split, table in tables.items()}
+            if not self._usable(groups, column):
+                return dict.fromkeys(tables)
+        alone = sum(values.null_count for values in groups.values())
+        if alone:
+            self.notes.append(f"{alone:,} rows belong to no group: each of them is one")
+        return groups
+
+    def _by_pattern(self, files: dict[str, list[str] | None]) -> dict[str, pa.Array]:
+        if any(paths is None for paths in files.values()):
+            raise ValueError("custom: --group_pattern reads the paths of image files, and these images are no files")
+        found = {split: [self._match(path) for path in paths or ()] for split, paths in files.items()}
+        if all(group is None for groups in found.values() for group in groups):
+            example = next(path for paths in files.values() for path in paths or ())
+            raise ValueError(f"custom: --group_pattern {self.pattern.pattern!r} fits no path; the first is {example!r}")
+        groups = {split: pa.array(values, pa.string()) for split, values in found.items()}
+        count = len({group for values in found.values() for group in values} - {None})
+        self.notes.append(f"{count:,} groups by the pattern {self.pattern.pattern!r}")
+        return groups
+
+    def _match(self, path: str) -> str | None:
+        match = self.pattern.search(path)
+        return None if match is None else match.group(1 if match.re.groups else 0)
+
+    def _chosen(self, tables: dict[str, datasets.Dataset], labels: Sequence[str]) -> str | None:
+        train = tables["train"].column_names
+        if self.column is not None:
+            for split, table in tables.items():
+                if self.column not in table.column_names:
+                    raise ValueError(
+                        f"custom: the {split} split has no column {self.column!r}."
+                        f"{did_you_mean(self.column, table.column_names)} Its columns are "
+                        f"{', '.join(table.column_names)}; type --group_column NAME"
+                    )
+            return self.column
+        plain = {_plain(name): name for name in train if name not in labels}
+        names = [plain[name] for name in GROUP_COLUMNS if name in plain]
+        return next((name for name in names if all(name in table.column_names for table in tables.values())), None)
+
+    def _usable(self, groups: dict[str, pa.Array], column: str) -> bool:
+        """Whether a column tells groups: one that is different in nearly every row tells rows."""
+        everything = pa.concat_arrays(list(groups.values())).drop_null()
+        distinct = len(pc.unique(everything))
+        if len(everything) and distinct > _MOST_DISTINCT * len(everything) and distinct > 1:
+            told = f"column {column!r} has {distinct:,} values in {len(everything):,} rows: it tells rows, not persons"
+            if self.column is not None or column == GROUP:
+                raise ValueError(f"custom: {told}; choose another --group_column, or leave it out")
+            self.notes.append(f"{told}: it was not taken for groups")
+            return False
+        if column != GROUP:
+            self.notes.append(f"{distinct:,} groups by the column {column!r}")
+        return True
+
+    def _note_unknown(self, tables: dict[str, datasets.Dataset], labels: Sequence[str]) -> None:
+        names = [name for name in tables["train"].column_names if name not in ("image", *labels)]
+        offered = [name for name in names if _OFFERED.search(_plain(name))]
+        column = f" --group_column NAME ({shortened(offered)}?)" if offered else " --group_column NAME"
+        self.notes.append(
+            f"no groups are known, so one person may be on both sides of a split; type{column} or --group_pattern "
+            "'S(\\d+)_', which is searched for in the paths"
+        )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9_]", "_", name.lower())
+
+
+def _texts(table: datasets.Dataset, column: str) -> pa.Array:
+    feature = table.features[column]
+    values = table.with_format("arrow").select_columns([column])[:][column].combine_chunks()
+    if isinstance(feature, datasets.ClassLabel):
+        return pa.array(feature.names, pa.string()).take(values)
+    return values.cast(pa.string())

@@ -1,0 +1,179 @@
+"""Label columns of the user's own -> the label columns of the dataset contract: named classes, or numbers."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hf_hmtl.data.own_faces.spelling import spellings
+from hf_hmtl.data.own_faces.text_tables import NO_VALUE
+from hf_hmtl.data.sources import did_you_mean
+from hf_hmtl.data.splits import class_counts
+
+BOOLEANS = ("false", "true")
+NO_LABEL = (-1, -100)  # class numbers that mean "missing" in datasets and in torch
+
+
+@dataclass
+class ClassNames:
+    """How the user wants classes written: {text: class}, and whether case tells two apart."""
+
+    class_map: Mapping[str, str] = field(default_factory=dict)
+    merge_case: bool = False
+
+
+def find_column(splits: dict[str, datasets.Dataset], column: str, option: str) -> None:
+    """Check that every split has the column.
+
+    Raises:
+        ValueError: it is absent; the message lists the columns and the nearest name.
+    """
+    for split, dataset in splits.items():
+        others = [name for name in dataset.column_names if name not in ("image", "split")]
+        if column not in others:
+            raise ValueError(
+                f"custom: the {split} split has no column {column!r}.{did_you_mean(column, others)} Its label columns "
+                f"are {', '.join(others) or 'none'}; type {option}"
+            )
+
+
+def class_column(
+    splits: dict[str, datasets.Dataset], column: str, written: ClassNames | None = None
+) -> tuple[list[str], dict[str, np.ndarray], list[str]]:
+    """Class names, the class number of every row (-1 where missing) by split, and notes.
+
+    Names come from a ClassLabel in its order, from text or truth values, or from whole numbers ("0", "1", ...), sorted.
+    Splits are matched by name, never by number.
+
+    Raises:
+        ValueError: numbers that are not whole, numbers in one split and words in another, or names that differ only in
+            case, in blanks around them or by synonym.
+    """
+    written = written or ClassNames()
+    texts = {split: _texts(dataset, column) for split, dataset in splits.items()}
+    counts: Counter = Counter()
+    for values in texts.values():
+        counts.update({entry["values"]: entry["counts"] for entry in pc.value_counts(values.drop_null()).to_pylist()})
+    _check_kinds(splits, texts, column)
+    classes, notes = spellings(counts, written.class_map, written.merge_case, column)
+    feature = splits["train"].features[column]
+    present = {classes[text] for text in counts}
+    if isinstance(feature, datasets.ClassLabel):
+        named = [classes.get(name, name) for name in feature.names]
+        names = list(dict.fromkeys(named)) + sorted(present - set(named))
+    elif feature.dtype == "bool" and not written.class_map:
+        names = list(BOOLEANS)
+    elif all(name.lstrip("+-").isdecimal() for name in present) and not _is_text(feature):
+        names = sorted(present, key=int)
+        notes.append(f"column {column!r} holds numbers without names: the classes are called {', '.join(names)}")
+    else:
+        names = sorted(present)
+    places = {name: place for place, name in enumerate(names)}
+    keys = pa.array(list(classes), pa.string())
+    numbers_of = np.array([places[classes[text]] for text in classes] + [-1], dtype=np.int64)
+    numbers = {}
+    for split, values in texts.items():
+        found = pc.index_in(values, value_set=keys).fill_null(len(classes))
+        numbers[split] = numbers_of[found.to_numpy(zero_copy_only=False)]
+        if missing := int((numbers[split] < 0).sum()):
+            notes.append(f"{split}: {missing:,} of {len(values):,} rows have no label in {column!r}")
+    words = [name for name in names if name.lower() in NO_VALUE and counts[name]]
+    if words and _is_text(feature):
+        shown = ", ".join(f"{name!r} ({counts[name]:,} rows)" for name in words)
+        notes.append(f"column {column!r}: {shown} is a class like any other; only an empty cell is a missing label")
+    return names, numbers, notes
+
+
+def check_classes(splits: datasets.DatasetDict, column: str) -> None:
+    """Check that the training rows can teach what the other splits ask.
+
+    Raises:
+        ValueError: no labelled training row, one class only, or a class of another split that training never shows.
+    """
+    counts = {
+        split: {name: rows for name, rows in class_counts(data, column).items() if rows}
+        for split, data in splits.items()
+    }
+    taught = list(counts["train"])
+    if len(taught) < 2:
+        given = f"only the class {taught[0]!r}" if taught else "no label at all"
+        raise ValueError(
+            f"custom: the training rows have {given} in {column!r}; a classifier needs two classes or more. Check the "
+            "folders and the label column"
+        )
+    for split, counted in counts.items():
+        unseen = {name: rows for name, rows in counted.items() if name not in taught}
+        if unseen:
+            shown = ", ".join(f"{name!r} ({rows} rows)" for name, rows in sorted(unseen.items()))
+            raise ValueError(
+                f"custom: the {split} split has classes that training never shows: {shown}; training has "
+                f"{', '.join(taught)}. Add training images of them, or leave those rows out of {split}"
+            )
+
+
+def number_column(dataset: datasets.Dataset, column: str) -> np.ndarray:
+    """The values of a numeric column, NaN where missing."""
+    return _values(dataset, column).cast(pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def is_numeric(dataset: datasets.Dataset, column: str) -> bool:
+    """Whether a column holds numbers, as against named classes, text or truth values."""
+    feature = dataset.features[column]
+    dtype = str(getattr(feature, "dtype", ""))
+    return not isinstance(feature, datasets.ClassLabel) and dtype.startswith(("int", "uint", "float"))
+
+
+def _is_text(feature) -> bool:
+    return isinstance(feature, datasets.Value) and feature.dtype in ("string", "large_string", "null")
+
+
+def _values(dataset: datasets.Dataset, column: str) -> pa.Array:
+    values = dataset.with_format("arrow").select_columns([column])[:][column]
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+
+
+def _texts(dataset: datasets.Dataset, column: str) -> pa.Array:
+    """The name of each row's class, null where missing."""
+    feature, values = dataset.features[column], _values(dataset, column)
+    if isinstance(feature, datasets.ClassLabel):
+        named = pa.array(feature.names, pa.string())
+        missing = pc.or_(pc.is_null(values), pc.less(values, 0))
+        return named.take(pc.if_else(missing, pa.scalar(None, pa.int64()), values.cast(pa.int64())))
+    if not isinstance(feature, datasets.Value):
+        raise ValueError(f"custom: column {column!r} is {feature}; classes are text, whole numbers or truth values")
+    if feature.dtype == "bool":
+        return pc.if_else(values, BOOLEANS[1], BOOLEANS[0])
+    if _is_text(feature):
+        values = pc.utf8_normalize(pc.utf8_trim_whitespace(values.cast(pa.string())), form="NFC")
+        return pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
+    if not is_numeric(dataset, column):
+        return values.cast(pa.string())  # dates, as they are written
+    if pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+        fraction = values.filter(pc.not_equal(values, pc.floor(values)))
+        if len(fraction):
+            raise ValueError(
+                f"custom: column {column!r} holds {fraction[0].as_py()}, so it is a measure and not a class. Give it "
+                "in label_columns as a number, or choose another label column"
+            )
+        values = values.cast(pa.int64())
+    missing = pc.is_in(values, value_set=pa.array(NO_LABEL, values.type) if values.type.bit_width > 8 else None)
+    return pc.if_else(missing, pa.scalar(None, pa.string()), values.cast(pa.string()))
+
+
+def _check_kinds(splits: dict[str, datasets.Dataset], texts: dict[str, pa.Array], column: str) -> None:
+    """Raise where one split holds numbers and another words: such labels have nothing in common."""
+    kinds: dict[bool, list[str]] = {}
+    for split, dataset in splits.items():
+        if texts[split].null_count < len(texts[split]):
+            kinds.setdefault(is_numeric(dataset, column), []).append(split)
+    if len(kinds) > 1:
+        shown = {kind: sorted(pc.unique(texts[of[0]].drop_null()).to_pylist())[:4] for kind, of in kinds.items()}
+        raise ValueError(
+            f"custom: column {column!r} holds numbers in {', '.join(kinds[True])} ({', '.join(shown[True])}) and words "
+            f"in {', '.join(kinds[False])} ({', '.join(shown[False])}); write the same labels in every split"
+        )

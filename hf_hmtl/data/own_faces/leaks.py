@@ -1,0 +1,51 @@
+"""What makes scores flatter a model: persons and images on both sides of a split, images under two labels."""
+
+import datasets
+import pyarrow.compute as pc
+
+from hf_hmtl.data.identity import FILE, GROUP, ID, has_groups
+from hf_hmtl.data.splits import column_array, image_hashes
+
+LARGEST = 50_000  # rows; beyond, reading every file to compare it would hold up the start
+
+
+def leaks(splits: datasets.DatasetDict, task: str) -> list[str]:
+    """Notes on persons and images that occur in two splits, and on images with two labels.
+
+    Args:
+        splits: the rows, with their reserved columns.
+        task: column of the labels.
+    """
+    notes = []
+    groups = {
+        split: pc.unique(column_array(data, GROUP).drop_null()) for split, data in splits.items() if has_groups(data)
+    }
+    for split in list(groups)[1:]:
+        if "train" in groups and (shared := pc.sum(pc.is_in(groups[split], value_set=groups["train"])).as_py()):
+            notes.append(f"{shared} groups are in train and in {split}: scores flatter the model")
+    if sum(map(len, splits.values())) > LARGEST:
+        return [*notes, f"identical images across splits were not looked for: over {LARGEST:,} rows"]
+    hashes = {split: image_hashes(data) for split, data in splits.items()}
+    names = list(splits)
+    for place, later in enumerate(names):
+        for earlier in names[:place]:
+            seen = set(hashes[earlier]) - {b""}
+            if count := sum(value in seen for value in hashes[later]):
+                notes.append(f"{count} {later} images also occur, byte for byte, in {earlier}")
+    return notes + _two_labels(splits, hashes, task)
+
+
+def _two_labels(splits: datasets.DatasetDict, hashes: dict[str, list[bytes]], task: str) -> list[str]:
+    """A note on images, byte for byte the same, whose rows have different labels."""
+    labels: dict[bytes, dict[int, str]] = {}
+    names: list[str] = splits["train"].features[task].names
+    for split, data in splits.items():
+        who = data[FILE][:], data[ID][:]
+        for value, label, file, name in zip(hashes[split], data[task][:], *who, strict=True):
+            if value and label >= 0:
+                labels.setdefault(value, {}).setdefault(label, file or name)
+    twice = [found for found in labels.values() if len(found) > 1]
+    if not twice:
+        return []
+    shown = " and ".join(f"{name} as {names[label]!r}" for label, name in list(twice[0].items())[:2])
+    return [f"{len(twice)} images have two labels, byte for byte the same picture: the first is {shown}"]

@@ -1,0 +1,199 @@
+"""Files of the user's own -> the rows of each split, columns as they are and an `image` column.
+
+Folders, CSV and JSON are read here, in memory, and not by `load_dataset`: its cache can serve files that have changed.
+"""
+
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+
+from hf_hmtl.data.ledger import FOLDER, NOT_IN_TABLE, UNLABELLED_SPLIT, Ledger
+from hf_hmtl.data.own_faces.candidates import Candidate, candidates, chosen, table_paths
+from hf_hmtl.data.own_faces.dividing import divide
+from hf_hmtl.data.own_faces.images import find_image_column, with_images
+from hf_hmtl.data.own_faces.layouts import SPLIT_NAMES, class_folders, split_of
+from hf_hmtl.data.own_faces.reading import HELP, Found, Reading
+from hf_hmtl.data.own_faces.tree import PARQUET, Tree, shortened, walk
+from hf_hmtl.data.sources._building import IMAGE, images_of_paths
+
+
+def from_folder(folder: Path, reading: Reading, ledger: Ledger) -> Found:
+    """The rows of a folder in whichever layout it has.
+
+    Raises:
+        FileNotFoundError: no layout fits.
+        ValueError: a file or column does not fit.
+    """
+    if is_saved(folder):
+        return from_saved(folder, reading, ledger)
+    tree = walk(folder)
+    tables = []
+    if reading.layout in (None, "table"):
+        tables = candidates(tree, table_paths(tree), reading)
+    if any(each.refused is None for each in tables):
+        found = _of_tables(tables, str(folder), tree, reading, ledger)
+        found.notes += _passed_over(tables)
+        return found
+    if (reading.layout == "table" or not tree.images) and tables:
+        raise ValueError(_refusal(tables))
+    if not tree.images:
+        kinds = f"; found were {shortened(path for path, _ in tree.others)}" if tree.others else ""
+        raise FileNotFoundError(f"custom: {folder} holds no image file and no table{kinds}.\n{HELP}")
+    if reading.label_column is None:
+        found = _unlabelled(tree, ledger)
+    else:
+        try:
+            found = _of_class_folders(tree, reading, ledger)
+        except FileNotFoundError as error:
+            if tables:
+                raise ValueError(_refusal(tables)) from error
+            raise FileNotFoundError(f"{error}\n{HELP}") from error
+    found.notes = _passed_over(tables) + found.notes + tree.notes
+    return found
+
+
+def from_file(path: Path, reading: Reading, ledger: Ledger) -> Found:
+    """The rows of one table; images are looked for beside it, below its folder, or in `image_dir`."""
+    tree = walk(reading.image_dir or path.parent)
+    (candidate,) = candidates(tree, [path], reading)
+    if candidate.refused is not None:
+        raise ValueError(candidate.refused)
+    tree.images, tree.tables, tree.others = [], [], []  # the table alone was given
+    found = _of_tables([candidate], str(path), tree, reading, ledger)
+    found.folder = Path(reading.image_dir or path.parent)
+    return found
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether `datasets` wrote the folder with save_to_disk."""
+    return (folder / "dataset_dict.json").is_file() or all(
+        (folder / name).is_file() for name in ("dataset_info.json", "state.json")
+    )
+
+
+def from_saved(folder: Path, reading: Reading, ledger: Ledger) -> Found:
+    """The rows that `save_to_disk` wrote."""
+    loaded = datasets.load_from_disk(str(folder))
+    splits = loaded if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
+    return _of_datasets(dict(splits), str(folder), "datasets' save_to_disk", reading, ledger)
+
+
+def from_hub(hub_id: str, reading: Reading, ledger: Ledger) -> Found:
+    """The rows of a dataset on the Hugging Face Hub, or of a local clone of one.
+
+    Raises:
+        ConnectionError: the Hub cannot be reached and the dataset is not in the cache.
+        ValueError: splits of unknown names.
+    """
+    try:
+        loaded = datasets.load_dataset(hub_id)
+    except (ConnectionError, datasets.exceptions.DatasetNotFoundError) as error:
+        raise ConnectionError(
+            f"custom: the dataset {hub_id!r} could not be loaded ({error}). Check its name; a private one needs "
+            f"`hf auth login`. Without a network, fetch it elsewhere with `hf download --repo-type dataset {hub_id} "
+            "--local-dir FOLDER`, carry the folder over and type --data_dir FOLDER"
+        ) from error
+    return _of_datasets(dict(loaded), hub_id, f"Hub dataset {hub_id}", reading, ledger)
+
+
+def _of_datasets(
+    loaded: dict[str, datasets.Dataset], where: str, layout: str, reading: Reading, ledger: Ledger
+) -> Found:
+    """The rows of datasets whose images are inside, one a split, or one that a column divides."""
+    found = Found({}, layout)
+    splits = {name: split_of(name) for name in loaded} if len(loaded) > 1 else dict.fromkeys(loaded, None)
+    if len(loaded) > 1 and (None in splits.values() or len(set(splits.values())) < len(splits)):
+        raise ValueError(f"custom: {where!r} has the splits {', '.join(loaded)}; known are {', '.join(SPLIT_NAMES)}")
+    for name, data in loaded.items():
+        column, notes = find_image_column(data, reading.image_column, where)
+        rows = with_images(data, column, None, None)
+        divide(rows, splits[name], where, reading, ledger, found)
+        found.notes += notes
+    return found
+
+
+def _of_tables(candidates: list[Candidate], where: str, tree: Tree, reading: Reading, ledger: Ledger) -> Found:
+    fitting = [each for each in candidates if each.refused is None]
+    tables, notes = chosen(fitting, where)
+    unlabelled = _unlabelled_tests(candidates, tables)
+    parquet = tables[0].path.suffix.lower() == PARQUET
+    names = ", ".join(each.path.name for each in tables)
+    found = Found({}, "parquet files" if parquet else f"table and image files ({names})", tree.root, notes)
+    several = len({each.split for each in tables}) > 1
+    for each in tables:
+        found.notes += each.notes
+        split = each.split if several or reading.split_column is None else None
+        divide(each.rows, split, str(each.path), reading, ledger, found, tree)
+    used = set().union(*map(_paths, [*found.tables.values(), *(each.rows.data for each in unlabelled)]))
+    for each in unlabelled:
+        ledger.leave_out(
+            "test", UNLABELLED_SPLIT, [f"{each.path.name}, row {row + 1}" for row in range(len(each.rows.data))]
+        )
+    prefix = f"{tree.root.as_posix()}/"
+    unused = [path for path in tree.images if prefix + path not in used]
+    ledger.leave_out(FOLDER, NOT_IN_TABLE, unused)
+    read = {each.path for each in [*tables, *unlabelled]} if not parquet else set(table_paths(tree))
+    unread = [(path, reason) for path, reason in tree.unread_tables if tree.root / path not in read]
+    for path, reason in [*tree.others, *unread]:
+        if prefix + path not in used:
+            ledger.leave_out(FOLDER, reason, [path])
+    return found
+
+
+def _paths(data: datasets.Dataset) -> list[str]:
+    """The files of the rows' images."""
+    chunks = data.select_columns(["image"]).with_format("arrow")[:]["image"].chunks
+    return [path for chunk in chunks for path in chunk.flatten()[1].drop_null().to_pylist()]
+
+
+def _unlabelled_tests(candidates: list[Candidate], tables: list[Candidate]) -> list[Candidate]:
+    """Tables of a test split that have no labels, as competitions give them.
+
+    Raises:
+        ValueError: a table of another split has none.
+    """
+    lacking = [each for each in candidates if each.refused and each.rows is not None and each.split]
+    for each in lacking:
+        if each.split != "test" and any(table.split for table in tables):
+            raise ValueError(each.refused)
+    return [each for each in lacking if each.split == "test"]
+
+
+def _of_class_folders(tree: Tree, reading: Reading, ledger: Ledger) -> Found:
+    arranged = class_folders(tree, ledger, reading.layout)
+    tables = {}
+    for split, files in arranged.files.items():
+        images = images_of_paths([f"{tree.root.as_posix()}/{path}" for path in files])
+        tables[split] = _dataset(pa.table({"image": images, "label": pa.array(arranged.classes[split], pa.string())}))
+    return Found(tables, arranged.name, tree.root, arranged.notes)
+
+
+def _unlabelled(tree: Tree, ledger: Ledger) -> Found:
+    splits: dict[str, list[str]] = {}
+    for path in tree.images:
+        top = path.split("/")[:-1][:1]
+        splits.setdefault((split_of(top[0]) if top else None) or "train", []).append(f"{tree.root.as_posix()}/{path}")
+    for path, reason in [*tree.others, *tree.unread_tables]:
+        ledger.leave_out(FOLDER, reason, [path])
+    tables = {split: _dataset(pa.table({"image": images_of_paths(files)})) for split, files in splits.items()}
+    return Found(tables, "image files without labels", tree.root)
+
+
+def _dataset(table: pa.Table) -> datasets.Dataset:
+    features = datasets.Features.from_arrow_schema(table.schema)
+    features["image"] = IMAGE
+    return datasets.Dataset(table.cast(features.arrow_schema), info=datasets.DatasetInfo(features=features))
+
+
+def _refusal(tables: list[Candidate]) -> str:
+    """Why the table that comes nearest is not the one."""
+    return next((each for each in tables if each.rows is not None), tables[0]).refused or ""
+
+
+def _passed_over(tables: list[Candidate]) -> list[str]:
+    return [
+        f"{each.path.name} was passed over: {each.refused.removeprefix('custom: ')}"
+        for each in tables
+        if each.refused and each.path.suffix.lower() not in (".txt", ".json")
+    ]

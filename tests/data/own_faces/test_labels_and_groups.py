@@ -1,0 +1,196 @@
+"""How classes are written, what a missing label is, and who a row is of."""
+
+import pytest
+from data_trees import all_labels, labels, write_images, write_text
+
+from hf_hmtl.data.sources import custom
+
+
+def noted(source, part):
+    return any(part in note for note in source.notes)
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "faces"
+    write_images(folder, *[f"{number}.jpg" for number in range(40)])
+    return folder
+
+
+def write_column(root, values, header="file_name,label", name="labels.csv"):
+    write_text(root / name, header, *[f"{number}.jpg,{value}" for number, value in enumerate(values)])
+
+
+def test_every_pair_that_differs_in_case_or_by_synonym_is_listed(root):
+    write_column(root, ["happy", "Happy", "anger", "angry", "neutral"] * 8)
+    with pytest.raises(ValueError, match=r"'Happy' and 'happy'; 'anger' and 'angry'") as caught:
+        custom.load(root)
+    assert "--class_map happy=Happy angry=anger, or --merge_case" in str(caught.value)
+    source = custom.load(root, class_map={"happy": "Happy", "angry": "anger"})
+    assert set(all_labels(source).values()) == {"Happy", "anger", "neutral"}
+    assert noted(source, "class_map: 8 rows of 'happy' are 'Happy'")
+    kept = {"anger": "anger", "angry": "angry"}
+    source = custom.load(root, class_map=kept, merge_case=True)
+    assert set(all_labels(source).values()) == {"Happy", "anger", "angry", "neutral"}
+
+
+def test_merged_case_takes_the_usual_spelling(root):
+    write_column(root, ["sad"] * 20 + ["Happy"] * 5 + ["happy"] * 15)
+    source = custom.load(root, merge_case=True)
+    assert set(all_labels(source).values()) == {"happy", "sad"}
+    assert noted(source, "merge_case: Happy, happy are the class 'happy'")
+
+
+def test_a_class_map_of_what_is_not_there_raises(root):
+    write_column(root, ["a", "b"] * 20)
+    with pytest.raises(ValueError, match="class_map names 'c', which no row of column 'label' holds; it holds a, b"):
+        custom.load(root, class_map={"c": "a"})
+
+
+def test_words_that_mean_nothing_elsewhere_are_classes_here(root):
+    write_column(root, ["NA", "none", "null", ""] * 10)
+    source = custom.load(root)
+    assert set(all_labels(source).values()) == {"NA", "none", "null", None}
+    assert noted(source, "only an empty cell is a missing label")
+
+
+def test_missing_numbers_among_numbers(root):
+    write_column(root, ["1", "2", "nan", "NA"] * 10)
+    source = custom.load(root)
+    assert set(all_labels(source).values()) == {"1", "2", None}
+    assert noted(source, "20 cells of 'label' (") and noted(source, "have no label in 'label'")
+
+
+def test_dates_and_padded_numbers_stay_text(root):
+    write_column(root, ["2020-01-01", "2021-01-01"] * 20)
+    assert set(all_labels(custom.load(root)).values()) == {"2020-01-01", "2021-01-01"}
+    write_column(root, ["01", "02"] * 20)
+    assert set(all_labels(custom.load(root)).values()) == {"01", "02"}
+
+
+def test_numbers_in_one_split_and_words_in_another(root):
+    write_column(root, ["0", "1"] * 10, name="train.csv")
+    write_column(root, ["happy", "sad"] * 10, name="test.csv")
+    with pytest.raises(ValueError, match=r"numbers in train \(0, 1\) and words in test \(happy, sad\)"):
+        custom.load(root, allow_left_out=["not_in_table"])
+
+
+def test_missing_labels_are_kept_left_out_or_refused(root):
+    write_column(root, ["a", "b", "", "a"] * 10)
+    assert list(all_labels(custom.load(root)).values()).count(None) == 10
+    source = custom.load(root, missing_labels="leave_out")
+    assert None not in all_labels(source).values() and source.ledger.to_dict()["train"]["no_label"]["count"] == 10
+    with pytest.raises(ValueError, match=r"10 of 40 rows of train have no label in 'label' \(first 2.jpg\)"):
+        custom.load(root, missing_labels="raise")
+    with pytest.raises(ValueError, match="missing_labels is 'drop', allowed are keep, leave_out, raise"):
+        custom.load(root, missing_labels="drop")
+
+
+def test_a_test_split_without_labels_is_left_out_and_validation_reported(root):
+    write_column(root, ["a", "b"] * 20, name="train.csv")
+    write_column(root, [""] * 4, name="test.csv")
+    source = custom.load(root)
+    assert source.report_split == "validation"
+    assert noted(source, "the test split has no labels and is left out: validation is both selected on and reported")
+    assert source.ledger.to_dict()["test"]["unlabelled_split"]["count"] == 4
+
+
+def test_a_test_table_without_the_label_column_is_left_out_too(root):
+    write_column(root, ["a", "b"] * 18, name="train.csv")
+    write_text(root / "test.csv", "file_name", *[f"{number}.jpg" for number in range(36, 40)])
+    source = custom.load(root)
+    assert source.report_split == "validation" and source.ledger.count() == 4
+    assert source.ledger.to_dict()["test"]["unlabelled_split"]["names"][0] == "test.csv, row 1"
+    (root / "test.csv").rename(root / "val.csv")
+    with pytest.raises(ValueError, match="val.csv has no column 'label'"):
+        custom.load(root)
+
+
+def test_a_validation_split_without_labels_raises(root):
+    write_column(root, ["a", "b"] * 20, name="train.csv")
+    write_column(root, [""] * 4, name="val.csv")
+    with pytest.raises(ValueError, match="none of the 4 validation rows has a label in 'label'"):
+        custom.load(root)
+
+
+# Persons
+
+
+def people(source):
+    return [set(data["_group"][:]) - {None} for data in source.splits.values()]
+
+
+def assert_apart(source, count):
+    sets = people(source)
+    assert len(set.union(*sets)) == sum(map(len, sets)) == count
+
+
+@pytest.mark.parametrize("name", ["subject", "Subject_ID", "person-id", "_group"])
+def test_columns_of_persons_are_recognised(root, name):
+    write_column(root, [f"{'ab'[n % 2]},S{n // 4}" for n in range(40)], f"file_name,label,{name}")
+    source = custom.load(root)
+    assert_apart(source, 10)
+    assert name == "_group" or noted(source, f"10 groups by the column '{name}'")
+
+
+def test_other_columns_are_offered_and_taken_when_named(root):
+    write_column(root, [f"{'ab'[n % 2]},U{n // 4}" for n in range(40)], "file_name,label,user.id")
+    source = custom.load(root)
+    assert people(source) == [set()] * 3
+    assert noted(source, "type --group_column NAME (user.id?) or --group_pattern")
+    assert_apart(custom.load(root, group_column="user.id"), 10)
+    with pytest.raises(ValueError, match=r"no column 'user'. Did you mean 'user.id'\?.*--group_column NAME"):
+        custom.load(root, group_column="user")
+
+
+def test_a_column_that_tells_rows_is_refused(root):
+    write_column(root, [f"{'ab'[n % 2]},{n}" for n in range(40)], "file_name,label,subject")
+    assert noted(custom.load(root), "column 'subject' has 40 values in 40 rows: it tells rows, not persons")
+    with pytest.raises(ValueError, match="it tells rows, not persons; choose another --group_column"):
+        custom.load(root, group_column="subject")
+
+
+def test_persons_in_the_paths(tmp_path):
+    folder = tmp_path / "faces"
+    write_images(folder, *[f"{label}/S{n // 4}_{n}.jpg" for label in ("happy", "sad") for n in range(40)])
+    write_images(folder, "happy/unknown.jpg")
+    source = custom.load(folder, group_pattern=r"S(\d+)_")
+    assert_apart(source, 10)
+    assert noted(source, r"10 groups by the pattern 'S(\\d+)_'") and noted(source, "1 rows belong to no group")
+    assert_apart(custom.load(folder, group_pattern=r"S\d+"), 10)
+    with pytest.raises(ValueError, match="fits no path; the first is 'happy/S0_0.jpg'"):
+        custom.load(folder, group_pattern=r"T(\d+)")
+    with pytest.raises(ValueError, match="is no regular expression"):
+        custom.load(folder, group_pattern="(")
+    with pytest.raises(ValueError, match="give --group_column or --group_pattern, not both"):
+        custom.load(folder, group_pattern="S", group_column="a")
+
+
+def test_the_label_is_no_group(root):
+    write_column(root, [f"{'ab'[n % 2]}" for n in range(40)], "file_name,subject")
+    source = custom.load(root, label_column="subject")
+    assert people(source) == [set()] * 3 and set(all_labels(source).values()) == {"a", "b"}
+
+
+def test_persons_on_both_sides_of_given_splits_are_noted(root):
+    write_column(root, [f"{'ab'[n % 2]},S{n // 4}" for n in range(40)], "file_name,label,subject", "train.csv")
+    write_column(root, [f"{'ab'[n % 2]},S{n // 4}" for n in range(8)], "file_name,label,subject", "test.csv")
+    source = custom.load(root, validation_fraction=0.2)
+    assert noted(source, "2 groups are in train and in test") or noted(source, "groups are in train and in test")
+
+
+def test_one_image_under_two_labels_is_named(root):
+    (root / "1.jpg").write_bytes((root / "0.jpg").read_bytes())
+    write_column(root, ["a", "b"] * 20)
+    source = custom.load(root)
+    told = next(note for note in source.notes if "two labels" in note)
+    assert "1 images have two labels" in told and "0.jpg as 'a'" in told and "1.jpg as 'b'" in told
+
+
+def test_labels_stay_with_their_rows(root):
+    write_column(root, ["a", "b", ""] * 13 + ["a"])
+    source = custom.load(root)
+    for name, label in all_labels(source).items():
+        number = int(name[:-4])
+        assert label == (("a", "b", None)[number % 3] if number < 39 else "a")
+    assert len(labels(source)) == len(source.splits["train"])

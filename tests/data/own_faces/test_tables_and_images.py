@@ -1,0 +1,199 @@
+"""Tables that name images: paths in every writing, columns under every name, and what a table does not name."""
+
+import datasets
+import pytest
+from data_trees import all_labels, encoded, labels, write_classes, write_images, write_text
+
+from hf_hmtl.data.sources import custom
+
+WORDS = ("happy", "sad")
+
+
+def noted(source, part):
+    return any(part in note for note in source.notes)
+
+
+def names(count=24):
+    return [f"images/{number}.png" for number in range(count)]
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "faces"
+    write_images(folder, *names(), kind="PNG")
+    return folder
+
+
+def write_labels(path, written, header="file_name,label", delimiter=","):
+    rows = [f"{name}{delimiter}{WORDS[number % 2]}" for number, name in enumerate(written)]
+    write_text(path, header.replace(",", delimiter), *rows)
+
+
+def expected(count=24):
+    return {name: WORDS[number % 2] for number, name in enumerate(names(count))}
+
+
+@pytest.mark.parametrize(
+    ("way", "note"),
+    [
+        (lambda name: name, None),
+        (lambda name: name.replace("/", "\\"), "24 images were found with / for \\"),
+        (lambda name: f"./{name}", None),
+        (lambda name: f"/{name}", "24 images were found with / for \\"),
+        (lambda name: f" {name} ", None),
+        (lambda name: name.upper(), "24 images were found by their names below the folder"),
+        (lambda name: name.split("/")[1], "24 images were found by their names below the folder"),
+        (lambda name: name.split("/")[1][:-4], "24 images were found without suffix"),
+        (lambda name: f"C:\\data\\faces\\{name}", "24 images were found without the folders of another machine"),
+        (lambda name: f"/home/anna/{name}", "24 images were found without the folders of another machine"),
+    ],
+)
+def test_paths_in_every_writing(root, way, note):
+    write_labels(root / "labels.csv", map(way, names()))
+    source = custom.load(root)
+    assert all_labels(source) == expected()
+    assert note is None or noted(source, note)
+
+
+def test_a_missing_image_is_never_another_of_the_same_name(root):
+    write_images(root, "train/0.png", "train/1.png", "test/0.png", "test/2.png", kind="PNG")
+    write_text(root / "labels.csv", "file_name,label", "train/0.png,a", "train/1.png,b", "train/2.png,a")
+    with pytest.raises(ValueError, match=r"1 rows whose image file does not exist \(train/2.png\)"):
+        custom.load(root, allow_left_out=["not_in_table"])
+
+
+def test_a_bare_name_of_two_images_raises(root):
+    write_images(root, "more/3.png")
+    write_labels(root / "labels.csv", [name.split("/")[1] for name in names()])
+    with pytest.raises(ValueError, match=r"names '3.png', which may be images/3.png, more/3.png.*--image_dir FOLDER"):
+        custom.load(root)
+    source = custom.load(root, image_dir="images")
+    assert all_labels(source) == expected()
+    assert source.ledger.to_dict()["folder"]["not_in_table"]["names"] == ["more/3.png"]
+    with pytest.raises(FileNotFoundError, match="there is no folder .*nowhere; --image_dir"):
+        custom.load(root, image_dir="nowhere")
+
+
+def test_a_table_beside_its_image_folder(root):
+    write_labels(
+        root / "data" / "legend.csv",
+        [name.split("/")[1] for name in names()],
+        "image,emotion",
+    )
+    source = custom.load(root, label_column="emotion")
+    assert all_labels(source) == expected()
+    alone = custom.load(root / "data" / "legend.csv", label_column="emotion", image_dir=root / "images")
+    assert len(all_labels(alone)) == 24 and alone.ledger.count() == 0
+
+
+def test_a_table_can_be_given_itself(root):
+    write_labels(root / "labels.csv", names())
+    write_labels(root / "other.csv", names())
+    with pytest.raises(ValueError, match="several tables, labels.csv, other.csv, of which .* say no split"):
+        custom.load(root)
+    assert all_labels(custom.load(root / "labels.csv")) == expected()
+    assert all_labels(custom.load(root, csv="labels.csv")) == expected()
+
+
+def test_the_table_that_names_every_image_of_the_others_is_read(root):
+    write_labels(root / "labels.csv", names())
+    write_labels(root / "first_ten.csv", names()[:10])
+    source = custom.load(root)
+    assert len(all_labels(source)) == 24 and noted(source, "labels.csv names every image that first_ten.csv names")
+
+
+@pytest.mark.parametrize("suffix", [".CSV", ".tsv", ".txt", ".Json", ".jsonl"])
+def test_tables_of_every_suffix(root, suffix):
+    if suffix.lower().startswith(".json"):
+        lines = [f'{{"file_name": "{name}", "label": "{label}"}}' for name, label in expected().items()]
+        write_text(root / f"labels{suffix}", *lines)
+    else:
+        write_labels(root / f"labels{suffix}", names(), delimiter="\t" if suffix == ".tsv" else ";")
+    assert all_labels(custom.load(root)) == expected()
+
+
+def test_a_column_is_known_by_its_cells(root):
+    write_labels(root / "labels.csv", names(), "portrait,label")
+    source = custom.load(root)
+    assert all_labels(source) == expected() and noted(source, "column 'portrait' names the images")
+
+
+def test_images_that_no_row_names_are_counted(root):
+    write_labels(root / "labels.csv", names()[:23])
+    assert custom.load(root).ledger.to_dict()["folder"]["not_in_table"]["names"] == ["images/23.png"]
+    write_labels(root / "labels.csv", names()[:20])
+    with pytest.raises(ValueError, match="4 image files that no row of the table names .*--allow_left_out not_in"):
+        custom.load(root)
+
+
+def test_a_stray_table_beside_class_folders_is_passed_over(tmp_path):
+    write_classes(tmp_path / "faces", 12)
+    write_text(tmp_path / "faces" / "sizes.csv", "name,width", "0.jpg,8")
+    source = custom.load(tmp_path / "faces")
+    assert set(all_labels(source).values()) == set(WORDS) and noted(source, "sizes.csv was passed over")
+    assert source.ledger.to_dict()["train"]["table_passed_over"]["names"] == ["sizes.csv"]
+
+
+def test_a_table_with_labels_wins_over_the_folders_unless_told(tmp_path):
+    folder = tmp_path / "faces"
+    write_classes(folder, 12)
+    rows = [f"{label}/{number}.jpg,{'xy'[number % 2]}" for label in WORDS for number in range(12)]
+    write_text(folder / "labels.csv", "file_name,label", *rows)
+    assert set(all_labels(custom.load(folder)).values()) == {"x", "y"}
+    assert set(all_labels(custom.load(folder, layout="classes")).values()) == set(WORDS)
+
+
+def test_split_columns(root):
+    rows = [
+        f"{name},{WORDS[n % 2]},{('Training', 'PublicTest', 'PrivateTest')[n // 2 % 3]}"
+        for n, name in enumerate(names())
+    ]
+    write_text(root / "labels.csv", "file_name,label,Usage", *rows)
+    source = custom.load(root)
+    assert {split: len(data) for split, data in source.splits.items()} == {"train": 8, "validation": 8, "test": 8}
+    assert noted(source, "column 'Usage' divides the rows")
+    write_text(root / "labels.csv", "file_name,label,part_of", *rows)
+    assert noted(custom.load(root), "carved")
+    assert {len(data) for data in custom.load(root, split_column="part_of").splits.values()} == {8}
+    with pytest.raises(ValueError, match=r"no column 'part'. Did you mean 'part_of'\?.*--split_column NAME"):
+        custom.load(root, split_column="part")
+    with pytest.raises(ValueError, match="column 'label' holds happy, sad; known are train"):
+        custom.load(root, split_column="label")
+
+
+def test_several_tables_of_one_split_are_put_together(root):
+    write_labels(root / "train_1.csv", names()[:10])
+    write_labels(root / "train_2.csv", names()[10:20])
+    write_labels(root / "val.csv", names()[20:])
+    source = custom.load(root)
+    assert {split: len(data) for split, data in source.splits.items()} == {"train": 20, "validation": 4}
+    assert noted(source, "train: the tables train_1.csv, train_2.csv were put together")
+
+
+def test_what_save_to_disk_wrote_is_read(tmp_path):
+    feature = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=list(WORDS))})
+    rows = {"image": [{"bytes": encoded(n), "path": None} for n in range(20)], "label": [0, 1] * 10}
+    data = datasets.Dataset.from_dict(rows, features=feature)
+    datasets.DatasetDict(train=data, test=data.select(range(4))).save_to_disk(tmp_path / "saved")
+    source = custom.load(tmp_path / "saved")
+    assert labels(source, "test") == ["happy", "sad"] * 2
+    data.save_to_disk(tmp_path / "one")
+    assert sum(map(len, custom.load(tmp_path / "one").splits.values())) == 20
+
+
+def test_rows_without_an_image_are_told_from_rows_whose_image_is_missing(root):
+    rows = [f"{name},{WORDS[n % 2]}" for n, name in enumerate(names())]
+    write_text(root / "labels.csv", "file_name,label", ",happy", "gone.png,sad", *rows)
+    source = custom.load(root)
+    left_out = source.ledger.to_dict()["train"]
+    assert left_out["no_image"]["names"] == ["row 1"] and left_out["missing_file"]["names"] == ["gone.png"]
+
+
+def test_parquet_files_without_a_split_are_shards(tmp_path):
+    feature = datasets.Features({"image": datasets.Image(), "label": datasets.Value("string")})
+    (tmp_path / "faces").mkdir()
+    for shard in range(2):
+        rows = {"image": [{"bytes": encoded(10 * shard + n), "path": None} for n in range(10)], "label": ["a", "b"] * 5}
+        datasets.Dataset.from_dict(rows, features=feature).to_parquet(tmp_path / "faces" / f"data-0000{shard}.parquet")
+    source = custom.load(tmp_path / "faces")
+    assert sum(map(len, source.splits.values())) == 20 and noted(source, "train: 2 parquet files were put together")
