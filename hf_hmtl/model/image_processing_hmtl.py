@@ -15,6 +15,7 @@ from transformers.processing_utils import ImagesKwargs
 
 LARGEST_IMAGE = 178_956_970  # pixels; where Pillow refuses an image as a possible decompression bomb
 _CHANNELS = (1, 3, 4)
+_LOWEST_WHITE = 4096  # of 65536: what 12 bits reach
 _URL_SCHEMES = ("http://", "https://", "data:")
 _URL_SECONDS = 30
 _WRITTEN_BY_OTHERS = ("auto_map", "image_processor_type")
@@ -29,7 +30,8 @@ def decode(source) -> Image.Image:
 
     The EXIF orientation is applied. Gray, palette and CMYK images are converted and an alpha channel is dropped, all as
     Pillow's `convert("RGB")` does, because `pipeline()` has done so before it calls an image processor. 16-bit gray
-    images are scaled by 1/257, not clipped. Of an animation the first frame is used.
+    images are scaled by 1/257, not clipped; those that use less than a sixteenth of their range (12 bits in 16, 8 in
+    32) are refused, because nobody can know what is white in them. Of an animation the first frame is used.
 
     Args:
         source: the bytes of an image file; a path or URL; a row {"bytes": ..., "path": ...} of `datasets`; a PIL
@@ -241,7 +243,7 @@ def _upright_rgb(image: Image.Image, name: str, in_place: bool) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image)
         if values.dtype == np.int32 and values.min() >= 0 and values.max() <= 65535:
-            values = values.astype(np.uint16)  # how older versions of Pillow open 16-bit files
+            values = values.astype(np.uint16)  # how Pillow opens PGM files of 16 bits, and older versions others too
         return _from_array(values, name)
     return image if image.mode == "RGB" else image.convert("RGB")
 
@@ -286,6 +288,11 @@ def _eight_bits(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype.kind == "f" and low >= 0 and high <= 1:
         return np.rint(array * 255.0).astype(np.uint8)
     if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        if 0 < high < _LOWEST_WHITE:
+            raise ImageError(
+                f"{name}: its brightest value is {high:g} of 65535: nearly black, or fewer than 16 bits in 16, which "
+                f"cannot be told apart. Save it so that white is 65535, or with 8 bits."
+            )
         return np.rint(array / 257.0).astype(np.uint8)
     raise ImageError(
         f"{name}: values of type {array.dtype} from {low:g} to {high:g} cannot be read as an image without guessing. "
