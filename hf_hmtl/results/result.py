@@ -75,6 +75,8 @@ class Result:
         fold: which part of a cross-validation this run is, or None.
         sources: {name: {split: rows}} where several were mixed.
         calibration: {task: how well its probabilities hold}.
+        started_from: {name, base_model: Hub id or None, sources: data that these weights have learned from} of the
+            weights that the backbone started from, or None for random ones.
 
     Later work adds optional keys only; what a newer hf_hmtl has added to a file of the present version is passed over.
 
@@ -112,6 +114,7 @@ class Result:
     fold: dict[str, Any] | None = None
     sources: dict[str, Any] = dataclasses.field(default_factory=dict)
     calibration: dict[str, Any] = dataclasses.field(default_factory=dict)
+    started_from: dict[str, Any] | None = None
     schema_version: int = PRESENT
 
     def __post_init__(self):
@@ -129,6 +132,13 @@ class Result:
     def measures_of(self, task: str) -> list[Measure]:
         """The measures of a task, the headline first; none where the run did not learn it."""
         return [Measure(**measure) for measure in self.measures.get(task, [])]
+
+    @property
+    def learned_from(self) -> list[str]:
+        """Names of the sources that these weights have learned from, those of the weights they started from included."""
+        earlier = self.started_from["sources"] if self.started_from else []
+        own = self.recipe.get("source", {}).get("name", self.data["source"])
+        return list(dict.fromkeys([own, *self.sources, *earlier]))
 
     def write(self, path: str | Path) -> None:
         """Write strict JSON to `path` (NaN and infinity as null), so that no reader ever sees half of it."""

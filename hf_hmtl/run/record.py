@@ -23,7 +23,7 @@ def record(experiment) -> dict[str, Any]:
     """Flat mapping of everything that decides the result: recipe, training arguments, data, task files of one's own."""
     args = experiment.args
     flat = _flat({"recipe": experiment.recipe.to_dict()})
-    flat |= {f"training.{name}": _plain(getattr(args, name)) for name in DECISIVE}
+    flat |= {f"training.{name}": plain(getattr(args, name)) for name in DECISIVE}
     flat["training.global_batch_size"] = args.train_batch_size * args.world_size
     flat["version"] = VERSION
     for group in (experiment.recipe.supervised, experiment.recipe.auxiliary):
@@ -81,5 +81,6 @@ def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """An option as JSON and YAML have it."""
     return getattr(value, "value", value)

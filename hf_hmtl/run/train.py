@@ -1,7 +1,7 @@
 """One run, from its options to a finished folder: train, select on validation, report test once, write.
 
 The output folder ends with the slim model (`model.safetensors`, `config.json`, `preprocessor_config.json` and the code
-that loads them anywhere), `result.json`, `README.md` and `curves.png`; `checkpoint-N` keeps every head.
+that loads them anywhere), `recipe.yaml`, `result.json`, `README.md` and `curves.png`; `checkpoint-N` keeps every head.
 """
 
 import logging
@@ -9,6 +9,7 @@ import shutil
 import time
 from pathlib import Path
 
+from hf_hmtl._version import __version__
 from hf_hmtl.analysis.curves import plot_curves
 from hf_hmtl.results.card import write_card
 from hf_hmtl.results.predictions import NAME as PREDICTIONS
@@ -18,6 +19,7 @@ from hf_hmtl.run.dry_run import dry_run
 from hf_hmtl.run.evaluation import evaluate, evaluate_probe
 from hf_hmtl.run.experiment import Experiment, build
 from hf_hmtl.run.options import RunOptions
+from hf_hmtl.run.recipe_file import write_recipe
 from hf_hmtl.run.record import check_unchanged, record, write_record
 from hf_hmtl.run.report import report, summary_table
 from hf_hmtl.training.arguments import HMTLTrainingArguments
@@ -71,6 +73,7 @@ def fit(experiment: Experiment, resume: Path | None) -> None:
     if args.process_index == 0:
         folder = Path(args.output_dir)
         trainer.save_final(folder)
+        write_recipe(folder, experiment.recipe, args, __version__)
         if evaluation.predictions:
             write_predictions(evaluation.predictions, folder)
         result = report(experiment, trainer, evaluation, trainer.seconds)
@@ -90,6 +93,7 @@ def fit_probe(experiment: Experiment) -> None:
     evaluation, note = evaluate_probe(experiment, folder)
     seconds = time.perf_counter() - started
     write_predictions(evaluation.predictions, folder)
+    write_recipe(folder, experiment.recipe, args, __version__)
     result = report(experiment, experiment.trainer(), evaluation, seconds, notes=[note])
     result.write(folder / "result.json")
     print(summary_table(result, folder))

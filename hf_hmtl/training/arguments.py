@@ -63,6 +63,10 @@ class HMTLTrainingArguments(TrainingArguments):
             )
         check_after_setup(self)
 
+    def __getstate__(self) -> dict:
+        """What is pickled, as the Trainer does into each checkpoint's training_args.bin: all but the token."""
+        return {**self.__dict__, "hub_token": None}
+
     @classmethod
     def of(cls, args: TrainingArguments | None) -> "HMTLTrainingArguments":
         """These arguments, completed with the defaults of what the paper adds; without any, all are at their defaults.
