@@ -12,43 +12,58 @@ from jinja2 import Environment, StrictUndefined
 from hf_hmtl.files import replacing
 from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.results.result import SPLITS, Result
+from hf_hmtl.results.terms import gating, restricted, terms_of
 
 TEMPLATE = Path(__file__).with_name("card_template.md")
+UNMEASURED = Path(__file__).with_name("unmeasured_template.md")
 PREFIXES = {split: prefix for prefix, split in SPLITS.items()}
 NOTHING = "–"  # for what is undefined or was not measured
 HUB_LICENCES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0")
 HUB_METRICS = {"macro_f1": ("f1", {"average": "macro"})}  # measure -> metric of the Hub and its arguments
+ON_THE_HUB = ("accuracy", "f1", "mae", "mse", "pearsonr")
 LARGEST_MATRIX = 16  # classes; a wider table cannot be read
 TAGS = ["hf_hmtl", "hybrid-multi-task-learning", "multi-task-learning", "face-analysis", "timm"]
 
 
-def render(result: Result) -> str:
+def render(result: Result, repo_id: str | None = None, note: str = "") -> str:
     """Write the card of a run: YAML header and markdown, with every number taken from the result.
 
     Args:
         result: what `hf_hmtl.results.result.read` returns, or the Result that was written.
+        repo_id: repository of the Hub that it is for; a folder of this machine unless given.
+        note: a sentence that stands before everything else.
 
     Returns:
         The text of README.md.
     """
+    body = (
+        _environment()
+        .from_string(TEMPLATE.read_text(encoding="utf-8"))
+        .render(
+            result=result,
+            place=repo_id or "path/to/this/folder",
+            note=note,
+            starting_weights=_starting_weights(result),
+            splits=_reported_splits(result),
+            measures=_measures(result),
+            classes=_classes(result),
+            matrices=_matrices(result),
+            interval=_accuracy_interval(result),
+            settings=_settings(result.recipe),
+            broken=", ".join(f"{count:,} ({split})" for split, count in result.broken_images.items()) or NOTHING,
+            largest_matrix=LARGEST_MATRIX,
+        )
+    )
+    return f"---\n{_header(result).to_yaml()}\n---\n\n{body}"
+
+
+def _environment() -> Environment:
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters |= {"text": escape, "words": _words, "count_of": _count, "score": _score}
     environment.filters |= {"setting": _setting, "fenced": _fenced}
-    body = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        result=result,
-        starting_weights=_starting_weights(result),
-        splits=_reported_splits(result),
-        measures=_measures(result),
-        classes=_classes(result),
-        matrices=_matrices(result),
-        interval=_accuracy_interval(result),
-        settings=_settings(result.recipe),
-        broken=", ".join(f"{count:,} ({split})" for split, count in result.broken_images.items()) or NOTHING,
-        largest_matrix=LARGEST_MATRIX,
-    )
-    return f"---\n{_header(result).to_yaml()}\n---\n\n{body}"
+    return environment
 
 
 def write_card(result: Result, path: str | Path) -> None:
@@ -67,10 +82,17 @@ def escape(value: Any) -> str:
 
 def _header(result: Result) -> ModelCardData:
     free = result.data["licence"].lower() in HUB_LICENCES and not result.recipe.get("pretrained")
+    free = free and not restricted(result.learned_from)
     results = _eval_results(result)
+    dataset = result.recipe.get("source", {}).get("hub_id")
+    links = [terms.link for terms in terms_of(result.learned_from) if terms.link]
     return ModelCardData(
         license=result.data["licence"].lower() if free else "other",
         license_name=None if free else "see-licences-below",
+        license_link=None if free or not links else links[0],
+        datasets=[dataset] if dataset else None,
+        metrics=_hub_metrics(result) or None,
+        **gating(result.learned_from),
         library_name="transformers",
         pipeline_tag="image-classification" if result.model["supervised"] else "image-feature-extraction",
         tags=TAGS + ["self-supervised-learning"] * bool(result.model["auxiliary"]),
@@ -78,6 +100,13 @@ def _header(result: Result) -> ModelCardData:
         model_name=result.name if results else None,
         eval_results=results or None,
     )
+
+
+def _hub_metrics(result: Result) -> list[str]:
+    """Names of the Hub's list of metrics for what the supervised heads are measured by."""
+    measured = [measure.name for task in result.model["supervised"] for measure in result.measures_of(task)]
+    named = [HUB_METRICS.get(name, (name, None))[0] for name in measured]
+    return list(dict.fromkeys(name for name in named if name in ON_THE_HUB))
 
 
 def _eval_results(result: Result) -> list[EvalResult]:
@@ -204,3 +233,24 @@ def _fenced(text: str) -> str:
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text.strip()}\n{fence}"
+
+
+def render_unmeasured(config: dict[str, Any], repo_id: str, note: str = "") -> str:
+    """Write the card of a model without a result: what it is, and that nothing was measured.
+
+    Args:
+        config: its configuration, as config.json has it.
+        repo_id: repository of the Hub that it is for.
+        note: a sentence that stands before everything else.
+    """
+    heads = {name: head for name, head in config["heads"].items() if not head["auxiliary"]}
+    header = ModelCardData(
+        license="unknown",
+        library_name="transformers",
+        pipeline_tag="image-classification" if heads else "image-feature-extraction",
+        tags=TAGS,
+    )
+    body = _environment().from_string(UNMEASURED.read_text(encoding="utf-8")).render(
+        config=config, heads=heads, place=repo_id, name=repo_id.rpartition("/")[2], note=note
+    )  # fmt: skip
+    return f"---\n{header.to_yaml()}\n---\n\n{body}"

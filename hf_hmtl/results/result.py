@@ -34,6 +34,7 @@ _GROUPS = {
     "parameters": ("total", "supervised", "auxiliary"),
     "execution": ("processes", "device", "precision", "global_batch"),
 }
+_JSON: dict[str, Any] = {"indent": 2, "ensure_ascii": False, "allow_nan": False}
 _SELECTION = ("metric", "split", "step", "epoch")
 _OPTIONAL = ("paper", "execution")
 _PACKAGES = ("torch", "transformers", "timm", "datasets", "accelerate")
@@ -135,7 +136,7 @@ class Result:
 
     @property
     def learned_from(self) -> list[str]:
-        """Names of the sources that these weights have learned from, those of the weights they started from included."""
+        """Names of the sources that these weights have learned from, before this run too."""
         earlier = self.started_from["sources"] if self.started_from else []
         own = self.recipe.get("source", {}).get("name", self.data["source"])
         return list(dict.fromkeys([own, *self.sources, *earlier]))
@@ -143,8 +144,12 @@ class Result:
     def write(self, path: str | Path) -> None:
         """Write strict JSON to `path` (NaN and infinity as null), so that no reader ever sees half of it."""
         with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            json.dump(_finite(dataclasses.asdict(self)), file, indent=2, ensure_ascii=False, allow_nan=False)
+            json.dump(_finite(dataclasses.asdict(self)), file, **_JSON)
             file.write("\n")
+
+    def to_json(self) -> str:
+        """Strict JSON, as the file holds it."""
+        return json.dumps(_finite(dataclasses.asdict(self)), **_JSON) + "\n"
 
     def _check_splits(self) -> None:
         for group in ("metrics", "baselines"):

@@ -85,7 +85,7 @@ def known_of(origin: bool | str, backbone: str) -> dict | None:
     """What a result.json keeps of the weights that a backbone started from.
 
     Args:
-        origin: True for timm's own weights, a file of weights, the folder or Hub name of a model of ours; False for none.
+        origin: True for timm's own weights, a file of weights, the folder or Hub name of a model; False for none.
         backbone: name of the timm model.
 
     Returns:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hf_hmtl._version import __version__
 from hf_hmtl.analysis.curves import plot_curves
+from hf_hmtl.hub.push import Choices, plan, push, require_reachable
 from hf_hmtl.results.card import write_card
 from hf_hmtl.results.predictions import NAME as PREDICTIONS
 from hf_hmtl.results.predictions import write_predictions
@@ -36,6 +37,13 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
     if args.process_index == 0:
         print(first_line(args), flush=True)
     resume = resume_point(args.resume_from_checkpoint, args.output_dir)
+    # The trainer would publish before anything is measured; the run does when its folder is whole.
+    publishes, args.push_to_hub = args.push_to_hub and not options.dry_run, False
+    repo_id = args.hub_model_id or Path(args.output_dir).absolute().name
+    if publishes and recipe.probe:
+        raise ValueError("--push_to_hub: a probe saves no model that could be published. Leave it out")
+    if publishes and args.process_index == 0:
+        require_reachable(repo_id, args.hub_token)
     if not options.dry_run:
         require_free_folder(Path(args.output_dir), resume, options.overwrite, args.process_index == 0)
     experiment = build(recipe, args, options.data_dir)
@@ -56,6 +64,10 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
         fit_probe(experiment)
     else:
         fit(experiment, resume)
+    if publishes and args.process_index == 0:
+        how = Choices(private=args.hub_private_repo, token=args.hub_token)
+        print(plan(args.output_dir, repo_id, how).why)
+        print(f"published: {push(args.output_dir, repo_id, how).commit_url}")
 
 
 def first_line(args: HMTLTrainingArguments) -> str:

@@ -10,8 +10,8 @@ from hf_hmtl.commands.train import run as train
 from hf_hmtl.results.result import read
 from hf_hmtl.run.recipe_file import without_places
 
-SHORT = ["--max_steps", "3", "--eval_strategy", "steps", "--eval_steps", "1", "--save_strategy", "steps", "--save_steps",
-         "1", "--weight_decay", "0.2", "--learning_rate", "0.01"]  # fmt: skip
+SHORT = ["--max_steps", "3", "--eval_strategy", "steps", "--eval_steps", "1", "--save_strategy", "steps",
+         "--save_steps", "1", "--weight_decay", "0.2", "--learning_rate", "0.01"]  # fmt: skip
 EXTRA = ["auxiliary.puzzle.grid=2", "supervised.emotion.label_smoothing=0.1"]
 
 
