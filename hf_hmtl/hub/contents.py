@@ -28,6 +28,7 @@ OF_A_CHECKPOINT = {
 RANDOM_STATES = "rng_state*.pth"
 STATE, RECORD, FREE_RECORD = "trainer_state.json", "run.json", "record.json"
 MAIN, WITH_HEADS, TRAINING = "main", "with-heads", "training"
+IDENTITY = ("model_type", "backbone", "image_size", "pixel_mean", "pixel_std", "heads", "primary")
 _NOTES = {
     WITH_HEADS: "This branch keeps the heads that served training only, to look into them or to train on.",
     TRAINING: "This branch holds checkpoints with the states of optimizer and random numbers. Download it into a "
@@ -88,6 +89,11 @@ def config_of(folder: Path) -> dict[str, Any]:
     if config.get("model_type") != "hmtl":
         raise ValueError(f"{folder} holds a model of the type {config.get('model_type')!r}, and none of hf_hmtl")
     return config
+
+
+def same_network(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two configurations describe one network with the same heads and labels."""
+    return all(one.get(key) == other.get(key) for key in IDENTITY)
 
 
 def of_branch(branch: str, folder: Path, repo_id: str) -> list[Part]:

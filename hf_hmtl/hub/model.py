@@ -1,6 +1,5 @@
 """`model.push_to_hub()` and `trainer.push_to_hub()`: a model in memory, published as a folder is."""
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import torch
 from huggingface_hub import CommitInfo
 from safetensors.torch import load_file
 
-from hf_hmtl.hub.contents import OF_A_RUN, RESULT, WEIGHTS, result_of
+from hf_hmtl.hub.contents import CONFIG, WEIGHTS, config_of, result_of, same_network
 from hf_hmtl.hub.push import Choices, push
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 
@@ -42,8 +41,8 @@ def push_model(
         model: one of ours.
         repo_id: "user/name", or "name" of whoever is logged in.
         processor: its image processor; that of the folder it was loaded from, else a plain one, unless given.
-        run_folder: of the run that made it; the folder that it was loaded from unless given. Results, curves and recipe
-            of that run go along if these are still its weights, to the bit; else the card says so.
+        run_folder: of the run that made it; the folder that it was loaded from unless given. If these are still its
+            weights, to the bit, that folder is published with its results; else the card says that there are none.
         private, overwrite, tag: see `Choices`.
         token: a token; True and None mean whoever is logged in.
         commit_message: of the commit.
@@ -73,11 +72,8 @@ def push_model(
         slim = model.slim() if hasattr(model, "slim") else model
         slim.save_pretrained(folder)
         (processor or _processor_of(run, model)).save_pretrained(folder)
-        if _same_weights(folder, run):
-            for each in (RESULT, *OF_A_RUN):
-                if (run / each).is_file():
-                    shutil.copy(run / each, folder / each)
-        return push(folder, repo_id, choices)
+        measured = result_of(run) is not None and _same_model(folder, run)
+        return push(run if measured else folder, repo_id, choices)
 
 
 def _learned_from(*folders: Path) -> list[str]:
@@ -92,8 +88,10 @@ def _processor_of(run: Path, model: torch.nn.Module) -> HMTLImageProcessor:
     return HMTLImageProcessor(size=model.config.image_size)
 
 
-def _same_weights(folder: Path, run: Path) -> bool:
-    """Whether the run's folder holds the tensors of this one, to the bit."""
+def _same_model(folder: Path, run: Path) -> bool:
+    """Whether the run's folder holds the network and labels of this one, and its tensors to the bit."""
+    if not (run / CONFIG).is_file() or not same_network(config_of(folder), config_of(run)):
+        return False
     if not (folder / WEIGHTS).is_file() or not (run / WEIGHTS).is_file():
         return False
     ours, theirs = load_file(folder / WEIGHTS), load_file(run / WEIGHTS)

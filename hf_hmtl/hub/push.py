@@ -13,13 +13,12 @@ from pathlib import Path
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
 
-from hf_hmtl.hub.contents import CONFIG, MAIN, RESULT, Part, config_of, of_branch, result_of
+from hf_hmtl.hub.contents import CONFIG, MAIN, RESULT, Part, config_of, of_branch, result_of, same_network
 from hf_hmtl.hub.private import require_nothing_private
 from hf_hmtl.results.terms import gating, restricted
 
 SECONDS = 10  # to wait for the Hub's first answer
 KEPT = (".gitattributes",)  # what the Hub puts into a new repository
-IDENTITY = ("model_type", "backbone", "image_size", "heads", "primary")
 
 
 @dataclass
@@ -188,9 +187,8 @@ def _require_the_same_model(api: HfApi, repo_id: str, folder: Path, wanted: Plan
         _refuse(repo_id, f"files that are none of this model's ({', '.join(sorted(strangers)[:5])})")
     if CONFIG in there:
         theirs, ours = _json(api, repo_id, CONFIG), config_of(folder)
-        for key in IDENTITY:
-            if theirs.get(key) != ours.get(key):
-                _refuse(repo_id, f"a model with another {key}")
+        if not same_network(theirs, ours):
+            _refuse(repo_id, f"another network (backbone {theirs.get('backbone')}, heads {theirs.get('heads')})")
     if RESULT in there and (result := result_of(folder)) is not None:
         theirs = _json(api, repo_id, RESULT)
         for key, value in (("name", result.name), ("seeds", result.seeds)):

@@ -1,50 +1,16 @@
 """`hf-hmtl push` to a Hub in memory: what arrives, what never does, and what is refused."""
 
 import json
-import platform
 import re
-import shutil
-import socket
-from pathlib import Path
 
 import pytest
-from hub_server import TOKEN, USER
+from hub_names import MACHINE, NAME, PERSON, SECRET, WHOLE
+from hub_server import TOKEN
 from huggingface_hub import CommitOperationAdd, HfApi, constants
-from runs import tiny
 
 from hf_hmtl.commands.push import run as push_command
-from hf_hmtl.commands.train import run as train
 from hf_hmtl.hub.push import Choices, plan, push
-from hf_hmtl.model import modeling_hmtl
 from hf_hmtl.results.result import read
-
-NAME = f"{USER}/faces"
-SECRET, PERSON, MACHINE = "some-secret-place", "secret-person", "secret-machine"
-MODEL = {"config.json", "model.safetensors", "preprocessor_config.json"}
-CODE = {path.name for path in Path(modeling_hmtl.__file__).parent.glob("*_hmtl.py")}
-WHOLE = {".gitattributes", "README.md", "result.json", "curves.png", "recipe.yaml", *MODEL, *CODE}
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory):
-    """A run that was started in a secret place, from weights in it, with a token; four steps, a checkpoint each."""
-    place = tmp_path_factory.mktemp(SECRET)
-    steps = ["--max_steps", "4", "--eval_strategy", "steps", "--eval_steps", "2", "--save_strategy", "steps"]
-    steps += ["--save_steps", "2", "--hub_token", TOKEN, "--save_total_limit", "5"]
-    with pytest.MonkeyPatch.context() as machine:
-        for name in ("USER", "LOGNAME", "USERNAME"):
-            machine.setenv(name, PERSON)
-        for owner, name in ((platform, "node"), (socket, "gethostname")):
-            machine.setattr(owner, name, lambda: MACHINE)
-        train(["quickstart", *tiny(), *steps, "--output_dir", str(place / "first")])
-        train(["quickstart", *tiny(), *steps, "--output_dir", str(place / "run"), "--pretrained", str(place / "first")])
-    return place / "run"
-
-
-@pytest.fixture
-def folder(trained, tmp_path):
-    """A copy of that run, to be changed."""
-    return shutil.copytree(trained, tmp_path / SECRET / "run")
 
 
 def changed_source(folder, name):
@@ -177,7 +143,7 @@ def test_another_network_is_refused(hub, trained, folder):
     push(trained, NAME)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"backbone": "test_resnet"}))
-    with pytest.raises(ValueError, match="another backbone"):
+    with pytest.raises(ValueError, match="another network.*test_efficientnet"):
         push(folder, NAME)
 
 
