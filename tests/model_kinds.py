@@ -24,10 +24,11 @@ KINDS = {
 }
 
 
-def made(kind: str) -> HMTLForImageClassification:
-    """A model of this kind, in evaluation, with the same random weights every time."""
+def made(kind: str, **changes) -> HMTLForImageClassification:
+    """A model of this kind, in evaluation, with the same random weights every time; `changes` are of its config."""
     torch.manual_seed(0)
-    model = HMTLForImageClassification(HMTLConfig(**{"backbone": "test_resnet", "image_size": SIDE, **KINDS[kind]}))
+    settings = {"backbone": "test_resnet", "image_size": SIDE, **KINDS[kind], **changes}
+    model = HMTLForImageClassification(HMTLConfig(**settings))
     for module in model.modules():  # batch norm that has seen something
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.uniform_(-0.1, 0.1)
@@ -42,8 +43,7 @@ def pixels() -> torch.Tensor:
 
 @torch.no_grad()
 def answers(model) -> dict[str, torch.Tensor]:
-    """All that a model says about `pixels` after training: {head: output}, and its features."""
-    found = {"pooled": model.base_model(pixels()).pooler_output}
-    if model.config.supervised_heads:
-        found |= dict(model(pixels()).predictions)
-    return {name: found[name] for name in found if name == "pooled" or name in model.config.supervised_heads}
+    """All that a model says about `pixels`: {head: output}, of every head that it has, and its features."""
+    given = pixels()
+    views = dict.fromkeys(model.config.heads, (0, len(given)))
+    return {"pooled": model.base_model(given).pooler_output, **model(given, views=views).predictions}
