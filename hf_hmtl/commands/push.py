@@ -27,6 +27,7 @@ def run(arguments: list[str]) -> None:
         tag=options.tag,
         branches=[name for name, asked in ((WITH_HEADS, options.with_heads), (TRAINING, options.training)) if asked],
         message=options.message,
+        runs=options.runs,
     )
     print(plan(options.folder, options.repo_id, choices))
     if options.dry_run:
@@ -48,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     options.add_argument("--tag", metavar="VERSION", help="name this state; a version stays what it is")
     options.add_argument("--with_heads", action="store_true", help="also a branch that keeps the training heads")
     options.add_argument("--training", action="store_true", help="also a branch from which the training can go on")
+    options.add_argument(
+        "--runs", nargs="+", default=[], metavar="FOLDER", help="runs with other seeds, whose mean the card tells"
+    )
     options.add_argument("--overwrite", action="store_true", help="replace another model that the repository holds")
     options.add_argument("--message", metavar="TEXT", help="of the commit")
     visible = options.add_mutually_exclusive_group()

@@ -6,7 +6,7 @@ picture of a batch ever goes, and no file that somebody has put beside them.
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,29 +96,31 @@ def same_network(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(one.get(key) == other.get(key) for key in IDENTITY)
 
 
-def of_branch(branch: str, folder: Path, repo_id: str) -> list[Part]:
+def of_branch(branch: str, folder: Path, repo_id: str, others: Sequence[Path] = ()) -> list[Part]:
     """The files of a branch, in the order of their names.
 
     Args:
         branch: main, with-heads or training.
         folder: of a run, or with a saved model.
         repo_id: that the card names.
+        others: runs of the same recipe with other seeds, whose results the card tells.
 
     Raises:
         FileNotFoundError, ValueError: the folder lacks what the branch needs.
     """
     parts = {MAIN: _main, WITH_HEADS: _with_heads, TRAINING: _training}[branch](folder)
-    card = _card(folder, repo_id, _NOTES.get(branch, ""))
+    card = _card(folder, repo_id, _NOTES.get(branch, ""), others)
     return sorted(
         [*parts, Part(CARD, card.encode(), "the model card, made from result.json")], key=lambda part: part.path
     )
 
 
-def _card(folder: Path, repo_id: str, note: str) -> str:
+def _card(folder: Path, repo_id: str, note: str, others: Sequence[Path]) -> str:
     result = result_of(folder)
     if result is None:
         return render_unmeasured(config_of(folder), repo_id, note=note)
-    return render(result, repo_id=repo_id, note=note)
+    files = [name for name in OF_A_RUN if (folder / name).is_file()]
+    return render(result, repo_id, note, files, [read(other / RESULT) for other in others])
 
 
 def _main(folder: Path) -> Iterator[Part]:

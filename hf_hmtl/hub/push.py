@@ -7,7 +7,7 @@ sent again, and a branch that holds them already gets no further commit.
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
@@ -58,6 +58,7 @@ class Choices:
         branches: beside main, with-heads or training.
         token: of the Hub; the one that is logged in unless given.
         message: of the commit.
+        runs: folders of runs of the same recipe with other seeds, whose mean and deviation the card tells.
         learned_from: names of sources, where the folder has no result.json that tells.
     """
 
@@ -67,7 +68,8 @@ class Choices:
     branches: Sequence[str] = ()
     token: str | None = None
     message: str | None = None
-    learned_from: Sequence[str] = field(default_factory=tuple)
+    runs: Sequence[str | Path] = ()
+    learned_from: Sequence[str] = ()
 
 
 def plan(folder: str | Path, repo_id: str, choices: Choices) -> Plan:
@@ -77,7 +79,8 @@ def plan(folder: str | Path, repo_id: str, choices: Choices) -> Plan:
         FileNotFoundError, ValueError: the folder lacks something, or holds what must not leave.
     """
     folder = Path(folder)
-    branches = {branch: of_branch(branch, folder, repo_id) for branch in (MAIN, *choices.branches)}
+    others = [Path(run) for run in choices.runs]
+    branches = {branch: of_branch(branch, folder, repo_id, others) for branch in (MAIN, *choices.branches)}
     for parts in branches.values():
         require_nothing_private(parts, folder, choices.token)
     result = result_of(folder)

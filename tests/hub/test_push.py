@@ -216,3 +216,13 @@ def test_names_of_rows_that_were_left_out_stay_here(hub, folder):
     push(folder, NAME)
     assert json.loads(hub.files(NAME)["result.json"])["left_out"] == {"train": {"no face": {"count": 2}}}
     assert not any(b"ann/1.jpg" in content for content in hub.received)
+
+
+def test_runs_with_other_seeds_stand_in_the_card_and_nowhere_else(hub, trained, folder):
+    other = read(folder / "result.json")
+    other.seeds["training"] = 43
+    other.write(folder / "result.json")
+    push_command([str(trained), NAME, "--runs", str(folder)])
+    files = hub.files(NAME)
+    assert set(files) == WHOLE and "The seeds 42, 43; this model is that of seed 42." in files["README.md"].decode()
+    assert json.loads(files["result.json"])["seeds"]["training"] == 42
