@@ -89,3 +89,4 @@ def _is_the_command() -> bool:
 
 if not _is_the_command():
     importlib.import_module("hf_hmtl.model")  # registers
+    importlib.import_module("hf_hmtl.hub")  # publishes what `push_to_hub` is called on

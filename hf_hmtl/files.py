@@ -1,9 +1,9 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all, and what is written for others names no place on this machine."""
 
 import contextlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 
 @contextlib.contextmanager
@@ -17,3 +17,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_local(name: str) -> bool:
+    """Whether a name that could be one of the Hub is a place on this machine."""
+    absolute = any(kind(name).is_absolute() for kind in (PurePosixPath, PureWindowsPath))
+    return absolute or name.startswith((".", "~")) or (bool(name) and Path(name).exists())
+
+
+def without_place(name: str) -> str:
+    """The last part of a place on this machine; any other text as it is."""
+    if not is_local(name):
+        return name
+    return PureWindowsPath(name).name if PureWindowsPath(name).is_absolute() else Path(name).resolve().name

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from hf_hmtl.files import without_place
+
 FOLDER = Path(__file__).parent / "recipes"
 FILE_KEYS = ("about", "default_row", "defaults", "rows")
 PAPER_KEYS = ("table", "row", "metric", "value")
@@ -236,7 +238,8 @@ def _changes(own: dict[str, Any], overrides: dict[str, Any], prefix: str = "") -
             below = own.get(key)
             found += _changes(below if isinstance(below, dict) else {}, value, f"{prefix}{key}.")
         else:
-            found.append(f"{prefix}{key}={'null' if value is None else value}")
+            shown = "null" if value is None else without_place(value) if isinstance(value, str) else value
+            found.append(f"{prefix}{key}={shown}")
     return found
 
 

@@ -13,17 +13,30 @@ ROOT = PACKAGE.parent
 
 # room -> what it may import, from the ground up; itself is always allowed. The package's own files that are not here
 # (`__init__`, `__main__`) put the rest together.
-GROUND = {"draws": set(), "files": set(), "_version": set(), "recipe": set(), "model": set(), "metrics": set()}
+GROUND = {"draws": set(), "files": set(), "_version": set(), "recipe": {"files"}, "model": set(), "metrics": set()}
 ALLOWED = GROUND | {
     "tasks": {"metrics", "draws"},
     "results": {"metrics", "_version", "files"},
+    "hub": {"model", "results", "files"},
     "data": {"tasks", "draws", "files", "model.image_processing_hmtl"},
-    "training": {"model", "tasks", "data", "files"},
+    "training": {"model", "tasks", "data", "files", "hub"},
     "analysis": {"model", "metrics", "tasks", "data", "draws", "files"},
-    "run": {"model", "metrics", "tasks", "data", "training", "results", "analysis", "recipe", "files"},
+    "run": {
+        "model",
+        "metrics",
+        "tasks",
+        "data",
+        "training",
+        "results",
+        "analysis",
+        "recipe",
+        "files",
+        "_version",
+        "hub",
+    },
     "benchmark": {"run", "training", "model", "tasks", "data", "analysis", "draws", "files"},
     "compare": {"run", "results", "training.checkpoint", "metrics", "recipe", "files"},
-    "commands": {"benchmark", "compare", "run", "analysis", "data", "recipe", "files"},
+    "commands": {"hub", "results", "benchmark", "compare", "run", "analysis", "data", "recipe", "files"},
 }
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from hf_hmtl.compare.rows import Comparison, Row, Run, planned
 from hf_hmtl.compare.side_by_side import side_by_side
+from hf_hmtl.files import without_place
 from hf_hmtl.results import result as results
 from hf_hmtl.run import process, train
 from hf_hmtl.run.command_line import parse
@@ -139,4 +140,8 @@ def _settings(row: Row, common: tuple[str, ...]) -> dict[str, Any]:
 def _decisive(recipe: dict[str, Any]) -> dict[str, Any]:
     """What decides a result, of a recipe as result.json keeps it: {entry: value} and {training.argument: value}."""
     of_training = {f"training.{key}": value for key, value in recipe["training"].items() if key in ARGUMENTS}
-    return {key: recipe[key] for key in SETTINGS if key in recipe} | of_training
+    settings = {key: recipe[key] for key in SETTINGS if key in recipe}
+    for option in ("pretrained", "teacher"):  # written without the place where it lies
+        if isinstance(settings.get(option), str):
+            settings[option] = without_place(settings[option])
+    return settings | of_training

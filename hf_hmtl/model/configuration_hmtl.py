@@ -15,6 +15,7 @@ HEAD_KINDS: dict[str, dict] = {
     "projector": {"shape": None, "hidden": 1024},
     "decoder": {},
 }
+FORMAT = 1  # of saved configurations; it grows when an earlier hf_hmtl would misread one
 LOSS_WEIGHTINGS = ("static", "uncertainty")
 LOSS_WEIGHTS = "loss_weights"  # name of the learned loss weights among the auxiliary modules
 NEW_HEAD = "label"  # of a network without a supervised head that is given labels; imagefolder's name of that column
@@ -39,6 +40,7 @@ class HMTLConfig(PreTrainedConfig):
             labels: names of the classes in the order of the outputs, for one-dimensional shapes; None for numbers.
         primary: the supervised head that `logits`, the pipeline and the Hub show, with a one-dimensional shape; the
             first one given by default. `id2label`, `label2id`, `num_labels` and `problem_type` follow from it.
+        format_version: of the saved configuration; files without one are of version 1.
         loss_weighting: "static", or "uncertainty" for a learned log-variance per head (Kendall, Gal and Cipolla 2018).
 
     Setting `id2label`, `label2id` or `num_labels`, in `from_pretrained` or on a finished config, gives the primary head
@@ -62,8 +64,15 @@ class HMTLConfig(PreTrainedConfig):
     heads: dict = field(default_factory=dict)
     primary: str | None = None
     loss_weighting: str = "static"
+    format_version: int = FORMAT
 
     def __post_init__(self, **kwargs):
+        if self.format_version > FORMAT:
+            raise ValueError(
+                f"This model was saved in format {self.format_version}, by a newer hf_hmtl than this one, which reads "
+                f"formats up to {FORMAT}. Type pip install --upgrade hf_hmtl; where hf_hmtl is not installed, "
+                "trust_remote_code=True runs the code that came with the model."
+            )
         _refuse_misspelt(kwargs)
         asked = asked_labels(kwargs.pop("num_labels", None), self.id2label, self.label2id)
         self.resolve()

@@ -27,6 +27,7 @@ from .heads_hmtl import Features, build_head
 from .loading_hmtl import BackboneReport, copy_without_auxiliary, match_labels, saved_config, take_backbone
 from .losses_hmtl import head_loss
 from .pixels_hmtl import PixelNormalisation
+from .publishing_hmtl import Publishing
 
 _AUTO_MAP = {
     "AutoModel": "modeling_hmtl.HMTLModel",
@@ -55,7 +56,7 @@ class HMTLOutput(ModelOutput):
     hidden_states: tuple | None = None
 
 
-class HMTLPreTrainedModel(PreTrainedModel):
+class HMTLPreTrainedModel(Publishing, PreTrainedModel):
     """What the two models share: initialisation, saving with their code, and taking over backbones."""
 
     config_class = HMTLConfig

@@ -3,6 +3,7 @@
 import html
 import math
 import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,34 +11,55 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, StrictUndefined
 
 from hf_hmtl.files import replacing
-from hf_hmtl.metrics.measure import Measure
+from hf_hmtl.metrics.measure import SHARE, Measure
+from hf_hmtl.results.over_seeds import over_seeds
 from hf_hmtl.results.result import SPLITS, Result
+from hf_hmtl.results.terms import gating, restricted, terms_of
 
 TEMPLATE = Path(__file__).with_name("card_template.md")
+UNMEASURED = Path(__file__).with_name("unmeasured_template.md")
 PREFIXES = {split: prefix for prefix, split in SPLITS.items()}
 NOTHING = "–"  # for what is undefined or was not measured
 HUB_LICENCES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0")
 HUB_METRICS = {"macro_f1": ("f1", {"average": "macro"})}  # measure -> metric of the Hub and its arguments
+ON_THE_HUB = ("accuracy", "f1", "mae", "mse", "pearsonr")
+FILES = ("curves.png", "recipe.yaml")  # beside the card of a run
 LARGEST_MATRIX = 16  # classes; a wider table cannot be read
 TAGS = ["hf_hmtl", "hybrid-multi-task-learning", "multi-task-learning", "face-analysis", "timm"]
 
 
-def render(result: Result) -> str:
+def render(
+    result: Result,
+    repo_id: str | None = None,
+    note: str = "",
+    files: Collection[str] = FILES,
+    others: Sequence[Result] = (),
+) -> str:
     """Write the card of a run: YAML header and markdown, with every number taken from the result.
 
     Args:
         result: what `hf_hmtl.results.result.read` returns, or the Result that was written.
+        repo_id: repository of the Hub that it is for; a folder of this machine unless given.
+        note: a sentence that stands before everything else.
+        files: names of the files that lie beside the card, of those that it may show.
+        others: results of the same recipe with other seeds, whose mean and deviation it tells.
 
     Returns:
         The text of README.md.
+
+    Raises:
+        ValueError: another recipe, other data or the same seed among `others`.
     """
-    environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters |= {"text": escape, "words": _words, "count_of": _count, "score": _score}
-    environment.filters |= {"setting": _setting, "fenced": _fenced}
-    body = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    title, _, changes = result.name.partition(" with ")
+    template = _environment().from_string(TEMPLATE.read_text(encoding="utf-8"))
+    body = template.render(
         result=result,
+        place=repo_id or "path/to/this/folder",
+        note=note,
+        title=title,
+        changes=changes,
+        files=files,
+        over_seeds=over_seeds([result, *others]) if others else None,
         starting_weights=_starting_weights(result),
         splits=_reported_splits(result),
         measures=_measures(result),
@@ -47,14 +69,24 @@ def render(result: Result) -> str:
         settings=_settings(result.recipe),
         broken=", ".join(f"{count:,} ({split})" for split, count in result.broken_images.items()) or NOTHING,
         largest_matrix=LARGEST_MATRIX,
+        inherited=terms_of(result.learned_from[1:]),
     )
     return f"---\n{_header(result).to_yaml()}\n---\n\n{body}"
 
 
-def write_card(result: Result, path: str | Path) -> None:
-    """Write the card to `path`, so that no reader ever sees half of it."""
+def _environment() -> Environment:
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"text": escape, "words": _words, "count_of": _count, "score": _score}
+    environment.filters |= {"setting": _setting, "fenced": _fenced}
+    return environment
+
+
+def write_card(result: Result, path: str | Path, **how: Any) -> None:
+    """Write the card to `path`, so that no reader ever sees half of it; `how` are the options of `render`."""
     with replacing(path) as temporary:
-        temporary.write_text(render(result), encoding="utf-8", newline="\n")
+        temporary.write_text(render(result, **how), encoding="utf-8", newline="\n")
 
 
 def escape(value: Any) -> str:
@@ -67,10 +99,17 @@ def escape(value: Any) -> str:
 
 def _header(result: Result) -> ModelCardData:
     free = result.data["licence"].lower() in HUB_LICENCES and not result.recipe.get("pretrained")
+    free = free and not restricted(result.learned_from)
     results = _eval_results(result)
+    dataset = result.recipe.get("source", {}).get("hub_id")
+    links = [terms.link for terms in terms_of(result.learned_from) if terms.link]
     return ModelCardData(
         license=result.data["licence"].lower() if free else "other",
         license_name=None if free else "see-licences-below",
+        license_link=None if free or not links else links[0],
+        datasets=[dataset] if dataset else None,
+        metrics=_hub_metrics(result) or None,
+        **gating(result.learned_from),
         library_name="transformers",
         pipeline_tag="image-classification" if result.model["supervised"] else "image-feature-extraction",
         tags=TAGS + ["self-supervised-learning"] * bool(result.model["auxiliary"]),
@@ -80,26 +119,43 @@ def _header(result: Result) -> ModelCardData:
     )
 
 
+def _hub_metrics(result: Result) -> list[str]:
+    """Names of the Hub's list of metrics for what the supervised heads are measured by."""
+    measured = [measure.name for task in result.model["supervised"] for measure in result.measures_of(task)]
+    named = [HUB_METRICS.get(name, (name, None))[0] for name in measured]
+    return list(dict.fromkeys(name for name in named if name in ON_THE_HUB))
+
+
 def _eval_results(result: Result) -> list[EvalResult]:
-    """The measures of the primary head on the split that is reported, the headline first."""
-    split, primary = result.protocol["reported_on"], result.model["primary"]
-    dataset = result.data["source"]
+    """The measures of every supervised head on the split that is reported, the primary head and its headline first."""
+    split, dataset = result.protocol["reported_on"], result.data["source"]
+    others = [task for task in result.model["supervised"] if task != result.model["primary"]]
     return [
         EvalResult(
-            task_type="image-classification",
-            task_name=f"Image classification ({primary})",
+            task_type=f"image-{_kind(result, task)}",
+            task_name=f"Image {_kind(result, task)} ({task})",
             dataset_type=re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-") or "custom",
             dataset_name=dataset,
             dataset_split=split,
             metric_type=kind,
-            metric_name=measure.words[0].upper() + measure.words[1:],
+            metric_name=measure.words[0].upper() + measure.words[1:] + _unit(measure),
             metric_value=value,
             metric_args=arguments,
         )
-        for measure in result.measures_of(primary)
+        for task in (result.model["primary"], *others)
+        for measure in result.measures_of(task)
         for kind, arguments in [HUB_METRICS.get(measure.name, (measure.name, None))]
-        if math.isfinite(value := _metric(result, split, f"{primary}_{measure.name}"))
+        if math.isfinite(value := _metric(result, split, f"{task}_{measure.name}"))
     ]
+
+
+def _kind(result: Result, task: str) -> str:
+    """What a head does: it answers with classes, which are right or wrong, or with numbers."""
+    return "classification" if any(each.name == "accuracy" for each in result.measures_of(task)) else "regression"
+
+
+def _unit(measure: Measure) -> str:
+    return f" ({measure.unit})" if measure.unit not in (SHARE, "") else ""
 
 
 def _metric(result: Result, split: str, measure: str, group: str = "metrics") -> float:
@@ -125,11 +181,20 @@ def _measures(result: Result) -> list[dict[str, Any]]:
         {
             "name": _words(name),
             "scores": [_metric(result, split, name) for split in splits],
-            "baseline": _metric(result, result.protocol["reported_on"], name, "baselines"),
+            "baseline": _baseline(result, name),
             "paper": paper["value"] if paper.get("metric") == name else math.nan,
         }
         for name in names
     ]
+
+
+def _baseline(result: Result, measure: str) -> float:
+    """What always answering one class scores; its mean recall is 1 of one class that is there, and 0 of the others."""
+    task = measure.removesuffix("_balanced_accuracy")
+    if task != measure and task in _matrices(result):
+        there = sum(sum(row) > 0 for row in _matrices(result)[task]["matrix"])
+        return 1 / there if there else math.nan
+    return _metric(result, result.protocol["reported_on"], measure, "baselines")
 
 
 def _classes(result: Result) -> dict[str, list[dict[str, Any]]]:
@@ -204,3 +269,24 @@ def _fenced(text: str) -> str:
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text.strip()}\n{fence}"
+
+
+def render_unmeasured(config: dict[str, Any], repo_id: str, note: str = "") -> str:
+    """Write the card of a model without a result: what it is, and that nothing was measured.
+
+    Args:
+        config: its configuration, as config.json has it.
+        repo_id: repository of the Hub that it is for.
+        note: a sentence that stands before everything else.
+    """
+    heads = {name: head for name, head in config["heads"].items() if not head["auxiliary"]}
+    header = ModelCardData(
+        license="unknown",
+        library_name="transformers",
+        pipeline_tag="image-classification" if heads else "image-feature-extraction",
+        tags=TAGS,
+    )
+    body = _environment().from_string(UNMEASURED.read_text(encoding="utf-8")).render(
+        config=config, heads=heads, place=repo_id, name=repo_id.rpartition("/")[2], note=note
+    )  # fmt: skip
+    return f"---\n{header.to_yaml()}\n---\n\n{body}"

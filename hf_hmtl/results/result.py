@@ -34,6 +34,7 @@ _GROUPS = {
     "parameters": ("total", "supervised", "auxiliary"),
     "execution": ("processes", "device", "precision", "global_batch"),
 }
+_JSON: dict[str, Any] = {"indent": 2, "ensure_ascii": False, "allow_nan": False}
 _SELECTION = ("metric", "split", "step", "epoch")
 _OPTIONAL = ("paper", "execution")
 _PACKAGES = ("torch", "transformers", "timm", "datasets", "accelerate")
@@ -76,6 +77,8 @@ class Result:
         fold: which part of a cross-validation this run is, or None.
         sources: {name: {split: rows}} where several were mixed.
         calibration: {task: how well its probabilities hold}.
+        started_from: {name, base_model: Hub id or None, sources: data that these weights have learned from} of the
+            weights that the backbone started from, or None for random ones.
 
     Later work adds optional keys only; what a newer hf_hmtl has added to a file of the present version is passed over.
 
@@ -113,6 +116,7 @@ class Result:
     fold: dict[str, Any] | None = None
     sources: dict[str, Any] = dataclasses.field(default_factory=dict)
     calibration: dict[str, Any] = dataclasses.field(default_factory=dict)
+    started_from: dict[str, Any] | None = None
     schema_version: int = PRESENT
 
     def __post_init__(self):
@@ -131,11 +135,22 @@ class Result:
         """The measures of a task, the headline first; none where the run did not learn it."""
         return [Measure(**measure) for measure in self.measures.get(task, [])]
 
+    @property
+    def learned_from(self) -> list[str]:
+        """Names of the sources that these weights have learned from, before this run too."""
+        earlier = self.started_from["sources"] if self.started_from else []
+        own = self.recipe.get("source", {}).get("name", self.data["source"])
+        return list(dict.fromkeys([own, *self.sources, *earlier]))
+
     def write(self, path: str | Path) -> None:
         """Write strict JSON to `path` (NaN and infinity as null), so that no reader ever sees half of it."""
         with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            json.dump(_finite(dataclasses.asdict(self)), file, indent=2, ensure_ascii=False, allow_nan=False)
+            json.dump(_finite(dataclasses.asdict(self)), file, **_JSON)
             file.write("\n")
+
+    def to_json(self) -> str:
+        """Strict JSON, as the file holds it."""
+        return json.dumps(_finite(dataclasses.asdict(self)), **_JSON) + "\n"
 
     def _check_splits(self) -> None:
         for group in ("metrics", "baselines"):

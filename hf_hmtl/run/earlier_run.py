@@ -7,11 +7,13 @@ same recipe file is trained to.
 import logging
 from pathlib import Path
 
+import timm
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.splits import FINGERPRINT_VERSION
+from hf_hmtl.files import is_local, without_place
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.recipe import Recipe, available, default_folder, other_row, require_known
 from hf_hmtl.results import result as results
@@ -76,7 +78,32 @@ def take_backbone(model: HMTLForImageClassification, origin: bool | str) -> str:
         model.load_pretrained_backbone(origin)
         return f"backbone started from the file {Path(origin).name}"
     report = model.load_backbone_from(_loaded(origin, "pretrained"))
-    return f"backbone started from {origin} ({report})"
+    return f"backbone started from {without_place(origin)} ({report})"
+
+
+def known_of(origin: bool | str, backbone: str) -> dict | None:
+    """What a result.json keeps of the weights that a backbone started from.
+
+    Args:
+        origin: True for timm's own weights, a file of weights, the folder or Hub name of a model; False for none.
+        backbone: name of the timm model.
+
+    Returns:
+        name: for readers; base_model: the model of the Hub that they are, or come from; sources: names of the data
+        that they have learned from, as far as their own result.json tells. None for random weights.
+    """
+    if origin is False or origin is None:
+        return None
+    if origin is True:
+        published = timm.get_pretrained_cfg(backbone).hf_hub_id
+        return {"name": published or f"timm's {backbone}", "base_model": published, "sources": []}
+    known = {"name": without_place(origin), "base_model": None if is_local(origin) else origin, "sources": []}
+    record = None if is_weights_file(origin) else _result_of(origin)
+    if record is not None:
+        earlier = results.read(record)
+        known["base_model"] = known["base_model"] or earlier.model["base_model"]
+        known["sources"] = earlier.learned_from
+    return known
 
 
 def load_teacher(origin: str, recipe: Recipe, fingerprint: str) -> HMTLForImageClassification:

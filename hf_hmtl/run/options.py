@@ -123,7 +123,7 @@ OF_TRAINING = {
 
 FIRST_SCREEN = {
     "what": ("dry_run", "set"),
-    "data": ("data_dir", "hub_id", "label_column", "group_column", "class_map", "train_fraction", "balancing"),
+    "data": ("data_dir", "hub_id", "label_column", "train_fraction", "balancing"),
     "network": ("backbone", "image_size", "pretrained", "probe"),
     "tasks": ("loss_weighting", "teacher"),
     "training": (

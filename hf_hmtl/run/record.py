@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from hf_hmtl.files import replacing
+from hf_hmtl.results.result import without_folders
 
 NAME = "run.json"
+FREE_NAME = "record.json"  # as the Hub has it, in the branch that a training can go on from
 
 # Training arguments that change what is learned. Batches depend on the product of the two batch factors only, so a run
 # may go on with another number of processes as long as the global batch stays.
@@ -23,7 +25,7 @@ def record(experiment) -> dict[str, Any]:
     """Flat mapping of everything that decides the result: recipe, training arguments, data, task files of one's own."""
     args = experiment.args
     flat = _flat({"recipe": experiment.recipe.to_dict()})
-    flat |= {f"training.{name}": _plain(getattr(args, name)) for name in DECISIVE}
+    flat |= {f"training.{name}": plain(getattr(args, name)) for name in DECISIVE}
     flat["training.global_batch_size"] = args.train_batch_size * args.world_size
     flat["version"] = VERSION
     for group in (experiment.recipe.supervised, experiment.recipe.auxiliary):
@@ -49,7 +51,7 @@ def check_unchanged(folder: Path, content: dict[str, Any]) -> None:
     Raises:
         ValueError: it names every difference, with the old and the new value.
     """
-    path = folder / NAME
+    path = next((folder / name for name in (NAME, FREE_NAME) if (folder / name).is_file()), folder / NAME)
     if not path.is_file():
         raise ValueError(f"{folder} has no {NAME}, so its options are unknown; start a new run instead")
     before = json.loads(path.read_text(encoding="utf-8"))
@@ -58,6 +60,8 @@ def check_unchanged(folder: Path, content: dict[str, Any]) -> None:
             f"{folder} was begun by an earlier hf_hmtl, which described its data in another way, so nobody can tell "
             "whether they are the same. Finish it with hf_hmtl 0.1, or train into another --output_dir"
         )
+    if path.name == FREE_NAME:
+        before, content = without_folders(before), without_folders(content)
     missing = object()
     changed = [
         f"{key}: {before.get(key, 'unset')!r} then, {content.get(key, 'unset')!r} now"
@@ -81,5 +85,6 @@ def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """An option as JSON and YAML have it."""
     return getattr(value, "value", value)

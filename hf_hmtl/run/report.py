@@ -4,14 +4,15 @@ import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
-import timm
 from transformers import Trainer
 
 from hf_hmtl.data.splits import class_counts
 from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.results.result import Result, environment
+from hf_hmtl.run.earlier_run import known_of
 from hf_hmtl.run.evaluation import Evaluation
 from hf_hmtl.run.experiment import Experiment, parameter_counts
+from hf_hmtl.run.recipe_file import without_places
 from hf_hmtl.tasks.classification import Classification
 
 
@@ -29,14 +30,14 @@ def report(
     """
     args, state, source = experiment.args, trainer.state, experiment.source
     backbone = experiment.recipe.backbone
-    weights = timm.get_pretrained_cfg(backbone).hf_hub_id if experiment.recipe.pretrained is True else None
+    started_from = known_of(experiment.recipe.pretrained, backbone)
     return Result(
         name=experiment.recipe.name,
-        recipe=experiment.recipe.to_dict() | {"training": _changed_arguments(experiment)},
+        recipe=without_places(experiment.recipe) | {"training": _changed_arguments(experiment)},
         model={
             "backbone": backbone,
             "image_size": experiment.recipe.image_size,
-            "base_model": weights,
+            "base_model": started_from["base_model"] if started_from else None,
             "primary": experiment.model.config.primary,
             "supervised": [task.name for task in experiment.supervised],
             "auxiliary": [task.name for task in experiment.pretexts if task.weight > 0],
@@ -70,6 +71,7 @@ def report(
         measures={task.name: [vars(each) for each in (task.headline, *task.beside)] for task in experiment.supervised},
         history=state.log_history,
         paper=experiment.recipe.paper,
+        started_from=started_from,
         finished=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     )
 

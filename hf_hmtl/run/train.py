@@ -1,7 +1,7 @@
 """One run, from its options to a finished folder: train, select on validation, report test once, write.
 
 The output folder ends with the slim model (`model.safetensors`, `config.json`, `preprocessor_config.json` and the code
-that loads them anywhere), `result.json`, `README.md` and `curves.png`; `checkpoint-N` keeps every head.
+that loads them anywhere), `recipe.yaml`, `result.json`, `README.md` and `curves.png`; `checkpoint-N` keeps every head.
 """
 
 import logging
@@ -9,7 +9,9 @@ import shutil
 import time
 from pathlib import Path
 
+from hf_hmtl._version import __version__
 from hf_hmtl.analysis.curves import plot_curves
+from hf_hmtl.hub.push import Choices, plan, push, require_reachable
 from hf_hmtl.results.card import write_card
 from hf_hmtl.results.predictions import NAME as PREDICTIONS
 from hf_hmtl.results.predictions import write_predictions
@@ -18,6 +20,7 @@ from hf_hmtl.run.dry_run import dry_run
 from hf_hmtl.run.evaluation import evaluate, evaluate_probe
 from hf_hmtl.run.experiment import Experiment, build
 from hf_hmtl.run.options import RunOptions
+from hf_hmtl.run.recipe_file import write_recipe
 from hf_hmtl.run.record import check_unchanged, record, write_record
 from hf_hmtl.run.report import report, summary_table
 from hf_hmtl.training.arguments import HMTLTrainingArguments
@@ -34,6 +37,13 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
     if args.process_index == 0:
         print(first_line(args), flush=True)
     resume = resume_point(args.resume_from_checkpoint, args.output_dir)
+    # The trainer would publish before anything is measured; the run does when its folder is whole.
+    publishes, args.push_to_hub = args.push_to_hub and not options.dry_run, False
+    repo_id = args.hub_model_id or Path(args.output_dir).absolute().name
+    if publishes and recipe.probe:
+        raise ValueError("--push_to_hub: a probe saves no model that could be published. Leave it out")
+    if publishes and args.process_index == 0:
+        require_reachable(repo_id, args.hub_token)
     if not options.dry_run:
         require_free_folder(Path(args.output_dir), resume, options.overwrite, args.process_index == 0)
     experiment = build(recipe, args, options.data_dir)
@@ -56,6 +66,10 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
         fit_probe(experiment)
     else:
         fit(experiment, resume)
+    if publishes and args.process_index == 0:
+        how = Choices(private=args.hub_private_repo, token=args.hub_token)
+        print(plan(args.output_dir, repo_id, how).why)
+        print(f"published: {push(args.output_dir, repo_id, how).commit_url}")
 
 
 def first_line(args: HMTLTrainingArguments) -> str:
@@ -73,6 +87,7 @@ def fit(experiment: Experiment, resume: Path | None) -> None:
     if args.process_index == 0:
         folder = Path(args.output_dir)
         trainer.save_final(folder)
+        write_recipe(folder, experiment.recipe, args, __version__)
         if evaluation.predictions:
             write_predictions(evaluation.predictions, folder)
         result = report(experiment, trainer, evaluation, trainer.seconds)
@@ -92,6 +107,7 @@ def fit_probe(experiment: Experiment) -> None:
     evaluation, note = evaluate_probe(experiment, folder)
     seconds = time.perf_counter() - started
     write_predictions(evaluation.predictions, folder)
+    write_recipe(folder, experiment.recipe, args, __version__)
     result = report(experiment, experiment.trainer(), evaluation, seconds, notes=[note])
     result.write(folder / "result.json")
     print(summary_table(result, folder))

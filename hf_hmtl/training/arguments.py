@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import torch
 from transformers import TrainingArguments
+from transformers.trainer_utils import HubStrategy
 
-from hf_hmtl.training.refused import check_after_setup, check_before_setup, check_schedule
+from hf_hmtl.training.refused import check_after_setup, check_before_setup, check_schedule, is_given
 
 
 @dataclass
@@ -37,6 +38,9 @@ class HMTLTrainingArguments(TrainingArguments):
     logging_first_step: bool = field(
         default=True, metadata={"help": "Log the first step too, so that curves begin where training does."}
     )
+    hub_strategy: HubStrategy | str = field(
+        default="end", metadata={"help": "The finished model is published, and nothing before."}
+    )
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "Stop after so many evaluations without a better metric_for_best_model."}
     )
@@ -63,6 +67,10 @@ class HMTLTrainingArguments(TrainingArguments):
             )
         check_after_setup(self)
 
+    def __getstate__(self) -> dict:
+        """What is pickled, as the Trainer does into each checkpoint's training_args.bin: all but the token."""
+        return {**self.__dict__, "hub_token": None}
+
     @classmethod
     def of(cls, args: TrainingArguments | None) -> "HMTLTrainingArguments":
         """These arguments, completed with the defaults of what the paper adds; without any, all are at their defaults.
@@ -75,6 +83,8 @@ class HMTLTrainingArguments(TrainingArguments):
         # What transformers' own setup leaves behind is accepted by it once more; further fields are a script's own.
         known = {each.name for each in dataclasses.fields(cls)}
         given = [each.name for each in dataclasses.fields(args) if each.init and each.name in known]
+        if not is_given(args, "hub_strategy"):
+            given.remove("hub_strategy")  # what it is in transformers by itself is none of ours
         return cls(**{name: getattr(args, name) for name in given})
 
     @property

@@ -1,5 +1,7 @@
 """What the trainer does at the beginning of a training and of an epoch."""
 
+from pathlib import Path
+
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 
@@ -14,6 +16,9 @@ class BeginTraining(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         """Before the first step of this process, whether the run is new or resumed."""
+        if state.best_model_checkpoint:  # by its name, because the folder of the run may have been moved
+            best = Path(args.output_dir) / Path(state.best_model_checkpoint).name
+            state.best_model_checkpoint = str(best) if best.is_dir() else state.best_model_checkpoint
         if args.early_stopping_patience is not None:
             for callback in self.trainer.callback_handler.callbacks:
                 if isinstance(callback, EarlyStoppingCallback):

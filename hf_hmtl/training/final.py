@@ -16,12 +16,15 @@ def save_final(model: nn.Module, processor, folder: str | Path) -> None:
         processor: the image processor.
         folder: made where it does not exist.
     """
-    if hasattr(model, "merge_and_unload"):
-        model = copy.deepcopy(model).merge_and_unload()
     staging = Path(folder) / ".writing"
     shutil.rmtree(staging, ignore_errors=True)
-    model.slim().save_pretrained(staging)
+    without_adapters(model).slim().save_pretrained(staging)
     processor.save_pretrained(staging)
     for path in sorted(staging.iterdir()):
         os.replace(path, Path(folder) / path.name)
     staging.rmdir()
+
+
+def without_adapters(model: nn.Module) -> nn.Module:
+    """The model itself, or a copy into which its adapters of peft are merged."""
+    return copy.deepcopy(model).merge_and_unload() if hasattr(model, "merge_and_unload") else model

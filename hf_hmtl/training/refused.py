@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import TrainingArguments
 from transformers.trainer_pt_utils import AcceleratorConfig
+from transformers.trainer_utils import HubStrategy
 
 _CHECKPOINTING = (
     "nothing would look at it, since timm does the checkpointing, which has no settings",
@@ -44,6 +45,14 @@ _REFUSED = {
     "fp16_full_eval": (
         "the last evaluation would turn the weights themselves into float16, and these would be saved",
         "--fp16 true, or from_pretrained(folder, dtype=torch.float16) afterwards",
+    ),
+    "hub_always_push": (
+        "nothing is pushed while a training runs, so nothing has to wait for it",
+        "--push_to_hub true alone, which publishes the finished model",
+    ),
+    "hub_revision": (
+        "a push writes main, so that what people load by the name alone is the last one",
+        "hf-hmtl push FOLDER NAME --tag VERSION to name a state of it",
     ),
     "ignore_data_skip": (
         "a resumed run would see the first rows of its epoch twice and the last ones not at all",
@@ -123,6 +132,12 @@ def check_before_setup(args: TrainingArguments) -> None:
     for name, (reason, instead) in _REFUSED.items():
         if is_given(args, name):
             raise ValueError(f"--{name} {getattr(args, name)}: {reason}. Use {instead}")
+    if args.push_to_hub and args.hub_strategy not in ("end", HubStrategy.END):
+        raise ValueError(
+            f"--hub_strategy {HubStrategy(args.hub_strategy).value}: checkpoints would be published as they are, with "
+            "training heads and without a result. Use --hub_strategy end; a branch from which the training can go on "
+            "is made by hf-hmtl push FOLDER NAME --training"
+        )
     for name, kind in _SHARDED_OPTIONS.items():
         if getattr(args, name, None):
             raise ValueError(f"--{name}: {kind} {_SHARDED}")

@@ -27,12 +27,13 @@ from hf_hmtl.training.evaluating import Evaluating
 from hf_hmtl.training.final import save_final
 from hf_hmtl.training.loading import Loading, checked_datasets
 from hf_hmtl.training.log_sums import LogSums
+from hf_hmtl.training.publishing import Publishing
 from hf_hmtl.training.weighting import PastLosses
 
 logger = logging.getLogger(__name__)
 
 
-class HMTLTrainer(Loading, Evaluating):
+class HMTLTrainer(Loading, Evaluating, Publishing):
     """Trains supervised and pretext tasks together: L = sum_t weight_t * L_t (Eq. 1, 2 and 5).
 
     A model whose config has `loss_weighting: uncertainty` learns further factors, and `dynamic_weights` finds such from
@@ -306,6 +307,8 @@ class HMTLTrainer(Loading, Evaluating):
         self._began = time.perf_counter() - earlier.seconds
         output = super().train(None if checkpoint is None else str(checkpoint), **kwargs)
         self.seconds = self._seconds_so_far()
+        if self.args.push_to_hub:
+            self.push_to_hub()
         return output
 
     def _planned_steps(self) -> int:

@@ -1,16 +1,20 @@
 """The model card: made from the result alone, equal every time, and honest."""
 
 import dataclasses
+import importlib
 import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 from scipy.stats import binomtest
+from sklearn.metrics import balanced_accuracy_score
 
 from hf_hmtl.results.card import escape, render, write_card
 from hf_hmtl.results.result import read
+from hf_hmtl.results.terms import KNOWN
 
 EXAMPLE = Path(__file__).with_name("version_2.json")
 
@@ -52,7 +56,8 @@ def test_other_measures_keep_their_names(result):
     errors = {"pose": [{"name": "mae", "greater_is_better": False, "unit": "degrees"}]}
     posed = changed(changed(result, "model", primary="pose"), "metrics", test_pose_mae=4.78)
     (found,) = ModelCard(render(dataclasses.replace(posed, measures=errors))).data.eval_results
-    assert (found.metric_type, found.metric_name, found.metric_value) == ("mae", "Mae", 4.78)
+    assert (found.metric_type, found.metric_name, found.metric_value) == ("mae", "Mae (degrees)", 4.78)
+    assert found.task_type == "image-regression"
 
 
 def test_the_header_says_what_the_hub_needs(result):
@@ -242,3 +247,81 @@ def rename(value, old, new):
     if isinstance(value, list):
         return [rename(inner, old, new) for inner in value]
     return new if value == old else value
+
+
+def test_every_head_stands_in_the_model_index_with_its_own_type_and_unit(result):
+    two = changed(result, "model", supervised=["emotion", "pose"])
+    two = changed(changed(two, "metrics", test_pose_mae=4.78), "measures", pose=[{"name": "mae", "unit": "degrees"}])
+    found = ModelCard(render(two)).data.eval_results
+    assert [(one.task_type, one.metric_name) for one in found] == [
+        ("image-classification", "Accuracy"),
+        ("image-classification", "Macro F1"),
+        ("image-regression", "Mae (degrees)"),
+    ]
+
+
+def test_the_title_is_short_and_the_changes_stand_below(result):
+    card = render(dataclasses.replace(result, name="example/puzzle-3x3 with image_size=48, backbone=resnet10t"))
+    assert "\n# example/puzzle-3x3\n" in card
+    assert "Changed in this run: image_size=48, backbone=resnet10t." in card
+    assert "Changed in this run" not in render(result)
+
+
+def test_the_snippet_names_the_repository_and_what_to_install(result):
+    card = render(result, "user/faces")
+    assert 'model="user/faces", trust_remote_code=True' in card and "pip install torch" in card
+
+
+def test_it_links_only_what_lies_beside_it(result):
+    assert "[recipe.yaml](recipe.yaml)" in render(result) and "](curves.png)" in render(result)
+    assert not re.search(r"\]\((recipe.yaml|curves.png)\)", render(result, files=[]))
+
+
+def test_the_majority_class_has_a_balanced_accuracy_too(result):
+    """By scikit-learn: always one of the two classes that are there."""
+    with_balanced = changed(result, "metrics", test_emotion_balanced_accuracy=0.5)
+    rows = {row[0]: row for row in table(render(with_balanced), "## Results")}
+    matrix = result.confusion["test"]["emotion"]["matrix"]
+    truth = [index for index, row in enumerate(matrix) for _ in range(sum(row))]
+    expected = balanced_accuracy_score(truth, [0] * len(truth))
+    assert rows["emotion balanced accuracy"][3] == f"{expected:.4f}"
+
+
+def test_several_runs_give_mean_and_deviation(result):
+    """By numpy."""
+    values = [0.6, 0.7, 0.65]
+    runs = [
+        dataclasses.replace(changed(result, "metrics", test_emotion_accuracy=value), seeds={"training": seed})
+        for seed, value in enumerate(values)
+    ]
+    card = render(runs[0], others=runs[1:])
+    rows = {row[0]: row[1:] for row in table(card, "### Over 3 runs of this recipe")}
+    assert rows["emotion accuracy"] == [f"{np.mean(values):.4f}", f"{np.std(values, ddof=1):.4f}"]
+    assert "The seeds 0, 1, 2; this model is that of seed 0." in card
+    with pytest.raises(ValueError, match="a seed each"):
+        render(runs[0], others=[runs[0]])
+    with pytest.raises(ValueError, match="another recipe: other"):
+        render(runs[0], others=[dataclasses.replace(runs[1], name="other")])
+
+
+@pytest.mark.parametrize("name", ["fer2013", "affectnet"])
+def test_terms_of_a_source_link_where_the_source_says(name):
+    source = importlib.import_module(f"hf_hmtl.data.sources.{name}")
+    assert KNOWN[name].link == source.HOMEPAGE
+
+
+def test_the_header_knows_the_terms_the_data_set_and_the_metrics(result):
+    data = ModelCard(render(result)).data.to_dict()
+    assert data["metrics"] == ["accuracy", "f1"] and "datasets" not in data and "extra_gated_prompt" not in data
+    source = {"name": "custom", "hub_id": "user/faces"}
+    assert ModelCard(render(changed(result, "recipe", source=source))).data.datasets == ["user/faces"]
+    research = changed(result, "recipe", source={"name": "affectnet"})
+    data = ModelCard(render(research)).data.to_dict()
+    assert data["license"] == "other" and data["license_link"].startswith("https://") and data["extra_gated_fields"]
+
+
+def test_terms_of_earlier_weights_are_told_and_keep_the_licence(result):
+    sources = {"name": "first", "base_model": None, "sources": ["affectnet"]}
+    card = render(dataclasses.replace(result, started_from=sources))
+    assert "learned from AffectNet, whose terms allow research only" in card
+    assert ModelCard(card).data.license == "other" and "Earlier training" not in render(result)

@@ -26,6 +26,8 @@ REFUSED = {
     "fp16_full_eval": True,
     "fsdp": "full_shard",
     "fsdp_config": {"min_num_params": 1},
+    "hub_always_push": True,
+    "hub_revision": "dev",
     "gradient_checkpointing_kwargs": {"offload": True},
     "ignore_data_skip": True,
     "include_num_input_tokens_seen": True,
@@ -45,7 +47,7 @@ REFUSED = {
 # Refused in some combination, or with some value.
 PARTLY = {
     "accelerator_config", "adam_beta1", "adam_beta2", "adam_epsilon", "average_tokens_across_devices",
-    "ddp_static_graph", "debug", "eval_strategy", "fp16", "include_for_metrics", "lr_scheduler_kwargs",
+    "ddp_static_graph", "debug", "eval_strategy", "fp16", "hub_strategy", "include_for_metrics", "lr_scheduler_kwargs",
     "lr_scheduler_type", "max_steps", "metric_for_best_model", "optim_args", "save_only_model", "warmup_steps",
 }  # fmt: skip
 # Set by HMTLTrainingArguments whatever is given, because their values elsewhere are nobody's wish.
@@ -59,7 +61,7 @@ ACT = {
     "log_level_replica", "disable_tqdm", "report_to", "run_name", "project", "trackio_space_id",
     "trackio_bucket_id", "trackio_static_space_id", "eval_steps", "eval_delay", "per_device_eval_batch_size",
     "eval_on_start", "eval_accumulation_steps", "save_strategy", "save_steps", "save_total_limit", "push_to_hub",
-    "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy", "hub_always_push", "hub_revision",
+    "hub_token", "hub_private_repo", "hub_model_id",
     "load_best_model_at_end", "greater_is_better", "full_determinism", "seed", "data_seed", "use_cpu",
     "dataloader_drop_last", "dataloader_num_workers", "dataloader_persistent_workers",
     "dataloader_prefetch_factor", "dataloader_multiprocessing_context", "ddp_find_unused_parameters",
@@ -103,6 +105,7 @@ def test_what_happens_anyway_may_be_said(tmp_path, name, value):
 
 
 TOGETHER = {
+    "checkpoints": ({"push_to_hub": True, "hub_strategy": "checkpoint"}, "--hub_strategy checkpoint.*Use.*end"),
     "no step": ({"max_steps": 0}, "--max_steps 0 would train nothing"),
     "tpu": ({"debug": "tpu_metrics_debug"}, "needs a TPU"),
     "static graph": ({"ddp_static_graph": True, "gradient_accumulation_steps": 2}, "ddp_find_unused_parameters false"),
@@ -194,11 +197,12 @@ def test_plain_arguments_become_ours(tmp_path):
     )  # fmt: skip
     ours = HMTLTrainingArguments.of(plain)
     for field in dataclasses.fields(TrainingArguments):
-        if field.init and field.name not in (*FIXED, "label_names", "accelerator_config"):
+        if field.init and field.name not in (*FIXED, "label_names", "accelerator_config", "hub_strategy"):
             assert getattr(ours, field.name) == getattr(plain, field.name), field.name
     assert ours.channels_last and not ours.remove_unused_columns and ours.label_names == ["targets"]
     assert HMTLTrainingArguments.of(ours) is ours and HMTLTrainingArguments.of(None).output_dir == "trainer_output"
     assert isinstance(ours.accelerator_config, AcceleratorConfig)
+    assert ours.hub_strategy == "end"
     assert dataclasses.replace(ours, learning_rate=0.5).learning_rate == 0.5  # the setup may act twice
 
 

@@ -1,0 +1,224 @@
+"""What may leave this machine: for each branch of a repository the files that it holds, each with its reason.
+
+Everything is named here or stays. From a run's folder no `run.json`, `predictions.parquet`, `training_args.bin`, log or
+picture of a batch ever goes, and no file that somebody has put beside them.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers.dynamic_module_utils import get_relative_import_files
+
+from hf_hmtl.results.card import render, render_unmeasured
+from hf_hmtl.results.result import Result, read, without_folders
+
+CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+PROCESSOR, RESULT, CARD = "preprocessor_config.json", "result.json", "README.md"
+OF_A_RUN = {"curves.png": "the log as a picture", "recipe.yaml": "the recipe, which makes the run again"}
+OF_A_CHECKPOINT = {
+    "optimizer.pt": "the state of the optimizer",
+    "scheduler.pt": "the state of the schedule",
+    "scaler.pt": "the state of the loss scaling",
+    "hmtl_state.json": "measured loss weights, and what was gathered since the last log",
+}
+RANDOM_STATES = "rng_state*.pth"
+STATE, RECORD, FREE_RECORD = "trainer_state.json", "run.json", "record.json"
+MAIN, WITH_HEADS, TRAINING = "main", "with-heads", "training"
+IDENTITY = ("model_type", "backbone", "image_size", "pixel_mean", "pixel_std", "heads", "primary")
+_NOTES = {
+    WITH_HEADS: "This branch keeps the heads that served training only, to look into them or to train on.",
+    TRAINING: "This branch holds checkpoints with the states of optimizer and random numbers. Download it into a "
+    "folder, and train with --output_dir FOLDER --resume_from_checkpoint last and the options of the run.",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of a repository.
+
+    Attributes:
+        path: its name there.
+        content: the file here, or what is written anew for it.
+        reason: why it goes.
+    """
+
+    path: str
+    content: Path | bytes
+    reason: str
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+
+    def read(self) -> bytes:
+        """Its content."""
+        return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
+
+
+def result_of(folder: Path) -> Result | None:
+    """The result of a run's folder as it may be published, None where nothing was measured."""
+    if not (folder / RESULT).is_file():
+        return None
+    result = read(folder / RESULT)
+    return dataclasses.replace(result, left_out=_counts(result.left_out))
+
+
+def _counts(ledger: dict[str, Any]) -> dict[str, Any]:
+    """Numbers alone: names of rows that were left out are names of people's pictures."""
+    nested = {key: _counts(value) if isinstance(value, dict) else value for key, value in ledger.items()}
+    return {key: value for key, value in nested.items() if isinstance(value, dict | int | float)}
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """The configuration of a saved model of ours.
+
+    Raises:
+        FileNotFoundError, ValueError: there is none.
+    """
+    if not (folder / CONFIG).is_file():
+        raise FileNotFoundError(
+            f"{folder} has no {CONFIG}, so it holds no model. Give the folder that a training wrote, or one that "
+            "model.slim().save_pretrained(FOLDER) wrote"
+        )
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    if config.get("model_type") != "hmtl":
+        raise ValueError(f"{folder} holds a model of the type {config.get('model_type')!r}, and none of hf_hmtl")
+    return config
+
+
+def same_network(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two configurations describe one network with the same heads and labels."""
+    return all(one.get(key) == other.get(key) for key in IDENTITY)
+
+
+def of_branch(branch: str, folder: Path, repo_id: str, others: Sequence[Path] = ()) -> list[Part]:
+    """The files of a branch, in the order of their names.
+
+    Args:
+        branch: main, with-heads or training.
+        folder: of a run, or with a saved model.
+        repo_id: that the card names.
+        others: runs of the same recipe with other seeds, whose results the card tells.
+
+    Raises:
+        FileNotFoundError, ValueError: the folder lacks what the branch needs.
+    """
+    parts = {MAIN: _main, WITH_HEADS: _with_heads, TRAINING: _training}[branch](folder)
+    card = _card(folder, repo_id, _NOTES.get(branch, ""), others)
+    return sorted(
+        [*parts, Part(CARD, card.encode(), "the model card, made from result.json")], key=lambda part: part.path
+    )
+
+
+def _card(folder: Path, repo_id: str, note: str, others: Sequence[Path]) -> str:
+    result = result_of(folder)
+    if result is None:
+        return render_unmeasured(config_of(folder), repo_id, note=note)
+    files = [name for name in OF_A_RUN if (folder / name).is_file()]
+    return render(result, repo_id, note, files, [read(other / RESULT) for other in others])
+
+
+def _main(folder: Path) -> Iterator[Part]:
+    config = config_of(folder)
+    serving = [name for name, head in config["heads"].items() if head["auxiliary"]]
+    if serving:
+        raise ValueError(
+            f"{folder} holds heads that serve training only ({', '.join(serving)}), and the main branch is what people "
+            "use. Give the folder of the finished run, which has none, or save yours without: "
+            "model.slim().save_pretrained(FOLDER)"
+        )
+    yield from _model(folder, config)
+    yield from _of_the_run(folder)
+
+
+def _with_heads(folder: Path) -> Iterator[Part]:
+    checkpoint = _kept_checkpoint(folder)
+    yield from _model(checkpoint, config_of(checkpoint))
+    yield from _of_the_run(folder)
+
+
+def _training(folder: Path) -> Iterator[Part]:
+    checkpoints = sorted({_kept_checkpoint(folder), _checkpoints(folder)[-1]})
+    for checkpoint in checkpoints:
+        for part in _checkpoint(checkpoint):
+            yield dataclasses.replace(part, path=f"{checkpoint.name}/{part.path}")
+    record = folder / (RECORD if (folder / RECORD).is_file() else FREE_RECORD)
+    if not record.is_file():
+        raise FileNotFoundError(f"{folder} has no {RECORD}, so nobody could tell whether a run goes on as it began")
+    yield Part(FREE_RECORD, _free_of_folders(record), "the options of the run, which a resume compares")
+    yield from _of_the_run(folder)
+
+
+def _of_the_run(folder: Path) -> Iterator[Part]:
+    result = result_of(folder)
+    if result is None:
+        return
+    yield Part(RESULT, result.to_json().encode(), "what came out, and what led to it")
+    for name, reason in OF_A_RUN.items():
+        if (folder / name).is_file():
+            yield Part(name, folder / name, reason)
+
+
+def _model(folder: Path, config: dict[str, Any]) -> Iterator[Part]:
+    """Configuration, weights, image processor, and the files of code that these name."""
+    yield Part(CONFIG, folder / CONFIG, "the network, its heads and labels")
+    if (folder / INDEX).is_file():
+        yield Part(INDEX, folder / INDEX, "which file holds which weights")
+        shards = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+    else:
+        shards = [WEIGHTS]
+    for shard in shards:
+        yield Part(shard, _there(folder, shard), "the weights")
+    yield Part(PROCESSOR, _there(folder, PROCESSOR), "the image processor")
+    names = {name.partition(".")[0] for name in config["auto_map"].values()}
+    modules = {f"{name}.py" for name in names}
+    for name in sorted(modules):
+        modules |= {Path(found).name for found in get_relative_import_files(_there(folder, name))}
+    for name in sorted(modules):
+        yield Part(name, _there(folder, name), "code that loads the model where hf_hmtl is not installed")
+
+
+def _checkpoint(checkpoint: Path) -> Iterator[Part]:
+    yield from _model(checkpoint, config_of(checkpoint))
+    for name, reason in OF_A_CHECKPOINT.items():
+        if (checkpoint / name).is_file():
+            yield Part(name, checkpoint / name, reason)
+    for path in sorted(checkpoint.glob(RANDOM_STATES)):
+        yield Part(path.name, path, "the state of the random numbers")
+    yield Part(STATE, _free_of_folders(_there(checkpoint, STATE)), "step, log and best score")
+
+
+def _free_of_folders(path: Path) -> bytes:
+    values = without_folders(json.loads(path.read_text(encoding="utf-8")))
+    return (json.dumps(values, indent=2) + "\n").encode()
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    found = [path for path in folder.glob("checkpoint-*") if (path / STATE).is_file()]
+    if not found:
+        raise FileNotFoundError(
+            f"{folder} has no checkpoint-N, and these hold what the branches {WITH_HEADS} and {TRAINING} keep. Train "
+            "with --save_strategy epoch, or push the main branch alone"
+        )
+    return sorted(found, key=lambda path: int(path.name.split("-")[1]))
+
+
+def _kept_checkpoint(folder: Path) -> Path:
+    """The checkpoint whose weights were kept, else the last one."""
+    result = result_of(folder)
+    selection = result.protocol["selection"] if result else None
+    kept = folder / f"checkpoint-{selection['step']}" if selection else None
+    return kept if kept and kept.is_dir() else _checkpoints(folder)[-1]
+
+
+def _there(folder: Path, name: str) -> Path:
+    if not (folder / name).is_file():
+        raise FileNotFoundError(
+            f"{folder} has no {name}, without which nobody can load the model. Give the folder that a training wrote"
+        )
+    return folder / name

@@ -1,0 +1,61 @@
+"""On which terms weights may be passed on: a typed fact for each source that they can have learned from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is known of the terms of a source.
+
+    Attributes:
+        name: for readers.
+        research_only: True, False, or None where nobody here knows.
+        licence: of the Hub's list of licences, for weights that learned from this source alone.
+        link: page of the terms; empty where there is none.
+    """
+
+    name: str
+    research_only: bool | None
+    licence: str = "other"
+    link: str = ""
+
+
+# Read off the files of the sources, which state them in words; a source that is not here counts as unknown.
+KNOWN = {
+    "drawn": Terms("faces drawn by code", False, "apache-2.0"),
+    "fer2013": Terms(
+        "FER2013",
+        True,
+        link="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
+    ),
+    "affectnet": Terms("AffectNet", True, link="https://www.mohammadmahoor.com/affectnet"),
+    "custom": Terms("data of whoever trained it", None),
+}
+
+
+def terms_of(sources: Iterable[str]) -> list[Terms]:
+    """The terms of sources by their names."""
+    return [KNOWN.get(name, Terms(name, None)) for name in sources]
+
+
+def restricted(sources: Iterable[str]) -> list[Terms]:
+    """Those that are for research only or unknown."""
+    return [terms for terms in terms_of(sources) if terms.research_only is not False]
+
+
+def gating(sources: Iterable[str]) -> dict:
+    """The fields of a card's header that the Hub shows before it gives out files; none for weights that are free."""
+    research = [terms for terms in terms_of(sources) if terms.research_only]
+    if not research:
+        return {}
+    names = " and ".join(terms.name for terms in research)
+    return {
+        "extra_gated_prompt": f"These weights learned from {names}, whose terms allow research only.",
+        "extra_gated_fields": {
+            "Affiliation": "text",
+            "Purpose": "text",
+            f"I have read the terms of {names} and use these weights for non-commercial research only": "checkbox",
+            "I will not infer the emotions of people at work or in education (EU AI Act, Article 5)": "checkbox",
+        },
+    }
