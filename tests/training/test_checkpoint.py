@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from hf_hmtl.training.callbacks import BeginTraining
 from hf_hmtl.training.checkpoint import HybridState, is_over, last_complete_checkpoint
 from hf_hmtl.training.weighting import PastLosses
 
@@ -63,3 +64,16 @@ def test_two_callbacks_for_early_stopping_may_have_stopped_a_training():
     state = state_at(4, counted=3)
     state.stateful_callbacks["EarlyStoppingCallback"] = [state.stateful_callbacks["EarlyStoppingCallback"]] * 2
     assert is_over(state, 10, patience=3)
+
+
+def test_a_run_whose_folder_was_moved_finds_its_best_checkpoint(tmp_path):
+    (tmp_path / "checkpoint-2").mkdir()
+    args = SimpleNamespace(output_dir=str(tmp_path), early_stopping_patience=None)
+    for before, after in (
+        ("old/place/checkpoint-2", str(tmp_path / "checkpoint-2")),
+        ("old/place/checkpoint-9", "old/place/checkpoint-9"),  # it is not here: the Trainer says so at the end
+        (None, None),
+    ):
+        state = SimpleNamespace(best_model_checkpoint=before, global_step=4)
+        BeginTraining(None).on_train_begin(args, state, None)
+        assert state.best_model_checkpoint == after
