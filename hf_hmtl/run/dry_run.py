@@ -136,8 +136,8 @@ def _seconds_a_step(experiment: Experiment) -> float:
     for _ in range(TIMED_STEPS):
         started = time.perf_counter()
         (batch,) = _batches(experiment, 1)
-        counts = trainer._get_num_items_in_batch([batch], trainer.args.device)
-        trainer.compute_loss(model, trainer._prepare_inputs(batch), num_items_in_batch=counts).backward()
+        step = trainer._get_num_items_in_batch([batch], trainer.args.device)
+        trainer.compute_loss(model, trainer._prepare_inputs(batch), num_items_in_batch=step).backward()
         optimizer.step()
         optimizer.zero_grad()
         if torch.cuda.is_available():

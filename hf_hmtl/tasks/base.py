@@ -20,6 +20,9 @@ MISSING = -100
 
 CLASSIFIER_LOSSES = ("cross_entropy", "focal")
 
+Sums = dict[str, Tensor]
+"""Named sums over rows, which add over batches and processes."""
+
 
 def require_choice(task: str, option: str, given: Any, allowed: tuple) -> None:
     """Raise when an option is none of the allowed values."""
@@ -76,6 +79,10 @@ def classifier_head(shape: list[int], dropout: float, hidden: int | None) -> dic
 class Task:
     """One thing the network learns.
 
+    Its loss is a function of sums: `statistics` of some rows, which add over batches and processes, and `loss_of` the
+    sums over all rows that are learned from in one step, or scored. A task whose loss is the mean of row losses gives
+    `losses` alone.
+
     Attributes:
         name: name of the task, of its head and of its target.
         weight: factor of its loss in the sum (lambda of Eq. 5).
@@ -87,9 +94,6 @@ class Task:
     dropout: float = 0.0
 
     auxiliary: ClassVar[bool] = False
-    per_row: ClassVar[bool] = True
-    """False for losses on batch statistics, which cannot be summed over the parts of an accumulated batch: `losses`
-    then returns one number, the same on every process."""
 
     def __post_init__(self):
         if not self.weight >= 0:
@@ -102,12 +106,30 @@ class Task:
         raise NotImplementedError
 
     def labelled(self, target: Tensor) -> Tensor:
-        """(rows,) bool: which rows carry a label. Their number divides the summed losses."""
+        """(rows,) bool: which rows carry a label."""
         return (target != MISSING).unsqueeze(1).flatten(1).any(1)
 
+    @property
+    def additive(self) -> bool:
+        """Whether `loss_of` is linear in all sums but the `counts`, as a mean is: the parts of a step are then learned
+        from one after the other. Otherwise (a root, a correlation) the sums of the whole step are found beforehand."""
+        return True
+
     def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(rows,) loss of each row, 0 where the label is missing."""
+        """(rows,) loss of each row, 0 where the label is missing; of tasks whose loss is their mean."""
         raise NotImplementedError
+
+    def counts(self, target: Tensor) -> Sums:
+        """The sums that need no prediction, all 0 where nothing is labelled; the loss divides by them."""
+        return {"rows": self.labelled(target).sum()}
+
+    def statistics(self, prediction: Tensor, target: Tensor) -> Sums:
+        """All sums that the loss is made of, the `counts` among them."""
+        return {"loss": self.losses(prediction, target).sum(), **self.counts(target)}
+
+    def loss_of(self, statistics: Sums) -> Tensor:
+        """The loss of the rows that these are the sums over; 0, with a gradient of 0, where nothing is labelled."""
+        return statistics["loss"] / statistics["rows"].clamp_min(1)
 
     def progress(self, prediction: Tensor, target: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """Running scores for the training log: {name: (sum, count)}, tensors that stay on the device."""

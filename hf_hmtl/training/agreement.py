@@ -75,21 +75,6 @@ def check_model(model: Any, tasks: Sequence[Task], args: TrainingArguments) -> N
         )
 
 
-def check_accumulation(tasks: Sequence[Task], args: TrainingArguments) -> None:
-    """Raise when batches are accumulated and a loss is a statistic of the batch.
-
-    Raises:
-        ValueError: it names the tasks.
-    """
-    batched = [task.name for task in tasks if not task.per_row and task.weight > 0]
-    if batched and args.gradient_accumulation_steps > 1:
-        raise ValueError(
-            f"{', '.join(batched)}: this loss is a statistic of the batch, not a sum over rows, so accumulating "
-            f"{args.gradient_accumulation_steps} small batches is not one large batch. Use "
-            "--gradient_accumulation_steps 1 and the batch size you mean"
-        )
-
-
 def check_heads(heads: Mapping[str, Mapping], tasks: Sequence[Task]) -> None:
     """Raise when a task has no head that fits it, or a training head no task, so that it would never learn.
 

@@ -1,5 +1,6 @@
 """Evaluation and prediction: clean images, supervised heads only, scores of every task."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -59,8 +60,8 @@ class Evaluating(Trainer):
             target = torch.from_numpy(np.asarray(targets))
             for measure, value in task.score(predictions, targets).items():
                 metrics[f"{task.name}_{measure}"] = value
-            losses = task.losses(torch.from_numpy(np.asarray(predictions)), target)
-            metrics[f"{task.name}_loss"] = (losses.sum() / task.labelled(target).sum()).item()
+            loss = task.loss_of(task.statistics(torch.from_numpy(np.asarray(predictions)), target)).item()
+            metrics[f"{task.name}_loss"] = loss if task.labelled(target).any() else math.nan
         return metrics if self.metrics_of_user is None else metrics | self.metrics_of_user(self._of_first(evaluation))
 
     def _of_first(self, evaluation: EvalPrediction) -> EvalPrediction:
