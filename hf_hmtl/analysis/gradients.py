@@ -98,7 +98,7 @@ def _gradients(
     batch = trainer._prepare_inputs(batch)
     step = trainer._get_num_items_in_batch([batch], trainer.args.device)
     outputs = trainer.model(pixel_values=batch["pixel_values"], views=batch["views"])
-    losses, gradients = trainer.task_losses(outputs.predictions, batch["targets"], step), {}
+    losses, gradients = trainer.task_losses(outputs.learned_from, batch["targets"], step), {}
     weights = trainer.effective_weights(outputs.log_variances)
     for name, loss in losses.items():
         parts = torch.autograd.grad(weights[name] * loss, trunk, retain_graph=True, allow_unused=True)

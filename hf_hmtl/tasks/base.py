@@ -142,23 +142,35 @@ class Task:
 
 @dataclass(frozen=True)
 class Supervised(Task):
-    """A task whose target is a column of the dataset.
+    """A task whose target is a column of the dataset, or several.
 
     Attributes:
-        column: that column; the one of the task's name if it is not given.
+        column: that column or those columns; the one of the task's name if it is not given.
     """
 
-    column: str = ""
+    column: str | tuple[str, ...] = ""
 
     headline: ClassVar[Measure]
     """What models are selected by, compared by and announced with."""
-    beside: ClassVar[tuple[Measure, ...]] = ()
-    """Measures that tables show beside the headline."""
+    turnable: ClassVar[bool] = True
+    """Whether the label of a face holds for the image turned in its plane, too."""
 
     def __post_init__(self):
         super().__post_init__()
         if not self.column:
             object.__setattr__(self, "column", self.name)
+        if isinstance(self.column, list):  # YAML and JSON know no tuples
+            object.__setattr__(self, "column", tuple(self.column))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the dataset that the target is made of."""
+        return (self.column,) if isinstance(self.column, str) else self.column
+
+    @property
+    def beside(self) -> tuple[Measure, ...]:
+        """Measures that tables show beside the headline."""
+        return ()
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -166,16 +178,25 @@ class Supervised(Task):
         raise NotImplementedError
 
     def answers(self, predictions: np.ndarray) -> dict[str, list]:
-        """What `predictions.parquet` says of each row beside its label: {"answer": ..., "probability_<class>": ...}."""
+        """What `predictions.parquet` says of each row beside its label, by the names of `parts("answer")` and others:
+        {"answer": ..., "probability_<class>": ...}."""
         raise NotImplementedError
 
-    def labels_of(self, targets: np.ndarray) -> list:
-        """The true label of each row as a reader knows it, None where it is missing."""
+    def labels_of(self, targets: np.ndarray) -> dict[str, list]:
+        """The true label of each row as a reader knows it, None where it is missing, named by `parts("label")`."""
         raise NotImplementedError
 
-    def target(self, column: list) -> Tensor:
-        """The column of a batch, as a tensor with `MISSING` or NaN where there is no label."""
+    def parts(self, kind: str) -> list[str]:
+        """How the answers or labels of each column are called: ["answer"], or of several ["answer_yaw", ...]."""
+        return [kind] if len(self.columns) == 1 else [f"{kind}_{column}" for column in self.columns]
+
+    def target(self, *columns: list) -> Tensor:
+        """The columns of a batch, as a tensor with `MISSING` or NaN where there is no label."""
         raise NotImplementedError
+
+    def mirrored(self, target: Tensor) -> Tensor:
+        """The target of the same faces in a mirror."""
+        return target
 
 
 @dataclass(frozen=True)
@@ -220,6 +241,11 @@ class Pretext(Task):
     @property
     def inscribed_disc(self) -> bool:
         """Whether everything outside the inscribed disc is made black, in every row of the view."""
+        return False
+
+    @property
+    def turns_the_image(self) -> bool:
+        """Whether `affine` turns images as a whole."""
         return False
 
     @property

@@ -10,7 +10,9 @@ from hf_hmtl.data.collator import Collator, TrainingCollator
 from hf_hmtl.tasks import Pretext, Supervised, Task
 
 _MADE_FOR = "model = HMTLForImageClassification.for_tasks(tasks, backbone=..., image_size=...)"
-_COMPARED = ("kind", "shape", "labels", "auxiliary", "hidden", "dropout")
+_COMPARED = (
+    "kind", "shape", "labels", "auxiliary", "hidden", "dropout", "names", "unit", "range", "tanh", "bins",
+)  # fmt: skip
 
 
 def check_options(

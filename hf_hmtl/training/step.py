@@ -79,7 +79,7 @@ def sums_of(trainer, tasks: Sequence[Task], batches: Sequence[dict]) -> dict[str
             outputs = model(pixel_values=batch["pixel_values"], views=batch["views"])
             for task in tasks:
                 target = batch["targets"][task.name]
-                own, counts = task.statistics(outputs.predictions[task.name], target), task.counts(target)
+                own, counts = task.statistics(outputs.learned_from[task.name], target), task.counts(target)
                 found = {name: part for name, part in own.items() if name not in counts}
                 _add(sums.setdefault(task.name, {}), found, device)
     return sums

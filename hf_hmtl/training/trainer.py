@@ -200,7 +200,7 @@ class HMTLTrainer(Loading, Evaluating):
         if model.training and outputs.log_variances is not None:
             self._log_variances = {name: value.detach() for name, value in outputs.log_variances.items()}
         step = num_items_in_batch
-        losses = self.task_losses(outputs.predictions, inputs["targets"], step, log=model.training)
+        losses = self.task_losses(outputs.learned_from, inputs["targets"], step, log=model.training)
         if outputs.log_variances is None:
             total = weighting.static(losses, self._chosen_weights())
         else:
