@@ -16,18 +16,23 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` im
     from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
     from hf_hmtl.model.configuration_hmtl import HMTLConfig
     from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
-    from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification, HMTLModel, HMTLOutput
+    from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification, HMTLModel
+    from hf_hmtl.model.outputs_hmtl import HMTLOutput
     from hf_hmtl.recipe import Recipe
     from hf_hmtl.results.result import Result
+    from hf_hmtl.tasks.attributes import Attributes
     from hf_hmtl.tasks.barlow_twins import BarlowTwins
     from hf_hmtl.tasks.classification import Classification
+    from hf_hmtl.tasks.head_pose import HeadPose
     from hf_hmtl.tasks.inpainting import InPainting
     from hf_hmtl.tasks.puzzle import Puzzle
+    from hf_hmtl.tasks.regression import Regression
     from hf_hmtl.tasks.rotation import Rotation
     from hf_hmtl.training.arguments import HMTLTrainingArguments
     from hf_hmtl.training.trainer import HMTLTrainer
 
 _PUBLIC = {
+    "Attributes": "hf_hmtl.tasks.attributes",
     "Augmentation": "hf_hmtl.data.augmentation",
     "BarlowTwins": "hf_hmtl.tasks.barlow_twins",
     "Classification": "hf_hmtl.tasks.classification",
@@ -36,17 +41,20 @@ _PUBLIC = {
     "HMTLForImageClassification": "hf_hmtl.model.modeling_hmtl",
     "HMTLImageProcessor": "hf_hmtl.model.image_processing_hmtl",
     "HMTLModel": "hf_hmtl.model.modeling_hmtl",
-    "HMTLOutput": "hf_hmtl.model.modeling_hmtl",
+    "HMTLOutput": "hf_hmtl.model.outputs_hmtl",
     "HMTLTrainer": "hf_hmtl.training.trainer",
     "HMTLTrainingArguments": "hf_hmtl.training.arguments",
+    "HeadPose": "hf_hmtl.tasks.head_pose",
     "InPainting": "hf_hmtl.tasks.inpainting",
     "Puzzle": "hf_hmtl.tasks.puzzle",
     "Recipe": "hf_hmtl.recipe",
+    "Regression": "hf_hmtl.tasks.regression",
     "Result": "hf_hmtl.results.result",
     "Rotation": "hf_hmtl.tasks.rotation",
     "TrainingCollator": "hf_hmtl.data.collator",
 }
 __all__ = [
+    "Attributes",
     "Augmentation",
     "BarlowTwins",
     "Classification",
@@ -58,9 +66,11 @@ __all__ = [
     "HMTLOutput",
     "HMTLTrainer",
     "HMTLTrainingArguments",
+    "HeadPose",
     "InPainting",
     "Puzzle",
     "Recipe",
+    "Regression",
     "Result",
     "Rotation",
     "TrainingCollator",

@@ -72,7 +72,7 @@ class Recipe:
         teacher: supervised model whose features a perceptual loss compares: folder, Hub name or {row: NAME}.
         image_size: side, pixels.
         crop: {train, eval}: share of the sides that the central crop keeps.
-        augmentation: {level: none | weak | strong, and changes to its magnitudes} (appendix A).
+        augmentation: {level: none | weak | strong (appendix A) | pose (Table 12), and changes to its magnitudes}.
         supervised: {column of the dataset: {task, and its options}}.
         auxiliary: {name: {task, and its options}}; the task is the name unless given. A null entry, here and in
             `supervised`, takes a task of the defaults away.

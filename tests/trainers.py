@@ -64,11 +64,11 @@ def first_batch(trainer):
 
 def loss_of(trainer, batches):
     """Gradients of one optimizer step over these batches, as the Trainer would accumulate them."""
-    counts = trainer._get_num_items_in_batch(batches, torch.device("cpu"))
+    step = trainer._get_num_items_in_batch(batches, torch.device("cpu"))
     trainer.model.train().zero_grad()
     losses = []
     for batch in batches:
-        loss = trainer.compute_loss(trainer.model, batch, num_items_in_batch=counts)
+        loss = trainer.compute_loss(trainer.model, batch, num_items_in_batch=step)
         loss.backward()
         losses.append(loss.item())
     return sum(losses), {

@@ -96,9 +96,9 @@ def _gradients(
 ) -> tuple[dict[str, float], dict[str, Tensor], dict[str, float]]:
     """Loss, flattened weight * gradient on the trunk, and weight of each task, from one pass."""
     batch = trainer._prepare_inputs(batch)
-    counts = trainer._get_num_items_in_batch([batch], trainer.args.device)
+    step = trainer._get_num_items_in_batch([batch], trainer.args.device)
     outputs = trainer.model(pixel_values=batch["pixel_values"], views=batch["views"])
-    losses, gradients = trainer.task_losses(outputs.predictions, batch["targets"], counts), {}
+    losses, gradients = trainer.task_losses(outputs.learned_from, batch["targets"], step), {}
     weights = trainer.effective_weights(outputs.log_variances)
     for name, loss in losses.items():
         parts = torch.autograd.grad(weights[name] * loss, trunk, retain_graph=True, allow_unused=True)

@@ -87,6 +87,11 @@ def augment_batch(
     return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
 
+def mirrored(draws: Draws, augmentation: Augmentation) -> np.ndarray:
+    """(rows,) bool: whose pictures are mirrored."""
+    return draws.chosen("augment/flip", augmentation.flip)
+
+
 def warp_matrices(
     draws: Draws, augmentation: Augmentation, crop_fraction: float = 1.0, extra_angles: np.ndarray | None = None
 ) -> np.ndarray:
@@ -121,7 +126,7 @@ def warp_matrices(
             )
         angles = angles + np.asarray(extra_angles, dtype=np.float64)
         visible = visible * draws.uniform("turned/zoom", *_TURNED_VISIBLE)
-    mirror = np.where(draws.chosen("augment/flip", augmentation.flip), -1.0, 1.0)
+    mirror = np.where(mirrored(draws, augmentation), -1.0, 1.0)
     cosine, sine = visible * np.cos(np.deg2rad(angles)), visible * np.sin(np.deg2rad(angles))
     matrices = np.empty((len(draws), 2, 3))
     matrices[:, 0, :2] = np.stack([mirror * cosine, -mirror * sine], axis=1)

@@ -1,4 +1,4 @@
-"""What an augmentation level is: the magnitudes of the paper's appendix A, and the three levels made of them."""
+"""What an augmentation level is: magnitudes, the three levels of the paper's appendix A, and that of Table 12."""
 
 import math
 from dataclasses import asdict, dataclass, fields
@@ -16,12 +16,22 @@ _STRONG = {
     "noise": 0.05,
     "cutout": 60 / REFERENCE_SIDE,
 }
-LEVELS = {"none": {}, "weak": _WEAK, "strong": _STRONG}
+# Table 12 (section 4.8.1) names zoom, down-sampling, blur and cutout, without a number and without a flip. The numbers
+# are those of appendix A; of down-sampling, HopeNet's own (`random_ds` of its code), which the paper follows elsewhere.
+_POSE = {
+    "flip": 0.0,
+    "zoom": (0.69, 1.0),
+    "downsampling": (1, 6, 11, 16),
+    "blur": (1, 3, 5),
+    "cutout": 60 / REFERENCE_SIDE,
+}
+LEVELS = {"none": {}, "weak": _WEAK, "strong": _STRONG, "pose": _POSE}
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Magnitudes of the nine transformations of appendix A, table 1; the defaults are its level "none": flip only.
+    """Magnitudes of the nine transformations of appendix A, table 1, and of Table 12's down-sampling; the defaults are
+    the level "none": flip only.
 
     Attributes:
         flip: probability of a horizontal flip.
@@ -34,6 +44,8 @@ class Augmentation:
         noise: largest standard deviation of the normal noise, as a fraction of the full range. The paper prints
             "var=0.05"; in the authors' code it is the largest standard deviation.
         cutout: side of the black square as a fraction of the image's side.
+        downsampling: factors to choose from; of a factor f, an image keeps 224 / f pixels a side (no more than it has),
+            taken and enlarged again without smoothing, as HopeNet's code does; 1 keeps all.
 
     Raises:
         ValueError: a magnitude is outside of its range.
@@ -48,9 +60,10 @@ class Augmentation:
     blur: tuple[int, ...] = (1,)
     noise: float = 0.0
     cutout: float = 0.0
+    downsampling: tuple[int, ...] = (1,)
 
     def __post_init__(self):
-        for name in ("zoom", "contrast", "blur"):  # YAML and JSON know lists only
+        for name in ("zoom", "contrast", "blur", "downsampling"):  # YAML and JSON know lists only
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("flip", "brightness", "channel_swap", "noise", "cutout"):
@@ -62,6 +75,10 @@ class Augmentation:
             isinstance(size, int) and size > 0 and size % 2 for size in self.blur
         )
         self._require("blur", odd and len(self.blur) > 0, "odd sizes in pixels, such as (1, 3, 5)")
+        factors = isinstance(self.downsampling, tuple) and all(
+            isinstance(factor, int) and 1 <= factor <= REFERENCE_SIDE for factor in self.downsampling
+        )
+        self._require("downsampling", factors and len(self.downsampling) > 0, "factors, such as (1, 6, 11, 16)")
 
     def _require(self, name: str, valid: bool, allowed: str) -> None:
         if not valid:
@@ -69,7 +86,7 @@ class Augmentation:
 
     @classmethod
     def level(cls, name: str, /, **overrides) -> "Augmentation":
-        """The level "none", "weak" or "strong" of appendix A, with some magnitudes replaced.
+        """The level "none", "weak" or "strong" of appendix A or "pose" of Table 12, with some magnitudes replaced.
 
         Raises:
             ValueError: no level or option has this name; the nearest one is proposed.

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hf_hmtl.data.augment import augment_batch
+from hf_hmtl.data.augment import augment_batch, mirrored
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.colour import cutout
 from hf_hmtl.data.decode import BrokenImage, decode_for_training
@@ -31,6 +31,11 @@ ON_BROKEN_IMAGE = ("skip", "replace", "raise")
 def channels_last_batch(images: list[np.ndarray]) -> Tensor:
     """(side, side, 3) arrays -> (batch, 3, side, side) tensor whose memory stays (batch, side, side, 3)."""
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
+
+def _along(target: Tensor, rows: Tensor) -> Tensor:
+    """(rows,) values, in a shape that goes along with the rows of a target."""
+    return rows.view(-1, *[1] * (target.ndim - 1))
 
 
 @dataclass
@@ -81,8 +86,11 @@ class Collator:
     def targets(self, rows: Mapping[str, list], places: list[int]) -> dict[str, Tensor]:
         """Supervised targets of the rows at these places of the batch; missing ones where the rows have no labels."""
         unlabelled = [None] * len(rows[self.image_column])
-        columns = {task.name: rows.get(task.column, unlabelled) for task in self.supervised}
-        return {task.name: task.target([columns[task.name][place] for place in places]) for task in self.supervised}
+        found = {}
+        for task in self.supervised:
+            columns = [rows.get(column, unlabelled) for column in task.columns]
+            found[task.name] = task.target(*([column[place] for place in places] for column in columns))
+        return found
 
 
 @dataclass
@@ -107,6 +115,19 @@ class TrainingCollator(Collator):
         super().__post_init__()
         for pretext in self.pretexts:
             pretext.check_side(self.image_size)
+        self._check_turns()
+
+    def _check_turns(self) -> None:
+        turning = [each.name for each in self.pretexts if each.shares_the_image and each.turns_the_image]
+        still = [task.name for task in self.supervised if not task.turnable]
+        if still and (turning or self.augmentation.rotation > 0):
+            how, instead = f"the augmentation (up to {self.augmentation.rotation:g} degrees)", "augmentation.rotation=0"
+            if turning:
+                how, instead = f"the pretext {turning[0]!r}", f"auxiliary.{turning[0]}.view=own"
+            raise ValueError(
+                f"{how} turns the images of {', '.join(still)}, whose label would no longer be true and cannot be "
+                f"corrected (Euler angles do not add to a turn of the image). Leave the turn out: --set {instead}"
+            )
 
     def __call__(self, rows: Mapping[str, list] | Sequence[Mapping]) -> dict:
         rows = columns_of(rows)
@@ -118,6 +139,10 @@ class TrainingCollator(Collator):
         images = [images[place] for place in places]
         draws = Draws(self.seed, [rows["epoch"][place] for place in places], [rows["row"][place] for place in places])
         pixels, views, targets = [], {}, self.targets(rows, places)
+        flipped = torch.from_numpy(mirrored(draws, self.augmentation))
+        for task in self.supervised:  # how a label follows the pixels is the task's to say
+            target = targets[task.name]
+            targets[task.name] = torch.where(_along(target, flipped), task.mirrored(target), target)
 
         def add(names: list[str], view: Tensor) -> None:
             first = sum(map(len, pixels))
@@ -201,7 +226,8 @@ class EvaluationCollator(Collator):
         usable = torch.tensor([image is not None for image in images])
         targets = self.targets(rows, list(range(len(images))))
         for name, target in targets.items():
-            targets[name] = torch.where(usable, target, float("nan") if target.is_floating_point() else MISSING)
+            missing = float("nan") if target.is_floating_point() else MISSING
+            targets[name] = torch.where(_along(target, usable), target, missing)
         return {
             "pixel_values": channels_last_batch([blank if image is None else image for image in images]),
             "views": {task.name: (0, len(images)) for task in self.supervised},

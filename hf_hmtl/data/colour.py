@@ -79,6 +79,8 @@ def mixing(draws: Draws, augmentation: Augmentation) -> Step:
 def noise_and_blur(draws: Draws, augmentation: Augmentation, side: int) -> list[Step]:
     """What follows the mixing of the channels, for images of three channels."""
     steps = []
+    if max(augmentation.downsampling) > 1:
+        steps.append(_downsampling(draws, augmentation.downsampling, side))
     if augmentation.noise > 0:
         steps.append(white_noise(draws, 255.0 * draws.uniform("augment/noise", 0.0, augmentation.noise), side))
     if max(augmentation.blur) > 1:
@@ -118,6 +120,18 @@ def _blurring(draws: Draws, sizes: tuple[int, ...], side: int) -> Step:
             cv2.GaussianBlur(image, (taps, taps), sigma, dst=image)
 
     return blur
+
+
+def _downsampling(draws: Draws, factors: tuple[int, ...], side: int) -> Step:
+    chosen = np.array(factors)[draws.integers("augment/downsampling", len(factors))].tolist()
+
+    def downsample(row: int, image: np.ndarray) -> None:
+        kept = round(REFERENCE_SIDE / chosen[row])
+        if chosen[row] > 1 and kept < side:
+            few = cv2.resize(image, (kept, kept), interpolation=cv2.INTER_NEAREST)
+            cv2.resize(few, (side, side), dst=image, interpolation=cv2.INTER_NEAREST)
+
+    return downsample
 
 
 def disc_mask(side: int) -> Step:

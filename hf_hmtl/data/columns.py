@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import datasets
+import numpy as np
 import pyarrow.compute as pc
 
 from hf_hmtl.data.rows import IMAGE, image_column, require_rows_by_number
 from hf_hmtl.tasks import Supervised
 from hf_hmtl.tasks.classification import Classification
+from hf_hmtl.tasks.regression import Regression
 
 
 def check_dataset(dataset: Any, supervised: Sequence[Supervised], name: str, image: str = IMAGE) -> None:
@@ -32,13 +34,16 @@ def check_dataset(dataset: Any, supervised: Sequence[Supervised], name: str, ima
         raise ValueError(f"{name} has no rows")
     columns = _columns(dataset, name, image)
     for task in supervised:
-        if task.column not in columns:
-            raise ValueError(
-                f"{name} has no column {task.column!r}, which the task {task.name!r} learns; it has: "
-                f"{', '.join(columns)}"
-            )
+        for column in task.columns:
+            if column not in columns:
+                raise ValueError(
+                    f"{name} has no column {column!r}, which the task {task.name!r} learns; it has: "
+                    f"{', '.join(columns)}"
+                )
         if isinstance(task, Classification):
-            _check_classes(dataset, task, name)
+            _check_classes(dataset, task, str(task.column), name)
+        elif isinstance(task, Regression):
+            _check_numbers(dataset, task, name)
 
 
 def _columns(dataset: Any, name: str, image: str) -> list[str]:
@@ -65,43 +70,71 @@ def _columns(dataset: Any, name: str, image: str) -> list[str]:
     return list(row)
 
 
-def _check_classes(dataset: Any, task: Classification, name: str) -> None:
-    feature = dataset.features[task.column] if isinstance(dataset, datasets.Dataset) else None
+def _check_classes(dataset: Any, task: Classification, column: str, name: str) -> None:
+    feature = dataset.features[column] if isinstance(dataset, datasets.Dataset) else None
     if feature is None:
-        value = dataset[0][task.column]
+        value = dataset[0][column]
         if isinstance(value, str):
             raise ValueError(
-                f"{name}: {task.column!r} of row 0 is the text {value!r}; a class is its number in "
+                f"{name}: {column!r} of row 0 is the text {value!r}; a class is its number in "
                 f"{', '.join(task.labels)}, counted from 0"
             )
     elif isinstance(feature, datasets.ClassLabel):
         if tuple(feature.names) != task.labels:
             mapping = {label: number for number, label in enumerate(task.labels)}
             mended = (
-                f"Number them alike: dataset = dataset.align_labels_with_mapping({mapping}, {task.column!r})"
+                f"Number them alike: dataset = dataset.align_labels_with_mapping({mapping}, {column!r})"
                 if set(feature.names) <= set(mapping)
-                else f"Make the task of the training rows: Classification.of(dataset, {task.column!r})"
+                else f"Make the task of the training rows: Classification.of(dataset, {column!r})"
             )
             raise ValueError(
-                f"{name}: the column {task.column!r} numbers the classes {', '.join(feature.names)}, and the task "
+                f"{name}: the column {column!r} numbers the classes {', '.join(feature.names)}, and the task "
                 f"{task.name!r} learns {', '.join(task.labels)}. {mended}"
             )
     else:
-        _check_numbers(dataset, task, name, getattr(feature, "dtype", str(feature)))
+        _check_class_numbers(dataset, task, column, name, getattr(feature, "dtype", str(feature)))
 
 
-def _check_numbers(dataset: datasets.Dataset, task: Classification, name: str, kind: str) -> None:
+def _check_class_numbers(dataset: datasets.Dataset, task: Classification, column: str, name: str, kind: str) -> None:
     if "string" in kind:
         raise ValueError(
-            f"{name}: the column {task.column!r} holds text, not class numbers. Type dataset = "
-            f"dataset.class_encode_column({task.column!r}), and make the task of that: Classification.of(dataset, "
-            f"{task.column!r})"
+            f"{name}: the column {column!r} holds text, not class numbers. Type dataset = "
+            f"dataset.class_encode_column({column!r}), and make the task of that: Classification.of(dataset, "
+            f"{column!r})"
         )
     if "int" not in kind:
-        raise ValueError(f"{name}: the column {task.column!r} holds {kind} values; classes are numbers from 0 on")
-    largest = pc.max(dataset.with_format("arrow")[:][task.column]).as_py()
+        raise ValueError(f"{name}: the column {column!r} holds {kind} values; classes are numbers from 0 on")
+    largest = pc.max(dataset.with_format("arrow")[:][column]).as_py()
     if largest is not None and largest >= len(task.labels):
         raise ValueError(
-            f"{name}: the column {task.column!r} holds the class {largest}, and the task {task.name!r} has "
+            f"{name}: the column {column!r} holds the class {largest}, and the task {task.name!r} has "
             f"{len(task.labels)} classes, 0 to {len(task.labels) - 1}: {', '.join(task.labels)}"
+        )
+
+
+def _check_numbers(dataset: Any, task: Regression, name: str) -> None:
+    """Of a dataset of another kind only the first row is looked at."""
+    for column in task.columns:
+        known = isinstance(dataset, datasets.Dataset) and dataset.format["type"] != "custom"
+        kind = getattr(dataset.features[column], "dtype", None) if known else type(dataset[0][column]).__name__
+        if known and isinstance(dataset.features[column], datasets.ClassLabel):
+            kind = "class"
+        if kind is None or kind in ("class", "str") or "string" in kind:
+            raise ValueError(
+                f"{name}: the column {column!r} holds {kind or 'no'} values, and the task {task.name!r} learns real "
+                "numbers. For classes use Classification.of(dataset, ...), in recipes task: classification"
+            )
+        if known and task.range is not None and not task.leaves_out:
+            _check_range(np.asarray(dataset.with_format("arrow")[:][column], dtype=np.float64), task, column, name)
+
+
+def _check_range(numbers: np.ndarray, task: Regression, column: str, name: str) -> None:
+    low, high = task.range or (-np.inf, np.inf)
+    outside = numbers[(numbers < low) | (numbers > high)]
+    outside = outside[outside != task.missing]
+    if len(outside):
+        raise ValueError(
+            f"{name}: {len(outside):,} rows of the column {column!r} lie outside of the range {low:g} to {high:g} of "
+            f"the task {task.name!r}, the first is {outside[0]:g}. Widen the range, or, if that number stands for no "
+            f"label, say so: missing: {outside[0]:g}"
         )

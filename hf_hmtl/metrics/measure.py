@@ -1,5 +1,6 @@
 """What a score is called, in which unit it is, and which way is better."""
 
+import re
 from dataclasses import dataclass
 
 SHARE = "share"
@@ -22,7 +23,7 @@ class Measure:
     @property
     def words(self) -> str:
         """The name for readers: "macro F1"."""
-        return self.name.replace("_", " ").replace(" f1", " F1")
+        return re.sub(r"\b(f1|ccc|rmse|mae|sagr)\b", lambda name: name[0].upper(), self.name.replace("_", " "))
 
     def best(self, values):
         """The best of some values."""

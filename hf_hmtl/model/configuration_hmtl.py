@@ -8,10 +8,22 @@ from dataclasses import field
 from torch.nn import ModuleDict
 from transformers import PreTrainedConfig
 
+from .numbers_hmtl import checked_numbers
+
 # What each kind of head may say, with its default; None means that it has to be given.
 HEAD_KINDS: dict[str, dict] = {
     "linear": {"shape": None, "dropout": 0.0},
     "mlp": {"shape": None, "dropout": 0.0, "hidden": 512},
+    "multilabel": {"shape": None, "dropout": 0.0},
+    "regression": {
+        "shape": None,
+        "dropout": 0.0,
+        "names": None,
+        "unit": "",
+        "range": None,
+        "tanh": False,
+        "bins": None,
+    },
     "projector": {"shape": None, "hidden": 1024},
     "decoder": {},
 }
@@ -31,13 +43,17 @@ class HMTLConfig(PreTrainedConfig):
         pixel_mean, pixel_std: statistics, in units of [0, 1], by which the model itself normalises its pixels: a list
             of three numbers each; ImageNet's by default.
         heads: {name: head}. A head is a dict with these keys (unknown ones raise), completed with the defaults:
-            kind: "linear", "mlp", "projector" or "decoder" (see heads_hmtl.py);
+            kind: "linear", "mlp", "multilabel", "regression", "projector" or "decoder" (see heads_hmtl.py);
             shape: of one row of its output, [8] for 8 classes, [9, 9] for 9 puzzle slots of 9 places (not for decoders,
             whose output is an image as large as the input);
-            dropout: share of the features dropped before the head (linear, mlp), 0 by default;
+            dropout: share of the features dropped before the head (not projector, decoder), 0 by default;
             hidden: width of its hidden layers (mlp: 512, appendix C of the paper; projector: 1024);
             auxiliary: True for a head that serves training only and vanishes in `without_auxiliary`;
-            labels: names of the classes in the order of the outputs, for one-dimensional shapes; None for numbers.
+            labels: names of the classes in the order of the outputs, for one-dimensional shapes; None for numbers;
+                of a "multilabel" head, whose outputs are yes-or-no questions (sigmoid), it has to be given.
+            A "regression" may also say: names and unit of its numbers; range, [lowest, highest]; tanh, True to bend
+                them into the range; bins, {"first": -0.95, "step": 0.1, "count": 20}, for a softmax over so many
+                values, whose mean is the number (Eq. 4 of the paper). Its shape is that of the numbers.
         primary: the supervised head that `logits`, the pipeline and the Hub show, with a one-dimensional shape; the
             first one given by default. `id2label`, `label2id`, `num_labels` and `problem_type` follow from it.
         format_version: of the saved configuration; files without one are of version 1.
@@ -55,7 +71,7 @@ class HMTLConfig(PreTrainedConfig):
     model_type = "hmtl"
     _auto_class = "AutoConfig"  # saved folders carry the code
     # What a plain Trainer gathers, and hands to compute_metrics, is the logits of the primary head.
-    keys_to_ignore_at_inference = ["predictions", "log_variances", "hidden_states"]
+    keys_to_ignore_at_inference = ["predictions", "log_variances", "hidden_states", "bin_logits"]
 
     backbone: str = "efficientnet_b0"
     image_size: int = 224
@@ -161,12 +177,13 @@ class HMTLConfig(PreTrainedConfig):
         if self.primary is None:
             return []
         head = self.heads[self.primary]
-        return list(head["labels"] or _numbered(self.primary, head["shape"]))
+        return list(head["labels"] or head.get("names") or _numbered(self.primary, head["shape"]))
 
     def loss_kind(self, head: str, labels) -> str:
         """What a head loses against a tensor of labels; see `head_loss`."""
         described = self.heads[head]
-        if head == self.primary and self.problem_type == "multi_label_classification":
+        asked = head == self.primary and self.problem_type == "multi_label_classification"
+        if asked or described["kind"] == "multilabel":
             return "binary_cross_entropy"
         if described["kind"] == "projector" or (described["kind"] == "decoder" and not labels.is_floating_point()):
             raise ValueError(f"The head {head!r} ({described['kind']}) has no loss against such labels.")
@@ -180,6 +197,8 @@ class HMTLConfig(PreTrainedConfig):
         head = self.heads.get(self.primary) if self.primary is not None else None
         if head is None or "labels" not in head:
             return None
+        if head["kind"] == "multilabel":
+            return "multi_label_classification"
         return "single_label_classification" if head["labels"] else "regression"
 
     def _relabel(self, asked: list | int):
@@ -193,7 +212,10 @@ class HMTLConfig(PreTrainedConfig):
             )
         names = asked if isinstance(asked, list) else [f"LABEL_{number}" for number in range(asked)]
         primary = self.primary or NEW_HEAD
-        head = {**self.heads.get(primary, {"kind": "linear"}), "shape": [len(names)]}
+        head = dict(self.heads.get(primary, {"kind": "linear"}))
+        if head["kind"] == "regression":  # classes have neither a range nor bins
+            head = {"kind": "linear", "dropout": head["dropout"]}
+        head["shape"] = [len(names)]
         head["labels"] = names if len(names) > 1 else None
         self._take({**self.heads, primary: head}, primary)
 
@@ -322,6 +344,13 @@ def _completed_head(name: str, head: dict) -> dict:
         raise ValueError(f"head {name!r}: dropout is a share of at least 0 and below 1, got {completed['dropout']!r}")
     if completed["labels"] is not None:
         completed["labels"] = _checked_labels(name, list(completed["labels"]), completed.get("shape"))
+    if completed["kind"] == "regression":
+        completed = checked_numbers(name, completed)
+    if (completed["kind"], completed["labels"] is None) in (("multilabel", True), ("regression", False)):
+        raise ValueError(
+            f"head {name!r}: labels name the questions of a multilabel head, and a regression has names instead; got "
+            f"kind {completed['kind']!r} and labels {completed['labels']!r}"
+        )
     return completed
 
 

@@ -59,6 +59,23 @@ class MLPHead(VectorHead):
         super().__init__(head["shape"], hidden, nn.ReLU(), nn.Dropout(head["dropout"]), outputs)
 
 
+class RegressionHead(VectorHead):
+    """Numbers from one linear layer, bent into their range by a tanh when asked for; or logits over bins, from which
+    `expectation` reads the numbers."""
+
+    def __init__(self, channels: int, head: dict):
+        shape = [*head["shape"], head["bins"]["count"]] if head["bins"] else head["shape"]
+        super().__init__(shape, nn.Dropout(head["dropout"]), nn.Linear(channels, math.prod(shape)))
+        self.range = head["range"] if head["tanh"] else None
+
+    def forward(self, features: Features) -> torch.Tensor:
+        numbers = super().forward(features)
+        if self.range is None:
+            return numbers
+        low, high = self.range
+        return (low + high) / 2 + (high - low) / 2 * numbers.tanh()
+
+
 class ProjectorHead(VectorHead):
     """The projector of Barlow Twins (Zbontar et al. 2021, section 2.2): three layers, batch norm in place of biases."""
 
@@ -126,5 +143,6 @@ def build_head(head: dict, pooled_channels: int, deepest_channels: int, skip_cha
     """
     if head["kind"] == "decoder":
         return DecoderHead(deepest_channels, skip_channels)
-    vector_heads = {"linear": LinearHead, "mlp": MLPHead, "projector": ProjectorHead}
+    vector_heads = {"linear": LinearHead, "multilabel": LinearHead, "mlp": MLPHead, "projector": ProjectorHead}
+    vector_heads["regression"] = RegressionHead
     return vector_heads[head["kind"]](pooled_channels, head)

@@ -1,7 +1,6 @@
 """The HMTL network: one timm backbone that takes pixels, and one head per task on top of it."""
 
 import os
-from dataclasses import dataclass
 
 import timm
 import torch
@@ -26,6 +25,8 @@ from .configuration_hmtl import LOSS_WEIGHTS, HMTLConfig
 from .heads_hmtl import Features, build_head
 from .loading_hmtl import BackboneReport, copy_without_auxiliary, match_labels, saved_config, take_backbone
 from .losses_hmtl import head_loss
+from .numbers_hmtl import expectation
+from .outputs_hmtl import HMTLOutput
 from .pixels_hmtl import PixelNormalisation
 from .publishing_hmtl import Publishing
 
@@ -34,26 +35,6 @@ _AUTO_MAP = {
     "AutoModelForImageClassification": "modeling_hmtl.HMTLForImageClassification",
     "AutoImageProcessor": "image_processing_hmtl.HMTLImageProcessor",
 }
-
-
-@dataclass
-class HMTLOutput(ModelOutput):
-    """What the network says about a batch.
-
-    Args:
-        loss: sum of the losses of the heads whose `labels` were given.
-        logits: output of the primary head, (rows, classes); None when it was not computed.
-        predictions: {head: (rows, *shape)}, for decoders (rows, 3, height, width) in [0, 1].
-        log_variances: {head: scalar}, learned loss weights of the computed heads, when the config asks for them and
-            `views` were given, as they are in training.
-        hidden_states: the maps of the backbone, from the finest to the deepest, when they were asked for.
-    """
-
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    predictions: ModelOutput | None = None
-    log_variances: dict | None = None
-    hidden_states: tuple | None = None
 
 
 class HMTLPreTrainedModel(Publishing, PreTrainedModel):
@@ -382,6 +363,9 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
         with_maps = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         features = self.hmtl.features(pixel_values, with_skips, bool(with_maps))
         predictions = {name: self.head(name)(features.rows(*view)) for name, view in seen.items()}
+        bins = {name: self.config.heads[name]["bins"] for name in seen if self.config.heads[name].get("bins")}
+        bin_logits = ModelOutput({name: predictions[name] for name in bins})
+        predictions |= {name: expectation(logits, bins[name]) for name, logits in bin_logits.items()}
         outputs = HMTLOutput(
             loss=None if labels is None else self._loss(predictions, labels, num_items_in_batch),
             logits=predictions.get(self.config.primary),
@@ -389,6 +373,7 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
             predictions=ModelOutput(predictions),
             log_variances=None if views is None else self._log_variances(views),
             hidden_states=features.hidden_states,
+            bin_logits=bin_logits or None,
         )
         return outputs if self._wants_dict(return_dict) else outputs.to_tuple()
 

@@ -63,6 +63,7 @@ def render(
         starting_weights=_starting_weights(result),
         splits=_reported_splits(result),
         measures=_measures(result),
+        constant="Majority class" if _learned_classes(result) else "Constant answer",
         classes=_classes(result),
         matrices=_matrices(result),
         interval=_accuracy_interval(result),
@@ -172,14 +173,20 @@ def _reported_splits(result: Result) -> list[str]:
     return [split for split in ("validation", "test") if any(key.startswith(PREFIXES[split]) for key in result.metrics)]
 
 
+def _learned_classes(result: Result) -> bool:
+    return set(result.model["supervised"]) <= set(result.rows.get("train", {}).get("classes", {}))
+
+
 def _measures(result: Result) -> list[dict[str, Any]]:
     """Rows of the table of results: a measure on each split, beside the baseline and the paper's figure."""
     splits, paper = _reported_splits(result), result.paper or {}
     keys = [key for key in result.metrics if not key.startswith("train_") and not re.search("_recall_|_count$", key)]
     names = list(dict.fromkeys(key.split("_", 1)[1] for key in keys))
+    measured = [(task, measure) for task in result.measures for measure in result.measures_of(task)]
+    units = {f"{task}_{measure.name}": measure.unit for task, measure in measured if measure.unit != SHARE}
     return [
         {
-            "name": _words(name),
+            "name": _words(name) + (f" ({escape(units[name])})" if units.get(name) else ""),
             "scores": [_metric(result, split, name) for split in splits],
             "baseline": _baseline(result, name),
             "paper": paper["value"] if paper.get("metric") == name else math.nan,

@@ -50,7 +50,7 @@ class Result:
         model: {backbone, image_size, base_model: Hub id of the weights it started from or None, primary: head shown by
             the pipeline, supervised: [heads that stay], auxiliary: [heads that were dropped after training]}.
         metrics: floats by train_/eval_/test_ + task + measure, such as "eval_emotion_accuracy"; NaN where undefined.
-        baselines: the same keys for the answer that needs no image (the majority class).
+        baselines: the same keys for the answer that needs no image (the majority class, the mean number).
         confusion: {split: {task: {labels: [...], matrix: rows true, columns answered}}}.
         rows: {split: {rows: int, classes: {task: {label: int}}}}.
         protocol: {selection: {metric, split, step, epoch} or None if the last weights were kept,

@@ -101,8 +101,10 @@ def draw_batch(batch: dict, experiment: Experiment, path: Path) -> None:
     for number, (axis, image) in enumerate(zip(axes.flat, pixels, strict=False)):
         axis.imshow(image)
         if first is not None and number < len(batch["targets"][first.name]):
-            target = int(batch["targets"][first.name][number])
-            axis.set_title(first.labels[target] if target >= 0 else "no label", fontsize=8)
+            target = batch["targets"][first.name][number : number + 1]
+            shown = [values[0] for values in first.labels_of(target.numpy()).values()]
+            words = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in shown if value is not None]
+            axis.set_title(", ".join(words) or "no label", fontsize=8)
     figure.suptitle(
         f"{experiment.recipe.name}: first batch of epoch 0, seed {experiment.args.sampling_seed}", fontsize=9
     )
@@ -146,8 +148,8 @@ def _seconds_a_step(experiment: Experiment) -> float:
     for _ in range(TIMED_STEPS):
         started = time.perf_counter()
         (batch,) = _batches(experiment, 1)
-        counts = trainer._get_num_items_in_batch([batch], trainer.args.device)
-        trainer.compute_loss(model, trainer._prepare_inputs(batch), num_items_in_batch=counts).backward()
+        step = trainer._get_num_items_in_batch([batch], trainer.args.device)
+        trainer.compute_loss(model, trainer._prepare_inputs(batch), num_items_in_batch=step).backward()
         optimizer.step()
         optimizer.zero_grad()
         if torch.cuda.is_available():

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import torch
+from datasets import Dataset
 
 from hf_hmtl.analysis.batch_norm import re_estimated
 from hf_hmtl.analysis.probe import cached_features, probe
@@ -15,7 +16,9 @@ from hf_hmtl.data.identity import identities, readable
 from hf_hmtl.metrics.classification import majority_baseline
 from hf_hmtl.results.predictions import SPLIT, confusion
 from hf_hmtl.run.experiment import Experiment
+from hf_hmtl.tasks import Supervised
 from hf_hmtl.tasks.classification import Classification
+from hf_hmtl.tasks.regression import Regression
 from hf_hmtl.training.trainer import HMTLTrainer
 
 PROBE_SEEDS = (0, 1, 2)
@@ -30,7 +33,8 @@ class Evaluation:
 
     Attributes:
         metrics: {"<eval, test or train>_<task>_<measure>": value}.
-        baselines: the same keys for the most frequent class of the training rows.
+        baselines: the same keys for the answer that needs no image: the most frequent class of the training rows, or
+            the mean of their numbers.
         confusion: {split: {task: {labels, matrix}}}, rows true, columns predicted.
         predictions: one table a split, with the columns of `results.predictions`.
         broken_images: {split: rows whose image could not be decoded}.
@@ -134,16 +138,20 @@ def _keep(
     columns[SPLIT] = pa.repeat(split, len(dataset))
     seen = np.isin(np.arange(len(dataset)), list(broken), invert=True)
     for task in experiment.supervised:
-        columns[f"{task.name}_label"] = task.labels_of(task.target(dataset[task.column][:]).numpy())
+        for name, values in task.labels_of(_targets(task, dataset)).items():
+            columns[f"{task.name}_{name}"] = pa.array(values)
         for name, values in answers[task.name].items():
             columns[f"{task.name}_{name}"] = pa.array(values, mask=~seen)
     table = pa.table(columns)
     evaluation.predictions.append(table)
     for task in experiment.supervised:
-        both = pc.and_(pc.is_valid(table[f"{task.name}_label"]), pc.is_valid(table[f"{task.name}_answer"]))
-        evaluation.scored.setdefault(split, {})[task.name] = pc.sum(both).as_py() or 0
+        labelled = task.labelled(torch.from_numpy(_targets(task, dataset))).numpy()
+        scored = np.flatnonzero(labelled & seen)
+        evaluation.scored.setdefault(split, {})[task.name] = len(scored)
         if isinstance(task, Classification):
-            _compare_with_truth(evaluation, experiment, task, split, table.filter(both))
+            _compare_with_truth(evaluation, experiment, task, split, table.take(scored))
+        elif isinstance(task, Regression):
+            _compare_with_mean(evaluation, experiment, task, split, scored)
 
 
 def _compare_with_truth(
@@ -157,6 +165,22 @@ def _compare_with_truth(
     truth = np.repeat(np.arange(len(labels)), matrix.sum(axis=1))
     for measure, value in majority_baseline(truth, train, labels).items():
         evaluation.baselines[f"{PREFIXES[split]}_{task.name}_{measure}"] = value
+
+
+def _compare_with_mean(
+    evaluation: Evaluation, experiment: Experiment, task: Regression, split: str, scored: np.ndarray
+) -> None:
+    """Add what the mean of the training rows would score, answered to every row."""
+    means = np.nanmean(_targets(task, experiment.splits["train"]), axis=0, keepdims=True)
+    truth = _targets(task, experiment.splits[split])[scored]
+    for measure, value in task.score(np.repeat(means, len(truth), axis=0), truth).items():
+        if measure != "count":
+            evaluation.baselines[f"{PREFIXES[split]}_{task.name}_{measure}"] = value
+
+
+def _targets(task: Supervised, dataset: Dataset) -> np.ndarray:
+    """The labels of all rows, as the task scores them."""
+    return task.target(*(dataset[column][:] for column in task.columns)).numpy()
 
 
 def _scores(metrics: dict[str, float]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """From a recipe to everything that a run needs: rows, tasks, collators, model, trainer."""
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -128,21 +129,23 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     source = sources.load(name, data_dir, **options)
     source = dataclasses.replace(source, notes=(*source.notes, *_renamed_tasks(recipe)))
     splits, ledger = DatasetDict(source.splits), source.ledger
-    for column in (*recipe.supervised, *recipe.report_columns):
+    learned_columns = {name: _columns(name, settings) for name, settings in recipe.supervised.items()}
+    for column in (*itertools.chain(*learned_columns.values()), *recipe.report_columns):
         require_column(splits["train"], column, recipe)
+    first = next(iter(learned_columns.values()), (None,))[0]
     if recipe.train_fraction < 1:
-        first = next(iter(recipe.supervised), None)
         whole = splits["train"]
         splits["train"] = stratified_fraction(whole, first, recipe.train_fraction)
         ledger.leave_out("train", TRAIN_FRACTION, without(whole, splits["train"]))
     if recipe.balancing != "none":
         whole = splits["train"]
-        splits["train"] = balanced(whole, next(iter(recipe.supervised)), recipe.balancing)
+        splits["train"] = balanced(whole, first, recipe.balancing)
         ledger.leave_out("train", BALANCING, without(whole, splits["train"]))
     supervised = [
-        build_supervised(column, settings, splits["train"], recipe.name)
-        for column, settings in recipe.supervised.items()
+        build_supervised(name, settings, splits["train"], recipe.name) for name, settings in recipe.supervised.items()
     ]
+    if recipe.probe and not isinstance(supervised[0], Classification):
+        raise ValueError(f"recipe {recipe.name}: a probe fits classes, and {supervised[0].name!r} has none")
     pretexts = [build_pretext(name, settings, recipe.name) for name, settings in recipe.auxiliary.items()]
     for pretext in pretexts:
         pretext.check_side(recipe.image_size)
@@ -179,22 +182,36 @@ def require_column(dataset: Dataset, column: str, recipe: Recipe) -> None:
     """Raise when the dataset lacks the column of a supervised task, or one that is to be reported."""
     if column not in dataset.column_names:
         columns = [name for name in dataset.column_names if name not in ("image", *RESERVED)]
-        wants = "learns" if column in recipe.supervised else "reports"
+        wants = "reports" if column in recipe.report_columns else "learns"
         raise ValueError(
             f"recipe {recipe.name} {wants} {column!r}, which the source {recipe.source['name']!r} does not have. "
             f"It has: {', '.join(columns)}"
         )
 
 
-def build_supervised(column: str, settings: dict[str, Any], train: Dataset, recipe_name: str) -> Supervised:
+def _columns(name: str, settings: dict[str, Any] | None) -> tuple[str, ...]:
+    """The columns that an entry of `supervised` learns: those of its `column`, else of the task itself or its name."""
+    options = settings or {}
+    of_task = getattr(task_registry.get(options.get("task", "classification")), "column", "")
+    column = options.get("column") or of_task or name
+    return (column,) if isinstance(column, str) else tuple(column)
+
+
+def build_supervised(key: str, settings: dict[str, Any], train: Dataset, recipe_name: str) -> Supervised:
     """A supervised task from its recipe entry; class names and balanced weights come from the training rows."""
     options = dict(settings or {})
-    name = options.pop("name", column)
+    name = options.pop("name", key)
     task = task_registry.get(options.pop("task", "classification"))
-    known = {option.name for option in dataclasses.fields(task)} - {"column", "labels"}
-    require_known(options, known, f"option of supervised task {column!r} in recipe {recipe_name}")
+    known = {option.name for option in dataclasses.fields(task)} - {"name", "labels"}
+    if issubclass(task, Classification):
+        known -= {"column"}
+    require_known(options, known, f"option of supervised task {key!r} in recipe {recipe_name}")
+    if issubclass(task, Pretext):
+        raise ValueError(f"{key!r} is a pretext task; write it under `auxiliary` in recipe {recipe_name}")
     if not issubclass(task, Classification):
-        return task(name=name, column=column, **options)
+        if name != key and not (options.get("column") or task.column):
+            options["column"] = key
+        return task(name=name, **{option: _frozen(value) for option, value in options.items()})
     weights = options.get("class_weights")
     if isinstance(weights, list):
         options["class_weights"] = tuple(float(weight) for weight in weights)
@@ -202,10 +219,10 @@ def build_supervised(column: str, settings: dict[str, Any], train: Dataset, reci
         options["class_weights"] = None
     elif weights != "balanced":
         raise ValueError(
-            f"{column}: class_weights is {weights!r}, allowed are none, balanced (n_max / n_c from the training rows) "
+            f"{key}: class_weights is {weights!r}, allowed are none, balanced (n_max / n_c from the training rows) "
             "or a list with one number a class"
         )
-    return task.of(train, column, name=name, **options)
+    return task.of(train, key, name=name, **options)
 
 
 def build_pretext(name: str, settings: dict[str, Any], recipe_name: str) -> Pretext:

@@ -135,7 +135,8 @@ def summary_table(result: Result, folder: Path) -> str:
         if result.measures_of(task) != shown:
             shown = result.measures_of(task)
             lines.append(f"{'':24}" + "".join(f"{measure.words:>10}" for measure in shown))
-        for name, scores in ((task, result.metrics), ("  majority class", result.baselines)):
+        constant = "majority class" if task in result.rows["train"]["classes"] else "constant answer"
+        for name, scores in ((task, result.metrics), (f"  {constant}", result.baselines)):
             measured = [scores.get(f"{prefix}_{task}_{measure.name}", float("nan")) for measure in shown]
             lines.append(f"{name:24}" + "".join(f"{value:10.4f}" for value in measured))
     last = {key: value for entry in result.history for key, value in entry.items()}

@@ -5,35 +5,28 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.distributed.nn.functional
 from torch import Tensor
 
-from hf_hmtl.tasks.base import Pretext
+from hf_hmtl.tasks.base import Pretext, Sums
 
 _SMALLEST_VARIANCE = 1e-5
 
 
-def total_over_processes(values: Tensor) -> Tensor:
-    """Sum of a tensor over all processes, with its gradient; the tensor itself in a single process."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.nn.functional.all_reduce(values)
-    return values
-
-
-def cross_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """(features, features) correlations between two views over the batches of all processes.
+def cross_correlation(sums: Sums) -> Tensor:
+    """(features, features) correlations between two views, from the sums over their rows.
 
     Args:
-        first, second: (rows, features) projections of the two views of the same rows.
+        sums: `rows` (their number); `first`, `second`, `first_squares`, `second_squares` (features,); `products`
+            (features, features), of each feature of the first view with each of the second.
     """
-    rows = total_over_processes(torch.tensor(float(len(first)), device=first.device))
-
-    def standardised(view: Tensor) -> Tensor:
-        mean = total_over_processes(view.sum(0)) / rows
-        variance = total_over_processes((view - mean).square().sum(0)) / rows
-        return (view - mean) / (variance + _SMALLEST_VARIANCE).sqrt()
-
-    return total_over_processes(standardised(first).T @ standardised(second)) / rows
+    rows = sums["rows"].clamp_min(1)
+    means = {view: sums[view] / rows for view in ("first", "second")}
+    deviations = {
+        view: (sums[f"{view}_squares"] / rows - mean.square() + _SMALLEST_VARIANCE).clamp_min(_SMALLEST_VARIANCE).sqrt()
+        for view, mean in means.items()
+    }
+    covariance = sums["products"] / rows - torch.outer(means["first"], means["second"])
+    return covariance / torch.outer(deviations["first"], deviations["second"])
 
 
 @dataclass(frozen=True)
@@ -41,7 +34,7 @@ class BarlowTwins(Pretext):
     """Two independently augmented strong views, compared by redundancy reduction (section 4.6; Zbontar et al. 2021).
 
     L = sum_i (1 - C_ii)^2 + redundancy * sum_(i != j) C_ij^2, with C the cross-correlation of the projections over the
-    whole batch. It is a statistic of the batch: all-reduced over processes, and it cannot be accumulated.
+    whole step, accumulated batches and all processes included.
 
     Attributes:
         redundancy: weight of the off-diagonal part (lambda of Zbontar et al., Eq. 1); the paper gives none.
@@ -56,7 +49,6 @@ class BarlowTwins(Pretext):
     view_level: str = "strong"
 
     augmented_views: ClassVar[int] = 2
-    per_row: ClassVar[bool] = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -68,13 +60,32 @@ class BarlowTwins(Pretext):
     def head(self) -> dict[str, Any]:
         return {"kind": "projector", "shape": [self.features], "hidden": self.hidden, "auxiliary": True}
 
-    def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One number: the loss of the batch. `prediction` holds the first views of all rows, then the second ones."""
+    @property
+    def additive(self) -> bool:
+        return False
+
+    def counts(self, target: Tensor) -> Sums:
+        """The number of rows, each with its two views."""
+        return {"rows": torch.tensor(len(target) // 2, device=target.device)}
+
+    def statistics(self, prediction: Tensor, target: Tensor) -> Sums:
+        """See `cross_correlation`; `prediction` holds the first views of all rows, then the second ones."""
         first, second = prediction.float().chunk(2)
-        correlation = cross_correlation(first, second)
+        return {
+            "first": first.sum(0),
+            "second": second.sum(0),
+            "first_squares": first.square().sum(0),
+            "second_squares": second.square().sum(0),
+            "products": first.T @ second,
+            **self.counts(target),
+        }
+
+    def loss_of(self, statistics: Sums) -> Tensor:
+        correlation = cross_correlation(statistics)
         diagonal = correlation.diagonal()
         off_diagonal = correlation.square().sum() - diagonal.square().sum()
-        return (1 - diagonal).square().sum() + self.redundancy * off_diagonal
+        loss = (1 - diagonal).square().sum() + self.redundancy * off_diagonal
+        return loss * (statistics["rows"] > 0)
 
     def progress(self, prediction: Tensor, target: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         first, second = prediction.float().chunk(2)
@@ -82,7 +93,8 @@ class BarlowTwins(Pretext):
         return {"agreement": (agreement.sum(), torch.tensor(len(agreement)))}
 
     def score(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        return {"loss": float(self.losses(torch.from_numpy(predictions), torch.from_numpy(targets)))}
+        statistics = self.statistics(torch.from_numpy(predictions), torch.from_numpy(targets))
+        return {"loss": float(self.loss_of(statistics))}
 
 
 TASK = BarlowTwins

@@ -23,6 +23,9 @@ MISSING = -100
 
 CLASSIFIER_LOSSES = ("cross_entropy", "focal")
 
+Sums = dict[str, Tensor]
+"""Named sums over rows, which add over batches and processes."""
+
 
 _TAKEN = frozenset(("eval", "image", "loss", "test", "train", "validation"))
 """Names that scores, logs and columns have already."""
@@ -99,6 +102,10 @@ def classifier_head(shape: list[int], dropout: float, hidden: int | None) -> dic
 class Task:
     """One thing the network learns.
 
+    Its loss is a function of sums: `statistics` of some rows, which add over batches and processes, and `loss_of` the
+    sums over all rows that are learned from in one step, or scored. A task whose loss is the mean of row losses gives
+    `losses` alone.
+
     Attributes:
         name: name of the task, of its head and of its target.
         weight: factor of its loss in the sum (lambda of Eq. 5).
@@ -110,9 +117,6 @@ class Task:
     dropout: float = 0.0
 
     auxiliary: ClassVar[bool] = False
-    per_row: ClassVar[bool] = True
-    """False for losses on batch statistics, which cannot be summed over the parts of an accumulated batch: `losses`
-    then returns one number, the same on every process."""
 
     def __post_init__(self):
         if not self.weight >= 0:
@@ -125,12 +129,30 @@ class Task:
         raise NotImplementedError
 
     def labelled(self, target: Tensor) -> Tensor:
-        """(rows,) bool: which rows carry a label. Their number divides the summed losses."""
+        """(rows,) bool: which rows carry a label."""
         return (target != MISSING).unsqueeze(1).flatten(1).any(1)
 
+    @property
+    def additive(self) -> bool:
+        """Whether `loss_of` is linear in all sums but the `counts`, as a mean is: the parts of a step are then learned
+        from one after the other. Otherwise (a root, a correlation) the sums of the whole step are found beforehand."""
+        return True
+
     def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(rows,) loss of each row, 0 where the label is missing."""
+        """(rows,) loss of each row, 0 where the label is missing; of tasks whose loss is their mean."""
         raise NotImplementedError
+
+    def counts(self, target: Tensor) -> Sums:
+        """The sums that need no prediction, all 0 where nothing is labelled; the loss divides by them."""
+        return {"rows": self.labelled(target).sum()}
+
+    def statistics(self, prediction: Tensor, target: Tensor) -> Sums:
+        """All sums that the loss is made of, the `counts` among them."""
+        return {"loss": self.losses(prediction, target).sum(), **self.counts(target)}
+
+    def loss_of(self, statistics: Sums) -> Tensor:
+        """The loss of the rows that these are the sums over; 0, with a gradient of 0, where nothing is labelled."""
+        return statistics["loss"] / statistics["rows"].clamp_min(1)
 
     def progress(self, prediction: Tensor, target: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """Running scores for the training log: {name: (sum, count)}, tensors that stay on the device."""
@@ -143,23 +165,35 @@ class Task:
 
 @dataclass(frozen=True)
 class Supervised(Task):
-    """A task whose target is a column of the dataset.
+    """A task whose target is a column of the dataset, or several.
 
     Attributes:
-        column: that column; the one of the task's name if it is not given.
+        column: that column or those columns; the one of the task's name if it is not given.
     """
 
-    column: str = ""
+    column: str | tuple[str, ...] = ""
 
     headline: ClassVar[Measure]
     """What models are selected by, compared by and announced with."""
-    beside: ClassVar[tuple[Measure, ...]] = ()
-    """Measures that tables show beside the headline."""
+    turnable: ClassVar[bool] = True
+    """Whether the label of a face holds for the image turned in its plane, too."""
 
     def __post_init__(self):
         super().__post_init__()
         if not self.column:
             object.__setattr__(self, "column", self.name)
+        if isinstance(self.column, list):  # YAML and JSON know no tuples
+            object.__setattr__(self, "column", tuple(self.column))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the dataset that the target is made of."""
+        return (self.column,) if isinstance(self.column, str) else self.column
+
+    @property
+    def beside(self) -> tuple[Measure, ...]:
+        """Measures that tables show beside the headline."""
+        return ()
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -167,16 +201,25 @@ class Supervised(Task):
         raise NotImplementedError
 
     def answers(self, predictions: np.ndarray) -> dict[str, list]:
-        """What `predictions.parquet` says of each row beside its label: {"answer": ..., "probability_<class>": ...}."""
+        """What `predictions.parquet` says of each row beside its label, by the names of `parts("answer")` and others:
+        {"answer": ..., "probability_<class>": ...}."""
         raise NotImplementedError
 
-    def labels_of(self, targets: np.ndarray) -> list:
-        """The true label of each row as a reader knows it, None where it is missing."""
+    def labels_of(self, targets: np.ndarray) -> dict[str, list]:
+        """The true label of each row as a reader knows it, None where it is missing, named by `parts("label")`."""
         raise NotImplementedError
 
-    def target(self, column: list) -> Tensor:
-        """The column of a batch, as a tensor with `MISSING` or NaN where there is no label."""
+    def parts(self, kind: str) -> list[str]:
+        """How the answers or labels of each column are called: ["answer"], or of several ["answer_yaw", ...]."""
+        return [kind] if len(self.columns) == 1 else [f"{kind}_{column}" for column in self.columns]
+
+    def target(self, *columns: list) -> Tensor:
+        """The columns of a batch, as a tensor with `MISSING` or NaN where there is no label."""
         raise NotImplementedError
+
+    def mirrored(self, target: Tensor) -> Tensor:
+        """The target of the same faces in a mirror."""
+        return target
 
 
 @dataclass(frozen=True)
@@ -221,6 +264,11 @@ class Pretext(Task):
     @property
     def inscribed_disc(self) -> bool:
         """Whether everything outside the inscribed disc is made black, in every row of the view."""
+        return False
+
+    @property
+    def turns_the_image(self) -> bool:
+        """Whether `affine` turns images as a whole."""
         return False
 
     @property

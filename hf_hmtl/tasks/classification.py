@@ -56,10 +56,11 @@ class Classification(Supervised):
     label_smoothing: float = 0.0
 
     headline: ClassVar[Measure] = Measure("accuracy")
-    beside: ClassVar[tuple[Measure, ...]] = (Measure("macro_f1"),)
 
     def __post_init__(self):
         super().__post_init__()
+        if len(self.columns) != 1:
+            raise ValueError(f"{self.name}: the columns are {', '.join(self.columns)}, and classes stand in one")
         if len(self.labels) < 2:
             raise ValueError(
                 f"{self.name}: classes are {list(self.labels)}; a classifier needs two or more, so that it can be wrong"
@@ -105,9 +106,9 @@ class Classification(Supervised):
             "labels": list(self.labels),
         }
 
-    def target(self, column: list) -> Tensor:
+    def target(self, *columns: list) -> Tensor:
         """(rows,) int64 class numbers; None and -1 (the `datasets` convention) mean missing."""
-        numbers = torch.tensor([-1 if value is None else value for value in column], dtype=torch.int64)
+        numbers = torch.tensor([-1 if value is None else value for value in columns[0]], dtype=torch.int64)
         return torch.where(numbers < 0, MISSING, numbers)
 
     def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -116,6 +117,10 @@ class Classification(Supervised):
 
     def progress(self, prediction: Tensor, target: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         return {"accuracy": number_correct(prediction, target)}
+
+    @property
+    def beside(self) -> tuple[Measure, ...]:
+        return (Measure("macro_f1"),)
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -132,8 +137,8 @@ class Classification(Supervised):
             **{f"probability_{label}": probabilities[:, number] for number, label in enumerate(self.labels)},
         }
 
-    def labels_of(self, targets: np.ndarray) -> list[str | None]:
-        return [self.labels[number] if number >= 0 else None for number in targets]
+    def labels_of(self, targets: np.ndarray) -> dict[str, list]:
+        return {"label": [self.labels[number] if number >= 0 else None for number in targets]}
 
 
 def _class_label(dataset: datasets.Dataset, column: str) -> datasets.ClassLabel:

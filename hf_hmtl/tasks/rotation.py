@@ -81,6 +81,10 @@ class Rotation(Pretext):
         """Turned tiles follow the puzzle (1), as in the authors' code; a whole image is turned by the warp."""
         return 0 if self.tiles is None else 1.5
 
+    @property
+    def turns_the_image(self) -> bool:
+        return self.tiles is None
+
     def check_side(self, side: int) -> None:
         """Raise when the side is not a multiple of the tiles."""
         if self.tiles is not None and side % self.tiles:

@@ -10,7 +10,9 @@ from hf_hmtl.data.collator import Collator, TrainingCollator
 from hf_hmtl.tasks import Pretext, Supervised, Task
 
 _MADE_FOR = "model = HMTLForImageClassification.for_tasks(tasks, backbone=..., image_size=...)"
-_COMPARED = ("kind", "shape", "labels", "auxiliary", "hidden", "dropout")
+_COMPARED = (
+    "kind", "shape", "labels", "auxiliary", "hidden", "dropout", "names", "unit", "range", "tanh", "bins",
+)  # fmt: skip
 
 
 def check_options(
@@ -72,21 +74,6 @@ def check_model(model: Any, tasks: Sequence[Task], args: TrainingArguments) -> N
         raise ValueError(
             f"--activation_checkpointing true: timm cannot checkpoint {model.config.backbone!r}. Leave it out, or use "
             "a smaller --per_device_train_batch_size with --gradient_accumulation_steps"
-        )
-
-
-def check_accumulation(tasks: Sequence[Task], args: TrainingArguments) -> None:
-    """Raise when batches are accumulated and a loss is a statistic of the batch.
-
-    Raises:
-        ValueError: it names the tasks.
-    """
-    batched = [task.name for task in tasks if not task.per_row and task.weight > 0]
-    if batched and args.gradient_accumulation_steps > 1:
-        raise ValueError(
-            f"{', '.join(batched)}: this loss is a statistic of the batch, not a sum over rows, so accumulating "
-            f"{args.gradient_accumulation_steps} small batches is not one large batch. Use "
-            "--gradient_accumulation_steps 1 and the batch size you mean"
         )
 
 

@@ -3,9 +3,8 @@
 import itertools
 from collections.abc import Sequence
 
-import torch
-
 from hf_hmtl.tasks import Pretext, Task
+from hf_hmtl.training.step import rehearsal
 
 CALIBRATION_BATCHES = 4
 
@@ -48,17 +47,13 @@ def first_losses(trainer) -> dict[str, float]:
     The network and the global random numbers stay as they are.
     """
     sums = dict.fromkeys([task.name for task in trainer.tasks], 0.0)
-    model = trainer.accelerator.unwrap_model(trainer.model).train()
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # batch norm counts what it sees
-    rows = trainer.training_rows()
-    with torch.no_grad(), torch.random.fork_rng():
+    model, rows = trainer.accelerator.unwrap_model(trainer.model), trainer.training_rows()
+    with rehearsal(model, trainer.args.device):
         for keys in itertools.islice(trainer.new_sampler(), CALIBRATION_BATCHES):
             batch = trainer.train_collator(rows.__getitems__(keys))
-            counts = trainer._get_num_items_in_batch([batch], trainer.args.device)
+            step = trainer._get_num_items_in_batch([batch], trainer.args.device)
             batch = trainer._prepare_inputs(batch)
             outputs = model(pixel_values=batch["pixel_values"], views=batch["views"])
-            for task, loss in trainer.task_losses(outputs.predictions, batch["targets"], counts).items():
+            for task, loss in trainer.task_losses(outputs.learned_from, batch["targets"], step).items():
                 sums[task] += loss
-    for name, buffer in model.named_buffers():
-        buffer.copy_(buffers[name])
     return trainer.over_processes(sums)

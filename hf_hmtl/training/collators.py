@@ -78,7 +78,7 @@ class AdoptedCollator:
         batch = self._with_targets(self.collator(rows))
         count = len(batch["pixel_values"])
         for task in self.supervised:  # images without labels are predicted all the same
-            batch["targets"].setdefault(task.name, task.target([None] * count))
+            batch["targets"].setdefault(task.name, task.target(*[[None] * count] * len(task.columns)))
         views = batch.get("views") or dict.fromkeys(batch["targets"], (0, count))
         return {
             "pixel_values": batch["pixel_values"],

@@ -1,5 +1,6 @@
 """Evaluation and prediction: clean images, supervised heads only, scores of every task."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -10,6 +11,8 @@ from transformers.trainer_utils import EvalPrediction
 from hf_hmtl.data.columns import check_dataset
 from hf_hmtl.tasks import Supervised
 from hf_hmtl.training.collators import AdoptedCollator
+
+BIN_LOGITS = "bin logits"  # beside the predictions of the heads, none of which can have this name
 
 
 class Evaluating(Trainer):
@@ -28,7 +31,10 @@ class Evaluating(Trainer):
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """As the Trainer's, but gathers nothing except the heads' predictions."""
         unused = ["logits", "log_variances", "hidden_states"]
-        return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys=unused)
+        loss, outputs, labels = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys=unused)
+        if isinstance(outputs, tuple):  # some heads have bins
+            outputs = {**outputs[0], BIN_LOGITS: dict(outputs[1])}
+        return loss, outputs, labels
 
     def evaluate(self, eval_dataset=None, *arguments, **options) -> dict[str, float]:
         """As the Trainer's, on a dataset of any kind or a dictionary of such."""
@@ -42,7 +48,10 @@ class Evaluating(Trainer):
         """As the Trainer's, on a dataset of any kind, with labels or without: `predictions` is {head: outputs}."""
         if not isinstance(self.data_collator, AdoptedCollator):
             check_dataset(test_dataset, [], "test_dataset", self.image_column)
-        return super().predict(test_dataset, *arguments, **options)
+        output = super().predict(test_dataset, *arguments, **options)
+        if BIN_LOGITS in output.predictions:
+            del output.predictions[BIN_LOGITS]
+        return output
 
     def evaluation_loop(self, *arguments, **options):
         """As the Trainer's, by the first process's batch-norm statistics, which are those that are saved."""
@@ -59,8 +68,9 @@ class Evaluating(Trainer):
             target = torch.from_numpy(np.asarray(targets))
             for measure, value in task.score(predictions, targets).items():
                 metrics[f"{task.name}_{measure}"] = value
-            losses = task.losses(torch.from_numpy(np.asarray(predictions)), target)
-            metrics[f"{task.name}_loss"] = (losses.sum() / task.labelled(target).sum()).item()
+            learned_from = evaluation.predictions.get(BIN_LOGITS, {}).get(task.name, predictions)
+            loss = task.loss_of(task.statistics(torch.from_numpy(np.asarray(learned_from)), target)).item()
+            metrics[f"{task.name}_loss"] = loss if task.labelled(target).any() else math.nan
         return metrics if self.metrics_of_user is None else metrics | self.metrics_of_user(self._of_first(evaluation))
 
     def _of_first(self, evaluation: EvalPrediction) -> EvalPrediction:

@@ -17,6 +17,7 @@ from transformers.trainer_utils import EvalPrediction, TrainOutput
 
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.tasks import Pretext, Supervised, Task
+from hf_hmtl.tasks.base import Sums
 from hf_hmtl.training import agreement, optimization, weighting
 from hf_hmtl.training.arguments import HMTLTrainingArguments
 from hf_hmtl.training.calibration import calibrated_weight, first_losses, tasks_to_calibrate
@@ -28,6 +29,7 @@ from hf_hmtl.training.final import save_final
 from hf_hmtl.training.loading import Loading, checked_datasets
 from hf_hmtl.training.log_sums import LogSums
 from hf_hmtl.training.publishing import Publishing
+from hf_hmtl.training.step import Step, counts_of, over_processes, sums_of
 from hf_hmtl.training.weighting import PastLosses
 
 logger = logging.getLogger(__name__)
@@ -39,9 +41,10 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
     A model whose config has `loss_weighting: uncertainty` learns further factors, and `dynamic_weights` finds such from
     epoch to epoch (see `weighting`).
 
-    Each L_t is the sum of the task's row losses divided by the number of its labelled rows in the whole accumulated,
-    all-process batch, so that accumulation and distribution change nothing. Evaluation sees clean images and the
-    supervised heads only, and reports `eval_<task>_<measure>` and `eval_<task>_loss`; `predict` gives {head: outputs}.
+    Each L_t is a function of sums over the rows of the whole accumulated, all-process batch, a mean over the labelled
+    ones for instance, so that accumulation and distribution change nothing (see `Step`). Evaluation sees clean images
+    and the supervised heads only, and reports `eval_<task>_<measure>` and `eval_<task>_loss`, both of the whole split;
+    `eval_loss` is a mean over its batches. `predict` gives {head: outputs}.
 
     Args:
         model: an `HMTLForImageClassification` whose heads fit the tasks, or such a model with adapters of peft.
@@ -71,7 +74,7 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         ValueError: model, tasks, collators, datasets or arguments do not fit; it says what to type.
     """
 
-    loss_is_scaled_for_ga = True  # divided by the labelled rows of the whole accumulated batch
+    loss_is_scaled_for_ga = True  # it is the batch's share of the loss of the whole step
 
     def __init__(
         self,
@@ -94,7 +97,6 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         args = HMTLTrainingArguments.of(args)
         agreement.check_options(options, augmentation, train_collator, eval_collator, data_collator)
         agreement.check_tasks(tasks)
-        agreement.check_accumulation(tasks, args)
         agreement.check_evaluations(args, tasks, eval_dataset, compute_metrics)
         self.all_tasks, self.tasks = list(tasks), [task for task in tasks if task.weight > 0]
         self.supervised = [task for task in tasks if isinstance(task, Supervised)]
@@ -178,15 +180,16 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         layout = torch.channels_last if self.args.channels_last else torch.preserve_format
         return teacher.to(self.args.device, memory_format=layout).requires_grad_(False).eval()
 
-    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> dict[str, torch.Tensor]:
-        """Labelled rows of each task over the accumulated batches of all processes: {task: count}."""
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Step:
+        """What is known of a step before its first backward pass. A pass without gradient over its batches finds the
+        sums that losses need at once (RMSE, CCC, Barlow Twins), where it has more than one."""
         present = [task for task in self.tasks if all(task.name in batch["targets"] for batch in batch_samples)]
-        counts = torch.stack(
-            [sum(task.labelled(batch["targets"][task.name]).sum() for batch in batch_samples) for task in present]
-        ).to(device)
-        if self.args.world_size > 1:
-            counts = self.accelerator.reduce(counts, "sum")
-        return {task.name: count for task, count in zip(present, counts, strict=True)}
+        counts = over_processes(counts_of(present, batch_samples, device), self.accelerator)
+        sums: dict[str, Sums] = {}
+        together = [task for task in present if not task.additive]
+        if together and len(batch_samples) > 1:
+            sums = over_processes(sums_of(self, together, batch_samples), self.accelerator)
+        return Step(counts, sums, len(batch_samples), self.accelerator)
 
     # Loss
 
@@ -197,35 +200,30 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         outputs = model(pixel_values=inputs["pixel_values"], views=inputs["views"])
         if model.training and outputs.log_variances is not None:
             self._log_variances = {name: value.detach() for name, value in outputs.log_variances.items()}
-        losses = self.task_losses(outputs.predictions, inputs["targets"], num_items_in_batch, log=model.training)
+        step = num_items_in_batch
+        losses = self.task_losses(outputs.learned_from, inputs["targets"], step, log=model.training)
         if outputs.log_variances is None:
             total = weighting.static(losses, self._chosen_weights())
         else:
             # s_t / 2 counts once a step, and not for a task that has no label in the whole accumulated batch.
             share = 1 / self.current_gradient_accumulation_steps
-            present = {task: share * (num_items_in_batch[task] > 0) for task in losses}
+            present = {task: share * step.has_labels(task) for task in losses}
             total = weighting.uncertainty(losses, self._chosen_weights(), outputs.log_variances, present)
         if model.training:
             self._sums.add("loss", total.detach() / self.args.world_size)
         return (total, outputs) if return_outputs else total
 
-    def task_losses(self, predictions, targets, counts, log: bool = False) -> dict[str, torch.Tensor]:
-        """{task: its loss}: summed over this batch's rows, divided by `counts`, the rows of the whole step.
-
-        Several processes share a step, and DDP averages their gradients: each loss is multiplied by their number.
-        """
+    def task_losses(self, predictions, targets, step: Step, log: bool = False) -> dict[str, torch.Tensor]:
+        """{task: this batch's share of its loss in the step}."""
         losses = {}
         for task in self.tasks:
-            if task.name not in counts:
+            if task.name not in step.counts:
                 continue
             prediction, target = predictions[task.name], targets[task.name]
             seen = prediction, target
             if isinstance(task, Pretext) and task.needs_teacher:
                 seen = self._seen_by_teacher(prediction, target)
-            loss = task.losses(*seen)
-            if task.per_row:  # the others come all-reduced, with their gradient
-                loss = loss.sum() / counts[task.name].clamp_min(1) * self.args.world_size
-            losses[task.name] = loss
+            losses[task.name] = loss = step.share(task, task.statistics(*seen))
             if log:
                 share = loss.detach() / self.args.world_size
                 if self.dynamic_weights:

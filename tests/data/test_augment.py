@@ -114,6 +114,25 @@ def test_levels_have_the_values_of_table_1():
     assert (strong.brightness, strong.blur, strong.noise, strong.cutout * 224) == (0.05, (1, 3, 5), 0.05, 60)
 
 
+def test_the_level_of_table_12_neither_flips_nor_turns():
+    pose = Augmentation.level("pose")
+    assert (pose.flip, pose.rotation, pose.contrast, pose.noise) == (0, 0, (1, 1), 0)
+    assert (pose.zoom, pose.downsampling, pose.blur, pose.cutout * 224) == ((0.69, 1), (1, 6, 11, 16), (1, 3, 5), 60)
+
+
+@pytest.mark.parametrize("size", [48, 224])
+def test_downsampling_keeps_as_few_pixels_as_at_224(size):
+    images, draws = [picture(90, 90, seed) for seed in range(12)], draws_of(12)
+    plain = fast(images, draws, STILL, size)
+    coarse = fast(images, draws, Augmentation(flip=0.0, downsampling=(1, 16)), size)
+    chosen = draws.integers("augment/downsampling", 2)
+    assert 0 < chosen.sum() < 12
+    # Pixel i of n shows pixel floor(i * 14 / n) of the 14, which is pixel floor(that * n / 14) of the image.
+    places = np.floor(np.floor(np.arange(size) * 14 / size + 1e-9) * size / 14 + 1e-9).astype(int)
+    for before, after, shrunk in zip(plain, coarse, chosen, strict=True):
+        assert (after == (before[places][:, places] if shrunk else before)).all()
+
+
 @pytest.mark.parametrize("name", LEVELS)
 def test_to_dict_is_json_and_comes_back(name):
     level = Augmentation.level(name, zoom=(0.8, 0.9))
@@ -131,6 +150,8 @@ def test_unknown_names_raise_with_the_nearest():
     "options",
     [
         {"zoom": (0.5, 1.1)},
+        {"downsampling": (0,)},
+        {"downsampling": 16},
         {"zoom": (0.0, 1.0)},
         {"zoom": (0.9, 0.8)},
         {"zoom": 0.9},

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hf_hmtl import metrics
-from hf_hmtl.metrics import classification, puzzle
+from hf_hmtl.metrics import classification, multilabel, puzzle, regression
 
 FOLDERS = Path(metrics.__file__).parent
 
@@ -19,6 +19,11 @@ CLASSES = {"predictions": [0, 1, 2, 1, 0], "references": [0, 2, 2, -1, 0]}
 PUZZLES = {
     "predictions": [[0, 1, 2, 3], [3, 2, 0, 1], [0, 0, 0, 0], [1, 0, 2, 2]],
     "references": [[0, 1, 2, 3], [3, 2, 1, 0], [-100] * 4, [1, 0, 2, 3]],
+}
+NUMBERS = {"predictions": [0.5, -0.5, 0.25, 0.0], "references": [0.75, -0.5, float("nan"), -0.25]}
+SEVERAL = {
+    "predictions": [[1.0, -1.0], [0.5, 2.0], [-2.0, 0.0]],
+    "references": [[1.0, 0.0], [0.0, 1.0], [1.0, float("nan")]],
 }
 
 # Rows are added in two batches, as a user of `evaluate` would; the finder hides hf_hmtl even if it is installed.
@@ -47,13 +52,15 @@ print("FOUND" + json.dumps(found))
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory):
-    """What the metrics give in a fresh interpreter: [classification, puzzle]."""
+    """What the metrics give in a fresh interpreter: [classification, puzzle, regression, multilabel]."""
     home = tmp_path_factory.mktemp("huggingface")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
     rows = [
         [str(FOLDERS / "classification"), CLASSES, {"names": NAMES}],
         [str(FOLDERS / "puzzle"), PUZZLES, {}],
+        [str(FOLDERS / "regression"), NUMBERS, {}],
+        [str(FOLDERS / "multilabel"), SEVERAL, {"names": ["au1", "au2"]}],
     ]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
@@ -78,3 +85,13 @@ def test_classification_loads_from_its_folder(loaded):
 def test_puzzle_loads_from_its_folder(loaded):
     assert loaded[1] == puzzle.scores(PUZZLES["predictions"], PUZZLES["references"])
     assert loaded[1]["exact_solve"] == pytest.approx(1 / 3)
+
+
+def test_regression_loads_from_its_folder(loaded):
+    assert loaded[2] == pytest.approx(regression.scores(NUMBERS["predictions"], NUMBERS["references"]))
+    assert (loaded[2]["mae"], loaded[2]["count"]) == (pytest.approx(0.5 / 3), 3)
+
+
+def test_multilabel_loads_from_its_folder(loaded):
+    assert loaded[3] == pytest.approx(multilabel.scores(SEVERAL["predictions"], SEVERAL["references"], ["au1", "au2"]))
+    assert loaded[3]["average_precision_au2"] == 1.0

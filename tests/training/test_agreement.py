@@ -258,9 +258,9 @@ def test_processes_search_for_unused_parameters_only_where_there_may_be_some(
     if expected:
         trainer.train_dataset = faces["train"].select(range(16))
         batch = trainer.train_collator(trainer.training_rows().__getitems__(range(8)))
-        counts = trainer._get_num_items_in_batch([batch], torch.device("cpu"))
+        step = trainer._get_num_items_in_batch([batch], torch.device("cpu"))
         trainer.model.train()
-        trainer.compute_loss(trainer.model, batch, num_items_in_batch=counts).backward()
+        trainer.compute_loss(trainer.model, batch, num_items_in_batch=step).backward()
         assert all(parameter.grad is not None for parameter in trainer.model.parameters())
 
 

@@ -38,10 +38,17 @@ def test_every_pretext_trains_beside_the_supervised_head_and_vanishes(faces, tmp
     assert trainer.model.slim().state_dict().keys() == plain.state_dict().keys()
 
 
-def test_losses_on_batch_statistics_cannot_be_accumulated(faces, tmp_path):
-    with pytest.raises(ValueError, match="barlow_twins.*--gradient_accumulation_steps 1"):
-        make(faces, tmp_path, BarlowTwins(), gradient_accumulation_steps=2)
-    make(faces, tmp_path, BarlowTwins(weight=0.0), gradient_accumulation_steps=2)
+def test_accumulated_twins_cost_what_all_their_rows_cost_together(faces, tmp_path):
+    task = BarlowTwins(hidden=32, features=16)
+    trainer = make(faces, tmp_path, task, supervised=False)
+    rows = trainer.training_rows()
+    batches = [trainer.train_collator(rows.__getitems__([(0, row) for row in part])) for part in (range(16), range(30))]
+    with torch.no_grad():
+        passes = [trainer.model.train()(batch["pixel_values"], views=batch["views"]) for batch in batches]
+    views = [each.predictions["barlow_twins"].chunk(2) for each in passes]
+    together = torch.cat([view[side] for side in (0, 1) for view in views])
+    total, _ = loss_of(trainer, batches)
+    assert total == pytest.approx(task.loss_of(task.statistics(together, torch.zeros(92))).item(), rel=1e-4)
 
 
 # Self-supervised training alone, perceptual losses, calibrated and learned weights
@@ -125,8 +132,8 @@ def test_a_calibrated_loss_starts_equal_to_the_supervised_one_and_changes_nothin
     for batch, _ in zip(trainer.get_train_dataloader(), range(4), strict=False):
         with torch.no_grad():
             outputs = trainer.model(batch["pixel_values"], views=batch["views"])
-            counts = trainer._get_num_items_in_batch([batch], torch.device("cpu"))
-            for name, loss in trainer.task_losses(outputs.predictions, batch["targets"], counts).items():
+            step = trainer._get_num_items_in_batch([batch], torch.device("cpu"))
+            for name, loss in trainer.task_losses(outputs.predictions, batch["targets"], step).items():
                 sums[name] += loss.item()
     assert trainer.weights["inpainting"] * sums["inpainting"] == pytest.approx(sums["emotion"], rel=1e-4)
     assert trainer.weights["inpainting"] > 100  # |P - Q| is of the order 1e-3
