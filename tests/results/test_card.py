@@ -52,7 +52,7 @@ def test_other_measures_keep_their_names(result):
     errors = {"pose": [{"name": "mae", "greater_is_better": False, "unit": "degrees"}]}
     posed = changed(changed(result, "model", primary="pose"), "metrics", test_pose_mae=4.78)
     (found,) = ModelCard(render(dataclasses.replace(posed, measures=errors))).data.eval_results
-    assert (found.metric_type, found.metric_name, found.metric_value) == ("mae", "Mae", 4.78)
+    assert (found.metric_type, found.metric_name, found.metric_value) == ("mae", "MAE", 4.78)
 
 
 def test_the_header_says_what_the_hub_needs(result):
