@@ -280,7 +280,7 @@ def test_errors_are_better_when_they_are_smaller(tmp_path):
     assert lines[1].difference.mean == pytest.approx((4.78 - 5.26 + 4.6 - 5.0) / 2)
     assert lines[1].gap == pytest.approx(-1) and lines[1].beside == {}
     cells = row(markdown_table(lines, 6.0), "puzzle")
-    assert cells["test mae"] == "4.690 ± 0.127" and cells["steps to 6"] == "150 (2/2)"
+    assert cells["test MAE"] == "4.690 ± 0.127" and cells["steps to 6"] == "150 (2/2)"
     plot_comparison(lines, groups, "pose", tmp_path / "comparison.png")
     groups["puzzle"][0] = run()
     with pytest.raises(ValueError, match="no run has test_pose_accuracy"):

@@ -56,7 +56,7 @@ def test_other_measures_keep_their_names(result):
     errors = {"pose": [{"name": "mae", "greater_is_better": False, "unit": "degrees"}]}
     posed = changed(changed(result, "model", primary="pose"), "metrics", test_pose_mae=4.78)
     (found,) = ModelCard(render(dataclasses.replace(posed, measures=errors))).data.eval_results
-    assert (found.metric_type, found.metric_name, found.metric_value) == ("mae", "Mae (degrees)", 4.78)
+    assert (found.metric_type, found.metric_name, found.metric_value) == ("mae", "MAE (degrees)", 4.78)
     assert found.task_type == "image-regression"
 
 
@@ -256,7 +256,7 @@ def test_every_head_stands_in_the_model_index_with_its_own_type_and_unit(result)
     assert [(one.task_type, one.metric_name) for one in found] == [
         ("image-classification", "Accuracy"),
         ("image-classification", "Macro F1"),
-        ("image-regression", "Mae (degrees)"),
+        ("image-regression", "MAE (degrees)"),
     ]
 
 
