@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from hf_hmtl.files import without_place
+from hf_hmtl.option_types import require_mapping, require_types
 
 FOLDER = Path(__file__).parent / "recipes"
 FILE_KEYS = ("about", "default_row", "defaults", "rows")
@@ -112,6 +113,13 @@ class Recipe:
     paper: dict[str, Any] | None = None
 
     def __post_init__(self):
+        given = {name: getattr(self, name) for name in FIELDS}
+        require_types(type(self), given, f"recipe {self.name}", besides=("supervised", "auxiliary"))
+        for group in ("supervised", "auxiliary"):
+            require_mapping(given[group], f"`{group}` of recipe {self.name}")
+            for task, settings in given[group].items():
+                if settings is not None:
+                    require_mapping(settings, f"`{group}.{task}` of recipe {self.name}")
         if not 0 < self.train_fraction <= 1:
             raise ValueError(
                 f"train_fraction is {self.train_fraction}, allowed is 0 < fraction <= 1 (0.2 keeps every fifth row)"
@@ -119,6 +127,7 @@ class Recipe:
         if not (isinstance(self.image_size, int) and self.image_size >= 16):
             raise ValueError(f"image_size is {self.image_size!r}, allowed are whole numbers of pixels from 16")
         require_known(self.crop, ("train", "eval"), f"crop key of recipe {self.name}")
+        object.__setattr__(self, "crop", {"train": 1.0, "eval": 1.0, **self.crop})
         for split, fraction in self.crop.items():
             if not 0 < fraction <= 1:
                 raise ValueError(f"crop.{split} is {fraction}, allowed is 0 < fraction <= 1 (1 keeps the whole image)")
@@ -162,10 +171,25 @@ def available() -> dict[str, list[str]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}); save it so") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}, line {mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ValueError(f"{where}: {problem}; a recipe is YAML, indented by blanks and not by tabs") from error
+    if content is None:
+        raise ValueError(f"{path} is empty; a recipe file needs `rows`")
+    require_mapping(content, str(path))
     require_known(content, FILE_KEYS, f"key in {path.name}")
     if not content.get("rows"):
         raise ValueError(f"{path} has no rows; a recipe file needs at least one")
+    for key in ("rows", "defaults"):
+        require_mapping(content.get(key) or {}, f"`{key}` of {path}")
+    for row, settings in content["rows"].items():
+        require_mapping(settings or {}, f"row {row!r} of {path}")
     return content
 
 
@@ -216,6 +240,7 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     own = merged(content.get("defaults") or {}, rows[row] or {})
     fields = merged(own, overrides or {})
     for group in ("supervised", "auxiliary"):
+        require_mapping(fields.get(group, {}), f"`{group}` of recipe {label}/{row}")
         fields[group] = {task: settings for task, settings in fields.get(group, {}).items() if settings is not None}
     require_known(fields, [known for known in FIELDS if known != "name"], f"key in recipe {label}/{row}")
     changed = _changes(DEFAULTS | own, overrides or {})

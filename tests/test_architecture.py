@@ -13,12 +13,20 @@ ROOT = PACKAGE.parent
 
 # room -> what it may import, from the ground up; itself is always allowed. The package's own files that are not here
 # (`__init__`, `__main__`) put the rest together.
-GROUND = {"draws": set(), "files": set(), "_version": set(), "recipe": {"files"}, "model": set(), "metrics": set()}
+GROUND = {
+    "draws": set(),
+    "files": set(),
+    "option_types": set(),
+    "_version": set(),
+    "recipe": {"files", "option_types"},
+    "model": set(),
+    "metrics": set(),
+}
 ALLOWED = GROUND | {
     "tasks": {"metrics", "draws"},
     "results": {"metrics", "_version", "files"},
     "hub": {"model", "results", "files"},
-    "data": {"tasks", "draws", "files", "model.image_processing_hmtl"},
+    "data": {"tasks", "draws", "files", "option_types", "model.image_processing_hmtl"},
     "training": {"model", "tasks", "data", "files", "hub"},
     "analysis": {"model", "metrics", "tasks", "data", "draws", "files"},
     "run": {
@@ -31,6 +39,7 @@ ALLOWED = GROUND | {
         "analysis",
         "recipe",
         "files",
+        "option_types",
         "_version",
         "hub",
     },

@@ -129,7 +129,7 @@ def _is_range(value, highest: float) -> bool:
 
 
 def _require_known(what: str, name: str, allowed) -> None:
-    if name not in allowed:
+    if not isinstance(name, str) or name not in allowed:
         nearest = get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
         raise ValueError(f"no {what} is called {name!r}: known are {', '.join(allowed)}{hint}")

@@ -1,5 +1,6 @@
 """From a recipe to everything that a run needs: rows, tasks, collators, model, trainer."""
 
+import copy
 import dataclasses
 import itertools
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from hf_hmtl.data.splits import balanced, fingerprint, stratified_fraction, with
 from hf_hmtl.model.configuration_hmtl import HMTLConfig
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
+from hf_hmtl.option_types import require_types
 from hf_hmtl.recipe import Recipe, require_known
 from hf_hmtl.run.earlier_run import load_teacher, located, take_backbone
 from hf_hmtl.run.progress import ProgressLines
@@ -127,8 +129,10 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     if recipe.report_columns and sources.takes(name, "report_columns"):
         options["report_columns"] = recipe.report_columns
     source = sources.load(name, data_dir, **options)
-    source = dataclasses.replace(source, notes=(*source.notes, *_renamed_tasks(recipe)))
-    splits, ledger = DatasetDict(source.splits), source.ledger
+    # A ledger of its own: the runs of a comparison share a source, and each leaves out what it leaves out.
+    ledger = copy.deepcopy(source.ledger)
+    source = dataclasses.replace(source, notes=(*source.notes, *_renamed_tasks(recipe)), ledger=ledger)
+    splits = DatasetDict(source.splits)
     learned_columns = {name: _columns(name, settings) for name, settings in recipe.supervised.items()}
     for column in (*itertools.chain(*learned_columns.values()), *recipe.report_columns):
         require_column(splits["train"], column, recipe)
@@ -205,7 +209,9 @@ def build_supervised(key: str, settings: dict[str, Any], train: Dataset, recipe_
     known = {option.name for option in dataclasses.fields(task)} - {"name", "labels"}
     if issubclass(task, Classification):
         known -= {"column"}
-    require_known(options, known, f"option of supervised task {key!r} in recipe {recipe_name}")
+    where = f"option of supervised task {key!r} in recipe {recipe_name}"
+    require_known(options, known, where)
+    require_types(task, {"name": name} | options, where, besides=("class_weights",))
     if issubclass(task, Pretext):
         raise ValueError(f"{key!r} is a pretext task; write it under `auxiliary` in recipe {recipe_name}")
     if not issubclass(task, Classification):
@@ -232,7 +238,9 @@ def build_pretext(name: str, settings: dict[str, Any], recipe_name: str) -> Pret
     if not issubclass(task, Pretext):
         raise ValueError(f"{name!r} is a supervised task; write it under `supervised` in recipe {recipe_name}")
     known = {option.name for option in dataclasses.fields(task)} - {"name"}
-    require_known(options, known, f"option of auxiliary task {name!r} in recipe {recipe_name}")
+    where = f"option of auxiliary task {name!r} in recipe {recipe_name}"
+    require_known(options, known, where)
+    require_types(task, options, where)
     return task(name=name, **{key: _frozen(value) for key, value in options.items()})
 
 

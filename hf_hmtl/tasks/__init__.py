@@ -26,10 +26,10 @@ def get(name: str) -> type[Task]:
         ValueError: no file of that name; the message lists the files and the nearest name. Or the file elsewhere has no
             TASK, or the name of another module.
     """
-    if name.endswith(".py"):
+    if isinstance(name, str) and name.endswith(".py"):
         return _from_file(Path(name))
-    if name not in available():
-        nearest = difflib.get_close_matches(name, available(), n=1)
+    if not isinstance(name, str) or name not in available():
+        nearest = difflib.get_close_matches(str(name), available(), n=1)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
         raise ValueError(
             f"unknown task {name!r}.{hint} Known tasks: {', '.join(available())}; or give the path of a .py file that "

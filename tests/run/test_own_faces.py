@@ -71,6 +71,8 @@ def test_rows_that_a_fraction_or_a_balance_leaves_out_are_counted(tmp_path):
     left_out = {name: entry["count"] for name, entry in result.left_out["train"].items()}
     assert left_out["train_fraction"] == 96 and left_out["balancing"] > 0
     assert sum(left_out.values()) + result.rows["train"]["rows"] == 192
+    main(["quickstart", *ONE_STEP, *options, "--output_dir", str(tmp_path / "again")])
+    assert read(tmp_path / "again" / "result.json").left_out == result.left_out, "runs that share their faces"
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import datasets
 
 from hf_hmtl.data.identity import RESERVED
 from hf_hmtl.data.ledger import Ledger
 from hf_hmtl.data.splits import class_counts
+from hf_hmtl.option_types import require_types
 
 SPLITS = ("train", "validation", "test")
 DATA_ROOT = "HF_HMTL_DATA"
@@ -114,7 +116,7 @@ def get(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def load(name: str, data_dir: str | Path | None = None, **options) -> Source:
+def load(name: str, data_dir: str | Path | None = None, **options: Any) -> Source:
     """`get(name).load(data_dir, **options)`, with a mistyped option named instead of a TypeError.
 
     Raises:
@@ -146,6 +148,7 @@ def check_options(name: str, function: Callable, options: dict) -> None:
                 f"the source {name!r} has no option {option!r}.{did_you_mean(option, known)} Its options: "
                 f"{', '.join(known)}"
             )
+    require_types(function, options, f"option of the source {name!r}")
 
 
 def resolve(name: str, data_dir: str | Path | None, layouts: str) -> Path:
