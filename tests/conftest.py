@@ -6,6 +6,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["HF_HMTL_TRACEBACK"] = "1"
 
+import logging
+
 import pytest
 import torch
 
@@ -22,6 +24,12 @@ def pytest_configure():
         torch.set_num_threads(1)
     else:
         torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def every_message_is_heard():
+    """A trainer sets how much the package logs, and would decide so for all tests behind it."""
+    logging.getLogger("hf_hmtl").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
