@@ -174,13 +174,19 @@ def image_hashes(dataset: datasets.Dataset) -> list[bytes]:
     return [_image_hash(image) for images, _ in _batches(dataset, []) for image in images.to_pylist()]
 
 
-def cross_split_duplicates(splits: datasets.DatasetDict) -> dict[tuple[str, str], int]:
+def cross_split_duplicates(
+    splits: datasets.DatasetDict, hashes: dict[str, list[bytes]] | None = None
+) -> dict[tuple[str, str], int]:
     """For each pair of splits, the rows of the later one whose image also occurs, byte for byte, in the earlier one.
 
     The order is that of the DatasetDict, train first: {("train", "test"): 300} says that 300 test images were seen in
     training. Costs one read of every file where rows hold paths.
+
+    Args:
+        splits: the rows.
+        hashes: {split: `image_hashes`}, where they are known already.
     """
-    hashes = {split: image_hashes(dataset) for split, dataset in splits.items()}
+    hashes = hashes or {split: image_hashes(dataset) for split, dataset in splits.items()}
     counts = {}
     for earlier, later in combinations(hashes, 2):
         seen = set(hashes[earlier]) - {b""}

@@ -78,7 +78,7 @@ class Grouping:
             raise ValueError(f"custom: --group_pattern {self.pattern.pattern!r} fits no path; the first is {example!r}")
         groups = {split: pa.array(values, pa.string()) for split, values in found.items()}
         count = len({group for values in found.values() for group in values} - {None})
-        self.notes.append(f"{count:,} groups by the pattern {self.pattern.pattern!r}")
+        self.notes.append(f"{count:,} groups by the pattern '{self.pattern.pattern}'")
         return groups
 
     def _match(self, path: str) -> str | None:

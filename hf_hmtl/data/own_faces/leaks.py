@@ -4,7 +4,7 @@ import datasets
 import pyarrow.compute as pc
 
 from hf_hmtl.data.identity import FILE, GROUP, ID, has_groups
-from hf_hmtl.data.splits import column_array, image_hashes
+from hf_hmtl.data.splits import column_array, cross_split_duplicates, image_hashes
 
 LARGEST = 50_000  # rows; beyond, reading every file to compare it would hold up the start
 
@@ -26,12 +26,9 @@ def leaks(splits: datasets.DatasetDict, task: str) -> list[str]:
     if sum(map(len, splits.values())) > LARGEST:
         return [*notes, f"identical images across splits were not looked for: over {LARGEST:,} rows"]
     hashes = {split: image_hashes(data) for split, data in splits.items()}
-    names = list(splits)
-    for place, later in enumerate(names):
-        for earlier in names[:place]:
-            seen = set(hashes[earlier]) - {b""}
-            if count := sum(value in seen for value in hashes[later]):
-                notes.append(f"{count} {later} images also occur, byte for byte, in {earlier}")
+    for (earlier, later), count in cross_split_duplicates(splits, hashes).items():
+        if count:
+            notes.append(f"{count} {later} images also occur, byte for byte, in {earlier}")
     return notes + _two_labels(splits, hashes, task)
 
 

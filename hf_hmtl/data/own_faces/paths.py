@@ -85,7 +85,8 @@ class Finder:
         found = None
         if self.prefix is not None and path.startswith(self.prefix):
             found = self._at(path.removeprefix(self.prefix), table)
-        self.ways[SHORTER] += found is not None
+        if found is not None:
+            self.ways[SHORTER] += 1
         return found
 
     def _below(self, written: str, table: Path) -> str | None:

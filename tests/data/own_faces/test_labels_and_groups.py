@@ -156,7 +156,7 @@ def test_persons_in_the_paths(tmp_path):
     write_images(folder, "happy/unknown.jpg")
     source = custom.load(folder, group_pattern=r"S(\d+)_")
     assert_apart(source, 10)
-    assert noted(source, r"10 groups by the pattern 'S(\\d+)_'") and noted(source, "1 rows belong to no group")
+    assert noted(source, r"10 groups by the pattern 'S(\d+)_'") and noted(source, "1 rows belong to no group")
     assert_apart(custom.load(folder, group_pattern=r"S\d+"), 10)
     with pytest.raises(ValueError, match="fits no path; the first is 'happy/S0_0.jpg'"):
         custom.load(folder, group_pattern=r"T(\d+)")

@@ -53,6 +53,7 @@ def test_paths_in_every_writing(root, way, note):
     source = custom.load(root)
     assert all_labels(source) == expected()
     assert note is None or noted(source, note)
+    assert sum("images were found" in told for told in source.notes) == (note is not None), "ways that found nothing"
 
 
 def test_a_missing_image_is_never_another_of_the_same_name(root):
