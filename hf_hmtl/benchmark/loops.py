@@ -34,12 +34,15 @@ def finish() -> None:
 class Stopwatch(TrainerCallback):
     """Seconds between the end of the warm steps and the end of the last one."""
 
+    def __init__(self, warm_steps: int):
+        self.warm_steps = warm_steps
+
     def on_step_end(self, args, state, control, **kwargs):
         """After each optimizer step."""
-        if state.global_step not in (WARM_STEPS, state.max_steps):
+        if state.global_step not in (self.warm_steps, state.max_steps):
             return
         finish()
-        if state.global_step == WARM_STEPS:
+        if state.global_step == self.warm_steps:
             self.began = time.perf_counter()
         self.seconds = time.perf_counter() - self.began
 
@@ -51,14 +54,18 @@ def whole_loop(
     batch: int,
     steps: int,
     teacher: torch.nn.Module | None = None,
+    warm_steps: int = WARM_STEPS,
     **options: Any,
 ) -> Callable[[], float]:
     """A way that trains for some steps on JPEG files of 350 px at the weak level, and says how long they took.
 
     Args:
+        warm_steps: before the watch starts; more than the batches that workers keep ready, for these cost nothing.
         options: further arguments of the training.
     """
     faces = jpeg_faces(512)
+    epochs = -(-batch * (warm_steps + steps) // len(faces))
+    faces = faces.select([row for _ in range(epochs) for row in range(len(faces))])  # workers start once
     model = HMTLForImageClassification.for_tasks(tasks, backbone=backbone, image_size=side)
 
     def run() -> float:
@@ -66,14 +73,14 @@ def whole_loop(
             arguments = HMTLTrainingArguments(
                 folder,
                 per_device_train_batch_size=batch,
-                max_steps=WARM_STEPS + steps,
+                max_steps=warm_steps + steps,
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
                 log_level="error",
                 **options,
             )
-            watch = Stopwatch()
+            watch = Stopwatch(warm_steps)
             trainer = HMTLTrainer(
                 model, arguments, tasks, augmentation="weak", train_dataset=faces, callbacks=[watch], teacher=teacher
             )

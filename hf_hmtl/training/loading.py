@@ -59,6 +59,19 @@ class Loading(Trainer):
             generator=torch.Generator(),
         )
 
+    def _prepare_inputs(self, inputs: dict) -> dict:
+        """As the Trainer's; the numbers of broken rows stay on the CPU, where they are looked at."""
+        kept = {name: inputs[name] for name in ("broken_rows",) if name in inputs}
+        return super()._prepare_inputs({name: each for name, each in inputs.items() if name not in kept}) | kept
+
+    def _prepare_input(self, data: Any) -> Any:
+        """As the Trainer's, which would wait with each tensor until a GPU has done all that it was given before."""
+        return (
+            data.to(self.args.device, non_blocking=True)
+            if isinstance(data, torch.Tensor)
+            else super()._prepare_input(data)
+        )
+
     def training_rows(self) -> Dataset:
         """The training dataset, as the collator takes its rows."""
         return rows_for(self.train_collator, self.train_dataset)

@@ -110,4 +110,4 @@ def rehearsal(model: nn.Module, device: torch.device) -> Iterator[None]:
 
 def _add(sums: Sums, further: Sums, device: torch.device) -> None:
     for name, part in further.items():
-        sums[name] = sums.get(name, 0) + part.to(device)
+        sums[name] = sums.get(name, 0) + part.to(device, non_blocking=True)
