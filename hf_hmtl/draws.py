@@ -11,6 +11,7 @@ import hashlib
 import numpy as np
 
 _GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_ROWS_AT_ONCE = 1 << 16  # what a step of the arithmetic needs stays in the cache, and small beside millions of rows
 
 
 def _mix(value: np.ndarray) -> np.ndarray:
@@ -29,15 +30,17 @@ class Draws:
 
     Args:
         seed: seed of the run.
-        epochs: (batch,) epoch of each row.
+        epochs: (batch,) epoch of each row, or one for all.
         rows: (batch,) stable number of each row in its dataset.
         stream: name put before every purpose; `view` uses it to make independent numbers for another view of the rows.
     """
 
     def __init__(self, seed: int, epochs, rows, stream: str = ""):
         self.seed = int(seed)
-        self.epochs = np.atleast_1d(np.asarray(epochs, dtype=np.int64))
         self.rows = np.atleast_1d(np.asarray(rows, dtype=np.int64))
+        self.epochs = np.asarray(epochs, dtype=np.int64)
+        if self.epochs.ndim == 0:
+            self.epochs = np.broadcast_to(self.epochs, self.rows.shape)
         if self.epochs.shape != self.rows.shape or self.rows.ndim != 1:
             raise ValueError(
                 f"epochs and rows must be two vectors of one length, got {self.epochs.shape} and {self.rows.shape}"
@@ -57,11 +60,15 @@ class Draws:
 
     def words(self, purpose: str, count: int) -> np.ndarray:
         """(batch, count) independent uniform 64-bit words."""
-        address = _mix(np.full(len(self), _key(f"{self.seed}:{self.stream}{purpose}"), dtype=np.uint64))
-        for part in (self.epochs, self.rows):
-            address = _mix(address + _GOLDEN_GAMMA * (part.astype(np.uint64) + np.uint64(1)))
+        key = _mix(np.full(1, _key(f"{self.seed}:{self.stream}{purpose}"), dtype=np.uint64))
         counter = np.arange(1, count + 1, dtype=np.uint64)
-        return _mix(address[:, None] + _GOLDEN_GAMMA * counter)
+        words = np.empty((len(self), count), dtype=np.uint64)
+        for first in range(0, len(self), _ROWS_AT_ONCE):
+            block, address = slice(first, first + _ROWS_AT_ONCE), key
+            for part in (self.epochs[block], self.rows[block]):
+                address = _mix(address + _GOLDEN_GAMMA * (part.astype(np.uint64) + np.uint64(1)))
+            words[block] = _mix(address[:, None] + _GOLDEN_GAMMA * counter)
+        return words
 
     def uniform(self, purpose: str, low: float = 0.0, high: float = 1.0, count: int | None = None) -> np.ndarray:
         """Uniform floats in [low, high): (batch,), or (batch, count) when a count is given."""

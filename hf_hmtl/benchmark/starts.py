@@ -96,7 +96,7 @@ class NoFirstStep(RuntimeError):
 
 
 def _first_step(arguments: Sequence[str]) -> tuple[float, float]:
-    """Seconds of a process that trains one step, and its peak of resident memory in MB.
+    """Seconds of a process that trains one step, and its peak of memory in MB (see `first_step`).
 
     Raises:
         NoFirstStep: it did not get so far.

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hf_hmtl.data.arrow_columns import column_array
+
 ID = "_id"
 """Text that is unique in a source and stays the same when rows are added or the folder is moved."""
 FILE = "_file"
@@ -21,12 +23,16 @@ RESERVED = (ID, FILE, SOURCE, GROUP)
 FEATURES = dict.fromkeys(RESERVED, datasets.Value("string"))
 
 
+Text = pa.Array | pa.ChunkedArray
+_ROWS_AT_ONCE = 1 << 16
+
+
 def identity(
     source: str,
     ids: Sequence[str],
     files: Sequence[str | None] | None = None,
     groups: Sequence | pa.Array | None = None,
-) -> dict[str, pa.Array]:
+) -> dict[str, Text]:
     """The reserved columns of some rows: {column: text}.
 
     Args:
@@ -36,21 +42,32 @@ def identity(
     """
     return {
         ID: pa.array(_distinct(ids), pa.string()),
-        FILE: pa.array(files, pa.string()) if files is not None else pa.nulls(len(ids), pa.string()),
-        SOURCE: pa.repeat(source, len(ids)),
-        GROUP: pa.array(groups, pa.string()) if groups is not None else pa.nulls(len(ids), pa.string()),
+        FILE: _texts(files, len(ids)),
+        SOURCE: _repeated(source, len(ids)),
+        GROUP: _texts(groups, len(ids)),
     }
 
 
-def numbered(source: str, split: str, rows: int, groups: Sequence | pa.Array | None = None) -> dict[str, pa.Array]:
+def numbered(source: str, split: str, rows: int, groups: Sequence | pa.Array | None = None) -> dict[str, Text]:
     """The reserved columns of rows that are known by their number in their split: "train/0", "train/1" ..."""
     numbers = pa.array(np.arange(rows)).cast(pa.string())
     return {
         ID: pc.binary_join_element_wise(split, numbers, "/").cast(pa.string()),
-        FILE: pa.nulls(rows, pa.string()),
-        SOURCE: pa.repeat(source, rows),
-        GROUP: pa.array(groups, pa.string()) if groups is not None else pa.nulls(rows, pa.string()),
+        FILE: _texts(None, rows),
+        SOURCE: _repeated(source, rows),
+        GROUP: _texts(groups, rows),
     }
+
+
+def _texts(values: Sequence | pa.Array | None, rows: int) -> Text:
+    return _repeated(None, rows) if values is None else pa.array(values, pa.string())
+
+
+def _repeated(value: str | None, rows: int) -> pa.ChunkedArray:
+    """A column that is the same in every row; one piece of memory stands for all of it."""
+    piece = pa.repeat(pa.scalar(value, pa.string()), min(rows, _ROWS_AT_ONCE))
+    whole, rest = divmod(rows, _ROWS_AT_ONCE)
+    return pa.chunked_array([piece] * whole + [piece[:rest]] * bool(rest), pa.string())
 
 
 def _distinct(ids: Sequence[str]) -> list[str]:
@@ -69,8 +86,8 @@ def has_groups(dataset: datasets.Dataset) -> bool:
     """Whether any row of the dataset belongs to a known group."""
     if GROUP not in dataset.column_names:
         return False
-    column = dataset.select_columns([GROUP]).with_format("arrow")[:][GROUP]
-    return column.null_count < len(column)
+    groups = column_array(dataset, GROUP)
+    return groups.null_count < len(groups)
 
 
 def readable(dataset: datasets.Dataset, column: str) -> list:

@@ -56,7 +56,7 @@ class EpochRowSampler(Sampler[list[tuple[int, int]]]):
 
     def order(self, epoch: int) -> np.ndarray:
         """(batches * global batch,) row numbers of an epoch, in order."""
-        shuffled = np.argsort(Draws(self.seed, np.full(self.rows, epoch), np.arange(self.rows)).words("order", 1)[:, 0])
+        shuffled = np.argsort(Draws(self.seed, epoch, np.arange(self.rows)).words("order", 1)[:, 0])
         return np.resize(shuffled, self.batches * self.global_batch)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hf_hmtl.data.arrow_columns import column_array, column_batches
 from hf_hmtl.data.identity import GROUP, ID, RESERVED, has_groups
 from hf_hmtl.draws import Draws
 
@@ -124,7 +125,7 @@ def balanced(dataset: datasets.Dataset, column: str, how: str, seed: int = SPLIT
         raise ValueError(f"{column}: no training row shows {', '.join(empty)}, so the classes cannot be balanced")
     target = min(counts.values()) if how == "down" else max(counts.values())
     labels = column_array(dataset, column).to_numpy(zero_copy_only=False)
-    words = Draws(seed, np.zeros(len(labels)), np.arange(len(labels))).words("splits/balanced", 1)[:, 0]
+    words = Draws(seed, 0, np.arange(len(labels))).words("splits/balanced", 1)[:, 0]
     chosen = [np.flatnonzero(labels < 0)]
     for number in range(len(counts)):
         rows = np.flatnonzero(labels == number)
@@ -159,9 +160,11 @@ def fingerprint(splits: datasets.DatasetDict, ignored: Sequence[str] = ()) -> st
             for place, path in files.items():
                 sizes[place] = _size(path)
             digest.update(json.dumps([sizes, batch], default=str).encode())
-            for place, image in enumerate(content):
+            if not files:
+                digest.update(_joined(content))
+            for place in range(len(content) if files else 0):
                 if place not in files:
-                    digest.update(image.as_buffer())
+                    digest.update(content[place].as_buffer())
                 elif (row + place) % step == 0:
                     digest.update(_content(files[place]))
             row += len(content)
@@ -198,12 +201,6 @@ def _feature(dataset: datasets.Dataset, column: str):
     if column not in dataset.features:
         raise ValueError(f"there is no column {column!r}; the columns are {', '.join(dataset.column_names)}")
     return dataset.features[column]
-
-
-def column_array(dataset: datasets.Dataset, column: str) -> pa.Array:
-    """One column of a dataset as an arrow array; no other column is read."""
-    values = dataset.select_columns([column]).with_format("arrow")[:][column]
-    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
 
 
 def _strata(dataset: datasets.Dataset, column: str | None) -> tuple[np.ndarray, dict]:
@@ -243,12 +240,14 @@ def _quotas(rows_of: dict, fraction: float, leave_one: bool) -> dict:
 
 def _taken(strata: np.ndarray, quotas: dict, seed: int) -> np.ndarray:
     """Row numbers in order: in each stratum, the rows with the smallest random words."""
-    words = Draws(seed, np.zeros(len(strata)), np.arange(len(strata))).words("splits/share", 1)[:, 0]
-    order = np.argsort(words, kind="stable")
-    order = order[np.argsort(strata[order], kind="stable")]  # stratum by stratum, each in the order of its words
+    words = Draws(seed, 0, np.arange(len(strata))).words("splits/share", 1)[:, 0]
+    by_stratum = np.argsort(strata, kind="stable")
     ends = np.cumsum(np.bincount(strata, minlength=len(quotas)))
-    taken = [order[first : first + quota] for first, quota in zip([0, *ends[:-1]], quotas.values(), strict=True)]
-    return np.sort(np.concatenate(taken)) if taken else np.empty(0, dtype=np.int64)
+    taken = [np.empty(0, dtype=np.int64)]
+    for first, last, quota in zip([0, *ends[:-1]], ends, quotas.values(), strict=True):
+        rows = by_stratum[first:last]
+        taken.append(rows[np.argsort(words[rows], kind="stable")[:quota]])
+    return np.sort(np.concatenate(taken))
 
 
 def _taken_groups(dataset: datasets.Dataset, fraction: float, seed: int) -> np.ndarray:
@@ -257,7 +256,7 @@ def _taken_groups(dataset: datasets.Dataset, fraction: float, seed: int) -> np.n
     for row, group in enumerate(column_array(dataset, GROUP).to_pylist()):
         rows_of.setdefault(group or ("no group", row), []).append(row)
     groups = list(rows_of)
-    words = Draws(seed, np.zeros(len(groups)), np.arange(len(groups))).words("splits/subjects", 1)[:, 0]
+    words = Draws(seed, 0, np.arange(len(groups))).words("splits/subjects", 1)[:, 0]
     target, taken = fraction * len(dataset), []
     for place in np.argsort(words, kind="stable").tolist():
         rows = rows_of[groups[place]]
@@ -268,8 +267,16 @@ def _taken_groups(dataset: datasets.Dataset, fraction: float, seed: int) -> np.n
 
 def _batches(dataset: datasets.Dataset, columns: list[str]) -> Iterator[tuple[pa.StructArray, list[list]]]:
     """Images {bytes, path} of 1000 rows at a time, and their label columns as plain Python values."""
-    for table in dataset.select_columns(["image", *columns]).with_format("arrow").iter(_BATCH):
-        yield table["image"].combine_chunks(), [table[name].to_pylist() for name in columns]
+    for values in column_batches(dataset, ["image", *columns], _BATCH):
+        yield values["image"], [values[name].to_pylist() for name in columns]
+
+
+def _joined(content: pa.BinaryArray) -> memoryview:
+    """The bytes of all rows, none of which is null, one after the other as they lie in memory."""
+    width = np.int64 if pa.types.is_large_binary(content.type) else np.int32
+    _, offsets, values = content.buffers()
+    places = np.frombuffer(offsets, width, len(content) + 1, content.offset * np.dtype(width).itemsize)
+    return memoryview(values or b"")[int(places[0]) : int(places[-1])]
 
 
 def _size(path: str | None) -> int:

@@ -3,6 +3,7 @@
 import datasets
 import numpy as np
 
+from hf_hmtl.data.arrow_columns import column_array
 from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_IMAGE, NO_SPLIT, Ledger
 from hf_hmtl.data.own_faces.images import Rows
 from hf_hmtl.data.own_faces.layouts import SPLIT_NAMES, split_of
@@ -11,6 +12,7 @@ from hf_hmtl.data.own_faces.tree import Tree, shortened
 from hf_hmtl.data.sources import SPLITS, did_you_mean
 
 SPLIT_COLUMNS = ("split", "usage", "set", "subset", "partition", "phase")
+_NUMBERS = {name: number for number, name in enumerate((*SPLITS, FOLDER))}
 USAGES = {"publictest": "validation", "privatetest": "test"}
 """What FER2013 calls its two test splits."""
 
@@ -19,13 +21,12 @@ def divide(
     rows: Rows, split: str | None, where: str, reading: Reading, ledger: Ledger, found: Found, tree: Tree | None = None
 ) -> None:
     """Add the rows of a table to their splits; those without an image go to the ledger."""
-    words, notes = (None, []) if split else _split_words(rows.data, where, reading)
-    if words is None and split is None and tree is not None:
-        words, notes = _split_folders(rows, tree)
-    words = np.full(len(rows.data), split or "train", dtype=object) if words is None else words
+    numbers, notes = (None, []) if split else _split_words(rows.data, where, reading)
+    if numbers is None and split is None and tree is not None:
+        numbers, notes = _split_folders(rows, tree)
     found.notes += notes
     for name in (*SPLITS, FOLDER):
-        here = words == name
+        here = np.full(len(rows.data), (split or "train") == name) if numbers is None else numbers == _NUMBERS[name]
         lost = np.flatnonzero(here & rows.absent)
         if len(lost):
             labels = _labels(rows.data, lost, reading.label_column)
@@ -41,7 +42,7 @@ def divide(
         kept = np.flatnonzero(here & ~rows.absent)
         if name == FOLDER:
             ledger.leave_out(name, NO_SPLIT, [f"row {row + 1}" for row in kept])
-        elif here.any() or name == split or (len(words) == 0 and name == "train"):
+        elif here.any() or name == split or (len(rows.data) == 0 and name == "train"):
             data = rows.data if len(kept) == len(rows.data) else rows.data.select(kept)
             earlier = found.tables.get(name)
             found.tables[name] = data if earlier is None else _together(earlier, data, where)
@@ -65,7 +66,7 @@ def _labels(data: datasets.Dataset, rows: np.ndarray, column: str | None) -> lis
 
 
 def _split_words(data: datasets.Dataset, where: str, reading: Reading) -> tuple[np.ndarray | None, list[str]]:
-    """The split of each row by the column that says it, and a note on which that is."""
+    """(rows,) number in `_NUMBERS` of each row's split by the column that says it, and a note on which that is."""
     columns = data.column_names
     if reading.split_column is not None:
         if reading.split_column not in columns:
@@ -78,7 +79,7 @@ def _split_words(data: datasets.Dataset, where: str, reading: Reading) -> tuple[
     else:
         names = [name for name in columns if name.lower() in SPLIT_COLUMNS and name != reading.label_column]
     for name in names:
-        column = data.with_format("arrow")[:][name]
+        column = column_array(data, name)
         texts = column.unique().to_pylist()
         feature = data.features[name]
         if isinstance(feature, datasets.ClassLabel):
@@ -87,7 +88,9 @@ def _split_words(data: datasets.Dataset, where: str, reading: Reading) -> tuple[
             known = {value: _split_word(str(value)) for value in texts}
         unknown = [value for value in texts if known.get(value) is None]
         if not unknown and texts:
-            chosen = np.array([known[value] for value in column.to_pylist()], dtype=object)
+            cells = column.dictionary_encode(null_encoding="encode")
+            numbers = np.array([_NUMBERS[known[value]] for value in cells.dictionary.to_pylist()], dtype=np.int8)
+            chosen = numbers[cells.indices.to_numpy(zero_copy_only=False)]
             said = [] if name == "split" else [f"column {name!r} divides the rows; --split_column NAME takes another"]
             return chosen, said
         if name == "split" or reading.split_column is not None:
@@ -103,15 +106,16 @@ def _split_word(word: str) -> str | None:
 
 
 def _split_folders(rows: Rows, tree: Tree) -> tuple[np.ndarray | None, list[str]]:
-    """The split of each row by the folder of its image, where the table lies above folders of splits."""
+    """The same by the folder of its image, where the table lies above folders of splits."""
     prefix = f"{tree.root.as_posix()}/"
     paths = rows.data.with_format("arrow")[:]["image"].combine_chunks().flatten()[1]
     if paths.null_count == len(paths):
         return None, []
     tops = [None if path is None else path.removeprefix(prefix).split("/")[0] for path in paths.to_pylist()]
-    words = np.array([FOLDER if top is None else split_of(top) or FOLDER for top in tops], dtype=object)
+    words = [FOLDER if top is None else split_of(top) or FOLDER for top in tops]
     for row, name in rows.names.items():  # rows whose file is missing: by what they call it
         words[row] = split_of(name.replace("\\", "/").strip("/").split("/")[0]) or FOLDER
     if "train" not in words or set(words) <= {"train", FOLDER}:
         return None, []
-    return words, ["the folders of the images divide the rows of the table"]
+    numbers = np.array([_NUMBERS[word] for word in words], dtype=np.int8)
+    return numbers, ["the folders of the images divide the rows of the table"]

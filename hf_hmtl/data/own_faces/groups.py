@@ -7,6 +7,7 @@ import datasets
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hf_hmtl.data.arrow_columns import column_array
 from hf_hmtl.data.identity import GROUP
 from hf_hmtl.data.own_faces.tree import shortened
 from hf_hmtl.data.sources import did_you_mean
@@ -130,7 +131,7 @@ def _plain(name: str) -> str:
 
 def _texts(table: datasets.Dataset, column: str) -> pa.Array:
     feature = table.features[column]
-    values = table.with_format("arrow").select_columns([column])[:][column].combine_chunks()
+    values = column_array(table, column)
     if isinstance(feature, datasets.ClassLabel):
         return pa.array(feature.names, pa.string()).take(values)
     return values.cast(pa.string())

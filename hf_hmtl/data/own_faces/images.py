@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from hf_hmtl.data.own_faces.paths import URLS, Finder
 from hf_hmtl.data.sources import did_you_mean
-from hf_hmtl.data.sources._building import IMAGE, images_of_bytes, images_of_paths
+from hf_hmtl.data.sources._building import IMAGE, images_of_bytes, images_of_paths, in_memory
 
 IMAGE_COLUMNS = (
     "image", "img", "file_name", "filename", "image_path", "image_file", "image_name", "img_path", "img_name",
@@ -98,7 +98,8 @@ def with_images(dataset: datasets.Dataset, column: str, table: Path | None, find
     if isinstance(dataset.features[column], datasets.Image):
         dataset = dataset.cast_column(column, IMAGE)
     else:
-        dataset = _replaced(dataset, column, _encoded(dataset.with_format("arrow")[:][column].combine_chunks()))
+        chunks = [_encoded(chunk) for chunk in dataset.with_format("arrow")[:][column].chunks]
+        dataset = _replaced(dataset, column, pa.chunked_array(chunks, IMAGE.pa_type))
     dataset = dataset if column == "image" else dataset.rename_column(column, "image")
     return _checked(dataset, table, finder)
 
@@ -112,11 +113,11 @@ def _encoded(cells: pa.Array) -> pa.StructArray:
     return images_of_paths(cells.cast(pa.string()))
 
 
-def _replaced(dataset: datasets.Dataset, column: str, images: pa.StructArray) -> datasets.Dataset:
+def _replaced(dataset: datasets.Dataset, column: str, images: pa.ChunkedArray) -> datasets.Dataset:
     table = dataset.with_format("arrow")[:]
     table = table.set_column(table.schema.get_field_index(column), column, images)
     features = datasets.Features({**dataset.features, column: IMAGE})
-    return datasets.Dataset(table.cast(features.arrow_schema), info=datasets.DatasetInfo(features=features))
+    return in_memory(table, features)
 
 
 def _checked(dataset: datasets.Dataset, table: Path | None, finder: Finder | None) -> Rows:

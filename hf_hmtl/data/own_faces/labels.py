@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hf_hmtl.data.arrow_columns import column_array
 from hf_hmtl.data.own_faces.spelling import spellings
 from hf_hmtl.data.own_faces.text_tables import NO_VALUE
 from hf_hmtl.data.sources import did_you_mean
@@ -132,8 +133,7 @@ def _is_text(feature) -> bool:
 
 
 def _values(dataset: datasets.Dataset, column: str) -> pa.Array:
-    values = dataset.with_format("arrow").select_columns([column])[:][column]
-    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    return column_array(dataset, column)
 
 
 def _texts(dataset: datasets.Dataset, column: str) -> pa.Array:

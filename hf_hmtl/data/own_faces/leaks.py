@@ -3,8 +3,9 @@
 import datasets
 import pyarrow.compute as pc
 
+from hf_hmtl.data.arrow_columns import column_array
 from hf_hmtl.data.identity import FILE, GROUP, ID, has_groups
-from hf_hmtl.data.splits import column_array, cross_split_duplicates, image_hashes
+from hf_hmtl.data.splits import cross_split_duplicates, image_hashes
 
 LARGEST = 50_000  # rows; beyond, reading every file to compare it would hold up the start
 

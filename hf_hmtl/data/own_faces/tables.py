@@ -142,9 +142,12 @@ def _of_tables(candidates: list[Candidate], where: str, tree: Tree, reading: Rea
 
 
 def _paths(data: datasets.Dataset) -> list[str]:
-    """The files of the rows' images."""
-    chunks = data.select_columns(["image"]).with_format("arrow")[:]["image"].chunks
-    return [path for chunk in chunks for path in chunk.flatten()[1].drop_null().to_pylist()]
+    """The files of the rows' images; images inside a table are no files, whatever they are called."""
+    paths: list[str] = []
+    for chunk in data.with_format("arrow")[:]["image"].chunks:
+        content, names = chunk.flatten()[:2]
+        paths += names.filter(content.is_null()).drop_null().to_pylist()
+    return paths
 
 
 def _unlabelled_tests(candidates: list[Candidate], tables: list[Candidate]) -> list[Candidate]:

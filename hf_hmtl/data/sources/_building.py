@@ -30,9 +30,18 @@ def make_dataset(images: pa.StructArray, columns: dict[str, tuple], identity: di
     """A dataset in memory of images, {name: (feature, values)} and the reserved columns of `data.identity`."""
     columns = columns | {name: (FEATURES[name], values) for name, values in identity.items()}
     features = datasets.Features({"image": IMAGE, **{name: feature for name, (feature, _) in columns.items()}})
-    arrays = [images, *(values if isinstance(values, pa.Array) else pa.array(values) for _, values in columns.values())]
-    table = pa.table(dict(zip(features, arrays, strict=True))).cast(features.arrow_schema)
-    return datasets.Dataset(table, info=datasets.DatasetInfo(features=features))
+    known = (pa.Array, pa.ChunkedArray)
+    arrays = [images, *(values if isinstance(values, known) else pa.array(values) for _, values in columns.values())]
+    return in_memory(pa.table(dict(zip(features, arrays, strict=True))), features)
+
+
+def in_memory(table: pa.Table, features: datasets.Features) -> datasets.Dataset:
+    """A dataset of a table; its mark for the cache of `datasets` is drawn, which would read all images to find one."""
+    return datasets.Dataset(
+        table.cast(features.arrow_schema),
+        info=datasets.DatasetInfo(features=features),
+        fingerprint=datasets.fingerprint.generate_random_fingerprint(),
+    )
 
 
 def drift(name: str, split: str, counts: dict[str, int], expected: dict[str, int]) -> list[str]:

@@ -7,6 +7,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
+from hf_hmtl.data.arrow_columns import column_array
 from hf_hmtl.data.identity import FEATURES, ID, has_groups, identity, numbered
 from hf_hmtl.data.ledger import HELD_OUT, NO_LABEL, UNLABELLED_SPLIT, Ledger
 from hf_hmtl.data.own_faces.groups import Grouping
@@ -23,6 +24,7 @@ from hf_hmtl.data.own_faces.leaks import leaks
 from hf_hmtl.data.own_faces.reading import HELP, Found, Reading
 from hf_hmtl.data.own_faces.tables import from_file, from_folder, from_hub
 from hf_hmtl.data.sources import SPLITS, Source, did_you_mean, resolve
+from hf_hmtl.data.sources._building import in_memory
 from hf_hmtl.data.splits import SPLIT_SEED, carve, class_counts
 
 LICENCE = "The user's own data: its terms are not known to hf_hmtl"
@@ -232,8 +234,7 @@ def _contract(
     ids = table[ID][:] if ID in table.column_names else files
     who = identity(name, ids, files, groups) if ids is not None else numbered(name, split, len(table), groups)
     features.update({column: FEATURES[column] for column in who})
-    rows = pa.table({**arrays, **who}).cast(features.arrow_schema)
-    return datasets.Dataset(rows, info=datasets.DatasetInfo(features=features))
+    return in_memory(pa.table({**arrays, **who}), features)
 
 
 def _files(table: datasets.Dataset, folder: Path | None) -> list[str] | None:
@@ -257,7 +258,7 @@ def _labelled(
     """
     kept, notes = datasets.DatasetDict(), []
     for split, data in splits.items():
-        labels = data.with_format("numpy").select_columns([task])[:][task]
+        labels = column_array(data, task).to_numpy(zero_copy_only=False)
         missing = np.flatnonzero(labels < 0)
         if len(missing) == len(data) and split != "train" and len(data):
             if split == "validation":

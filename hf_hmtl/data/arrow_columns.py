@@ -1,0 +1,66 @@
+"""Columns of a dataset as arrow arrays, at the speed of memory.
+
+`datasets` reads a dataset whose rows were selected one row after the other, 20 microseconds each: minutes for ten
+million. Here they are taken from each chunk at once.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import datasets
+import numpy as np
+import pyarrow as pa
+
+
+def column_array(dataset: datasets.Dataset, column: str) -> pa.Array:
+    """One column of a dataset as an arrow array; no other column is read."""
+    values, rows = dataset.data.column(column), _rows(dataset)
+    return _together(values.chunks, values.type) if rows is None else _Chunks(values).take(rows)
+
+
+def column_batches(dataset: datasets.Dataset, columns: Sequence[str], size: int) -> Iterator[dict[str, pa.Array]]:
+    """{column: values} of so many rows at a time."""
+    whole, rows = {name: _Chunks(dataset.data.column(name)) for name in columns}, _rows(dataset)
+    for first in range(0, len(dataset), size):
+        last = min(first + size, len(dataset))
+        wanted = np.arange(first, last) if rows is None else rows[first:last]
+        yield {name: chunks.take(wanted) for name, chunks in whole.items()}
+
+
+def _rows(dataset: datasets.Dataset) -> np.ndarray | None:
+    """The rows of the table below a dataset that was selected or shuffled; None where it is the table itself."""
+    selected = dataset._indices  # datasets has no public name for it
+    return None if selected is None else selected.column(0).to_numpy().astype(np.int64, copy=False)
+
+
+class _Chunks:
+    """A column in pieces, from which rows are taken; arrow's own `take` would lay all pieces together first."""
+
+    def __init__(self, values: pa.ChunkedArray):
+        self.type, self.chunks = values.type, values.chunks
+        self.ends = np.cumsum([len(chunk) for chunk in self.chunks])
+
+    def take(self, rows: np.ndarray) -> pa.Array:
+        """The values of some rows, in their order."""
+        if len(rows) > 1 and (np.diff(rows) < 0).any():
+            order = np.argsort(rows, kind="stable")
+            places = np.empty(len(rows), dtype=np.int64)
+            places[order] = np.arange(len(rows))
+            return self.take(rows[order]).take(pa.array(places))
+        numbers = np.searchsorted(self.ends, rows, side="right")
+        borders = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(rows)] if len(rows) else [0]
+        return _together(
+            [self._of_one(int(numbers[first]), rows[first:last]) for first, last in pairwise(borders)], self.type
+        )
+
+    def _of_one(self, number: int, rows: np.ndarray) -> pa.Array:
+        """Rows of one piece, none before the last; neighbours are not copied."""
+        chunk = self.chunks[number]
+        places = rows - (self.ends[number] - len(chunk))
+        if places[-1] - places[0] == len(places) - 1 and (np.diff(places) == 1).all():
+            return chunk.slice(int(places[0]), len(places))
+        return chunk.take(pa.array(places))
+
+
+def _together(pieces: list[pa.Array], kind: pa.DataType) -> pa.Array:
+    return pieces[0] if len(pieces) == 1 else pa.chunked_array(pieces, kind).combine_chunks()
