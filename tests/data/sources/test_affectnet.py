@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hf_hmtl.data.sources import _affectnet_npy, affectnet
+from hf_hmtl.data.sources import _affectnet_npy, _index, affectnet
 
 pytestmark = pytest.mark.filterwarnings("ignore:affectnet. .* rows differ from the published counts")
 HEADER = ",".join(
@@ -270,7 +270,7 @@ def test_a_crash_while_the_index_is_written_leaves_none(tmp_path, monkeypatch):
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(_affectnet_npy.pyarrow.parquet, "write_table", full_disk)
+        patched.setattr(_index.pyarrow.parquet, "write_table", full_disk)
         assert rows_of(load(root)) == NPY
     assert not list((tmp_path / "cache").rglob("*.*"))
     assert rows_of(load(root)) == NPY
