@@ -151,7 +151,7 @@ class TrainingCollator(Collator):
         pixels, views, targets = [], {}, self.targets(rows, places)
         flipped = torch.from_numpy(mirrored(draws, self.augmentation))
         for task in self.supervised:  # how a label follows the pixels is the task's to say
-            target = targets[task.name]
+            target = task.drawn(targets[task.name], draws)
             targets[task.name] = torch.where(_along(target, flipped), task.mirrored(target), target)
 
         def add(names: list[str], view: Tensor) -> None:
