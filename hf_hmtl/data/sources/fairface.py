@@ -19,7 +19,7 @@ from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._building import drift, images_of_paths, make_dataset, text_table
 from hf_hmtl.data.splits import class_counts
 
-LICENCE = "CC BY 4.0"
+LICENCE = "cc-by-4.0"
 CITATION = (
     "Kärkkäinen and Joo, FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age for Bias Measurement and "
     "Mitigation, WACV 2021, arXiv:1908.04913"
