@@ -48,7 +48,8 @@ def test_research_data_and_what_is_made_of_it_are_not_pushed(tmp_path, made):
         dataset.push_to_hub("user/faces")
 
 
-def test_other_data_is_pushed_as_ever(hub, tmp_path):
+def test_other_data_is_pushed_as_ever(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
     hf_hmtl.data.load("rafdb", write_rafdb(tmp_path))  # from here on pushing is watched
     drawn = hf_hmtl.data.load("drawn", train=8, validation=0, test=8, size=32)
     drawn.push_to_hub("tester/drawn")
