@@ -46,7 +46,8 @@ def find_npy(folder: Path) -> dict[str, Path] | None:
 
 
 def read_npy(place: Path) -> dict:
-    """The rows of one split with image and labels: paths, codes, valence, arousal, and the names that lack either.
+    """The rows of one split with image and labels: paths, codes, valence, arousal, the names that lack either, and the
+    files among the images that no row can have.
 
     Raises:
         FileNotFoundError: there is no image with labels.
@@ -63,17 +64,20 @@ def read_npy(place: Path) -> dict:
         "valence": index["valence"],
         "arousal": index["arousal"],
         "missing": index["missing"],
+        "unlisted": index["unlisted"],
     }
 
 
 def _index(place: Path) -> dict:
     """Labels of a split. Their index belongs to the folder's path, the modification times of its two parts and the
     number of images."""
-    names = sorted((entry.name for entry in os.scandir(place / "images") if entry.name.endswith(".jpg")), key=_order)
+    found = [entry.name for entry in os.scandir(place / "images")]
+    names = sorted((name for name in found if name.endswith(".jpg")), key=_order)
     times = [(place / part).stat().st_mtime_ns for part in ("images", "annotations")]
     facts = (str(place.resolve()), times, len(names))
     table = indexed("affectnet-npy-2", facts, lambda: _read_labels(place, names))
-    return {**table.to_pydict(), "missing": json.loads(table.schema.metadata[b"missing"])}
+    unlisted = [os.path.join(place, "images", name) for name in sorted(set(found).difference(names))]
+    return {**table.to_pydict(), "missing": json.loads(table.schema.metadata[b"missing"]), "unlisted": unlisted}
 
 
 def _read_labels(place: Path, names: list[str]) -> pa.Table:
