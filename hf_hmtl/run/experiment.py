@@ -151,6 +151,8 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     supervised = [
         build_supervised(name, settings, splits["train"], recipe.name) for name, settings in recipe.supervised.items()
     ]
+    for column in itertools.chain.from_iterable(task.columns for task in supervised):
+        require_column(splits["train"], column, recipe)
     if recipe.probe and type(supervised[0]) is not Classification:
         raise ValueError(f"recipe {recipe.name}: a probe fits classes, and {supervised[0].name!r} is of another kind")
     pretexts = [build_pretext(name, settings, recipe.name) for name, settings in recipe.auxiliary.items()]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pyarrow.parquet import read_table
 from releases import LP_FACES, aflw_mat, lp_mat, write_fairface, write_ferplus
-from runs import SMALL
+from runs import SMALL, TINY
 
 from hf_hmtl.commands.train import run as main
 from hf_hmtl.data.drawn_faces.dataset import synthetic_faces
@@ -86,3 +86,16 @@ def test_votes_from_official_files_to_a_result(row, tmp_path):
         ]
     )
     assert result.metrics["test_emotion_accuracy"] == right
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["supervised.emotion.task=votes"], "learns 'emotion_shares', which the source 'drawn' does not have"),
+        (["supervised.emotion.task=votes", "supervised.emotion.shares=age"], "learns 'age', which the source 'drawn'"),
+    ],
+)
+def test_votes_without_a_column_of_shares_are_refused_before_the_first_step(changes, message, tmp_path):
+    recipe, _, args = parse(["drawn/supervised", *TINY, *changes, "--output_dir", str(tmp_path)])
+    with pytest.raises(ValueError, match=message):
+        build(recipe, args)

@@ -6,7 +6,8 @@ yaw and roll, in this order and in radians. The face model, x to the right, y up
     R = Rx(pitch) Ry(yaw) Rz(roll),  each with the sines of the usual right-handed matrix negated,
 
 which is the inverse sign of every angle in scipy's intrinsic "XYZ". In the picture: yaw > 0 turns the nose to the left,
-pitch > 0 lifts it, roll > 0 turns the head clockwise, all as the viewer sees it; a mirror negates yaw and roll.
+pitch > 0 lifts it, roll > 0 turns the head clockwise, all as the viewer sees it, and as HopeNet's `utils.py` draws the
+axes of a face; a mirror negates yaw and roll.
 """
 
 import math

@@ -129,6 +129,18 @@ def test_order_and_direction_of_the_angles_are_those_of_the_points_in_space(tmp_
     assert (row["pitch"], row["yaw"], row["roll"]) == pytest.approx(recovered(model, stored), abs=1e-4)
 
 
+@pytest.mark.parametrize("pose", [(-9.39, -8.41, 0.92), (20.0, 50.0, -30.0), (-40.0, -70.0, 60.0)])
+def test_the_turned_face_is_the_one_that_hopenet_draws(pose):
+    """HopeNet's `utils.py` draws these three axes over a face: its right, its down and its front, in pixels."""
+    (p, y, r), (sin, cos) = np.radians(pose) * (1, -1, 1), (np.sin, np.cos)
+    right = (cos(y) * cos(r), cos(p) * sin(r) + cos(r) * sin(p) * sin(y))
+    down = (-cos(y) * sin(r), cos(p) * cos(r) - sin(p) * sin(y) * sin(r))
+    front = (sin(y), -cos(y) * sin(p))
+    turn = turned(pose[0], "x") @ turned(pose[1], "y") @ turned(pose[2], "z")
+    in_the_picture = (turn @ np.diag([1, -1, 1]))[:2] * [[1], [-1]]  # rows count from above
+    np.testing.assert_allclose(in_the_picture.T, [right, down, front], atol=1e-12)
+
+
 @pytest.mark.parametrize("pose", [(20.0, 50.0, -30.0), (-40.0, -70.0, 60.0)])
 def test_a_mirror_negates_yaw_and_roll(pose):
     model, cloud = cloud_of(*pose)
