@@ -70,10 +70,9 @@ def test_table_13_from_official_files_to_a_result(tmp_path):
     assert "HuggingFaceM4/FairFace" in card and "cc-by-4.0" in card and "extra_gated" not in card
 
 
-@pytest.mark.parametrize("row", ["cross-entropy", "probability", "multi-target"])
-def test_votes_from_official_files_to_a_result(row, tmp_path):
+def test_votes_from_official_files_to_a_result(tmp_path):
     arguments = ["--data_dir", str(write_ferplus(tmp_path / "data")), *SMALL, *STEPS]
-    main([f"ferplus/{row}", *arguments, "--output_dir", str(tmp_path / "run")])
+    main(["ferplus/probability", *arguments, "--output_dir", str(tmp_path / "run")])
     result = read(tmp_path / "run" / "result.json")
     assert result.protocol["reported_on"] == "test" and result.metrics["test_emotion_count"] == 2
     answers = read_table(tmp_path / "run" / "predictions.parquet").to_pydict()
