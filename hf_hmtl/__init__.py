@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` im
     from hf_hmtl.tasks.puzzle import Puzzle
     from hf_hmtl.tasks.regression import Regression
     from hf_hmtl.tasks.rotation import Rotation
+    from hf_hmtl.tasks.votes import Votes
     from hf_hmtl.training.arguments import HMTLTrainingArguments
     from hf_hmtl.training.trainer import HMTLTrainer
 
@@ -52,6 +53,7 @@ _PUBLIC = {
     "Result": "hf_hmtl.results.result",
     "Rotation": "hf_hmtl.tasks.rotation",
     "TrainingCollator": "hf_hmtl.data.collator",
+    "Votes": "hf_hmtl.tasks.votes",
 }
 __all__ = [
     "Attributes",
@@ -74,6 +76,7 @@ __all__ = [
     "Result",
     "Rotation",
     "TrainingCollator",
+    "Votes",
     "__version__",
 ]
 

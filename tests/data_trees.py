@@ -11,10 +11,10 @@ def picture(number=0, side=8):
     return Image.fromarray(np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8))
 
 
-def encoded(number=0, kind="JPEG"):
+def encoded(number=0, kind="JPEG", side=8):
     """The bytes of such an image."""
     file = io.BytesIO()
-    picture(number).save(file, kind)
+    picture(number, side).save(file, kind)
     return file.getvalue()
 
 

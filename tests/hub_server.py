@@ -185,7 +185,7 @@ class Hub:
             (rf"POST /api/{REPOSITORY}/tag/(?P<revision>[^/]+)", self._tag),
             (rf"POST /api/{REPOSITORY}/preupload/(?P<revision>[^/]+)", self._preupload),
             (rf"POST /api/{REPOSITORY}/commit/(?P<revision>[^/]+)", self._commit),
-            (r"POST /(?P<id>[^/]+/[^/]+)\.git/info/lfs/objects/batch", self._batch),
+            (r"POST /(?P<place>datasets/)?(?P<id>[^/]+/[^/]+)\.git/info/lfs/objects/batch", self._batch),
             (r"PUT /lfs/(?P<oid>[0-9a-f]{64})", self._upload),
             (r"(?:GET|HEAD) /(?P<id>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)", self._resolve),
         )
@@ -319,8 +319,9 @@ class Hub:
             files.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": oid})
         return Answer(body={"files": files})
 
-    def _batch(self, id, user, body, **_) -> Answer:
-        self._repository("models", id, user, write=True)
+    def _batch(self, id, user, body, place="", **_) -> Answer:
+        kind = next(kind for kind, prefix in KINDS.items() if prefix == place)
+        self._repository(kind, id, user, write=True)
         objects = []
         for asked in json.loads(body)["objects"]:
             upload = {"actions": {"upload": {"href": f"{self.url}/lfs/{asked['oid']}"}}}

@@ -17,6 +17,7 @@ import hf_hmtl
 from hf_hmtl import recipe as recipes
 from hf_hmtl import tasks
 from hf_hmtl.commands import train
+from hf_hmtl.data import sources
 from hf_hmtl.draws import Draws
 from hf_hmtl.results.result import read
 
@@ -37,12 +38,22 @@ def test_citation_and_setup_agree_on_the_version():
 def test_the_readme_names_only_recipes_scripts_and_files_that_exist():
     readme = (ROOT / "README.md").read_text()
     rows = {f"{file}/{row}" for file, names in recipes.available().items() for row in names}
-    for mentioned in re.findall(r"\b(?:quickstart|fer2013|fer2013-small|custom|affectnet)/[a-z0-9-]+", readme):
+    files = "|".join(sorted(recipes.available(), key=len, reverse=True))
+    for mentioned in re.findall(rf"\b(?:{files})/[a-z0-9-]+", readme):
         assert mentioned in rows, mentioned
     for path in re.findall(r"\]\(((?!http)[^)#]+)\)", readme) + re.findall(r"\bscripts/\w+\.py", readme):
         assert (ROOT / path).exists(), path
     for file in recipes.available():
         assert f"`{file}`" in readme, f"README does not list the recipes of {file}"
+
+
+def test_the_readme_lists_every_source_that_reads_files_and_its_options():
+    table = re.findall(r"^\| `(\w+)` \|[^|]*\|([^|]*)\|[^|]*\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = {source: options for source, options in table if source in sources.available()}
+    assert set(rows) == set(sources.available()) - {"drawn"}
+    for source, options in rows.items():
+        for option in re.findall(r"`(\w+)`(?= \(|,|$)", re.sub(r"\(.*?\)", "", options).strip()):
+            assert sources.takes(source, option), f"{source} has no option {option}"
 
 
 def own_pretext(folder):

@@ -1,7 +1,9 @@
 """Every row of every recipe file is built and stepped, on a tiny backbone and drawn faces."""
 
 import dataclasses
+from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from datasets import ClassLabel, DatasetDict
@@ -16,8 +18,10 @@ ROWS = [f"{file}/{row}" for file, rows in recipe.available().items() for row in 
 BACKBONE = "test_efficientnet"
 PAPER_TABLES = {
     # figures that the paper prints in rows of its own methods, duplicates across tables counted once
-    "Table 1": 6, "Table 2": 5, "Table 3": 6, "Table 4": 3, "Table 5": 22, "Table 6": 7, "Table 7": 12, "Appendix B": 4,
+    "Table 1": 6, "Table 2": 5, "Table 3": 6, "Table 4": 3, "Table 5": 22, "Table 6": 7, "Table 7": 12, "Table 12": 3,
+    "Table 13": 7, "Appendix B": 4,
 }  # fmt: skip
+OF_FILE = {"affectnet": 42, "300w-lp": 3, "fairface": 7}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,7 @@ def stage(tmp_path_factory):
 def test_the_paper_has_this_many_rows():
     loaded = [recipe.load(name) for name in ROWS]
     with_figures = [row for row in loaded if row.paper]
-    assert len(with_figures) == 42 and all(row.name.startswith("affectnet/") for row in with_figures)
+    assert Counter(row.name.split("/")[0] for row in with_figures) == OF_FILE
     assert len(recipe.available()["affectnet"]) == 47  # and five pre-trainings, which the paper gives no figure of
 
     def tables(text):
@@ -64,6 +68,41 @@ def test_figures_are_those_of_the_paper(row, value):
     assert recipe.load(f"affectnet/{row}").paper["value"] == value
 
 
+TABLE_12 = {  # yaw, pitch, roll and their mean, degrees
+    "supervised": (6.221, 5.569, 3.984, 5.258),
+    "puzzle-3x3-without-heads": (4.589, 6.223, 4.465, 5.092),
+    "puzzle-3x3": (3.898, 5.962, 4.479, 4.78),
+}
+TABLE_13 = {  # epochs, and accuracy in percent
+    "supervised": (35, 91.51), "inpainting-without-heads": (40, 91.59), "inpainting-perceptual": (40, 92.12),
+    "puzzle-2x2-without-heads": (35, 91.33), "puzzle-2x2": (25, 91.98), "puzzle-3x3-without-heads": (45, 91.58),
+    "puzzle-3x3": (35, 92.41),
+}  # fmt: skip
+
+
+def test_table_12_is_hopenets_protocol():
+    assert set(recipe.available()["300w-lp"]) == set(TABLE_12)
+    for row, (*angles, mean) in TABLE_12.items():
+        loaded = recipe.load(f"300w-lp/{row}")
+        assert (loaded.paper["metric"], loaded.paper["value"]) == ("pose_mae", mean)
+        assert all(str(angle) in loaded.about for angle in angles)
+        assert sum(angles) / 3 == pytest.approx(mean, abs=0.001)
+        assert loaded.backbone == "resnet50" and loaded.augmentation == {"level": "pose"}
+        assert loaded.source == {"name": "the300w_lp", "landmarks": "all", "validation_fraction": 0.0}
+
+
+def test_table_13_has_the_epochs_that_it_prints():
+    assert set(recipe.available()["fairface"]) == set(TABLE_13)
+    for row, (epochs, accuracy) in TABLE_13.items():
+        loaded = recipe.load(f"fairface/{row}")
+        assert loaded.paper["metric"] == "gender_accuracy"
+        assert loaded.paper["value"] == pytest.approx(accuracy / 100)
+        assert loaded.training["num_train_epochs"] == epochs
+        assert loaded.backbone == "efficientnet_b0" and loaded.augmentation == {"level": "none"}
+        first, second = map(int, loaded.training["decay_epochs"].split(","))
+        assert abs(first - 15 / 80 * epochs) < 1 and abs(second - 40 / 80 * epochs) < 1
+
+
 def test_imagenet_rows_learn_at_a_tenth_of_the_rate():
     for row in recipe.available()["affectnet"]:
         loaded = recipe.load(f"affectnet/{row}")
@@ -80,12 +119,23 @@ def test_the_rotation_of_the_augmentation_is_off_where_rotation_is_the_only_less
             assert loaded.augmentation == {"level": "strong", "rotation": 0}, name
 
 
+@pytest.fixture(scope="module")
+def rows(faces):
+    """24 drawn faces a split, with every column that a recipe's own source has."""
+    shown = DatasetDict({split: data.select(range(24)) for split, data in faces.items()})
+    for split, data in shown.items():
+        data = data.add_column("emotion_shares", np.eye(8)[data["emotion"]].tolist())
+        for column, of_drawn in (("race", "appearance_group"), ("age", "age_group")):
+            data = data.add_column(column, data[of_drawn]).cast_column(column, data.features[of_drawn])
+        shown[split] = data
+    return shown
+
+
 @pytest.mark.parametrize("name", ROWS)
-def test_every_row_is_built_and_stepped(name, faces, stage, tmp_path, monkeypatch):
-    emotions = faces["train"].features["emotion"]
+def test_every_row_is_built_and_stepped(name, rows, stage, tmp_path, monkeypatch):
+    emotions = rows["train"].features["emotion"]
     assert isinstance(emotions, ClassLabel)
     column = "label" if name.startswith("custom") else "emotion"
-    rows = DatasetDict({split: data.select(range(24)) for split, data in faces.items()})
     if column != "emotion":
         rows = rows.rename_column("emotion", column)
     source = sources.Source("drawn", rows, "", "", "", ())

@@ -9,18 +9,21 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from hf_hmtl.data.augment import augment_batch, mirrored
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.colour import cutout
-from hf_hmtl.data.decode import BrokenImage, decode_for_training
+from hf_hmtl.data.crops import Box, boxes, cut
+from hf_hmtl.data.decode import BrokenImage, decode_face
 from hf_hmtl.data.rows import IMAGE, columns_of
 from hf_hmtl.draws import Draws
-from hf_hmtl.model.image_processing_hmtl import to_pixels
+from hf_hmtl.model.image_processing_hmtl import decode, to_pixels
 from hf_hmtl.tasks.base import MISSING, Pretext, Supervised
 
 logger = logging.getLogger(__name__)
@@ -66,12 +69,18 @@ class Collator:
                 f"on_broken_image is {self.on_broken_image!r}, allowed are {', '.join(map(repr, ON_BROKEN_IMAGE))}"
             )
 
-    def decoded(self, rows: Mapping[str, list], decoder: Callable) -> tuple[list, list[int]]:
-        """Images of a batch, None where broken, and the row numbers of the broken ones."""
+    def decoded(self, rows: Mapping[str, list], decoder: Callable, faces: list[Box | None]) -> tuple[list, list[int]]:
+        """Images of a batch, None where broken, and the row numbers of the broken ones.
+
+        Args:
+            rows: of the batch.
+            decoder: of an image and the box that it is cut to, or None.
+            faces: that box of each row.
+        """
         images, broken = [], []
-        for number, source in zip(rows["row"], rows[self.image_column], strict=True):
+        for number, source, face in zip(rows["row"], rows[self.image_column], faces, strict=True):
             try:
-                images.append(decoder(source))
+                images.append(decoder(source, face))
             except (ValueError, OSError) as error:
                 name = (source.get("path") if isinstance(source, dict) else None) or f"row {number}"
                 if self.on_broken_image == "raise":
@@ -134,14 +143,15 @@ class TrainingCollator(Collator):
         count = len(rows[self.image_column])
         if "row" not in rows:
             rows = {**rows, "row": torch.randint(2**31, (count,)).tolist(), "epoch": [0] * count}
-        images, broken = self.decoded(rows, lambda source: decode_for_training(source, self.image_size))
+        faces = boxes(rows, Draws(self.seed, rows["epoch"], rows["row"]))
+        images, broken = self.decoded(rows, lambda source, face: decode_face(source, self.image_size, face), faces)
         places = self.usable_places(rows, images)
         images = [images[place] for place in places]
         draws = Draws(self.seed, [rows["epoch"][place] for place in places], [rows["row"][place] for place in places])
         pixels, views, targets = [], {}, self.targets(rows, places)
         flipped = torch.from_numpy(mirrored(draws, self.augmentation))
         for task in self.supervised:  # how a label follows the pixels is the task's to say
-            target = targets[task.name]
+            target = task.drawn(targets[task.name], draws)
             targets[task.name] = torch.where(_along(target, flipped), task.mirrored(target), target)
 
         def add(names: list[str], view: Tensor) -> None:
@@ -221,7 +231,7 @@ class EvaluationCollator(Collator):
         rows = columns_of(rows)
         if "row" not in rows:
             rows = {**rows, "row": list(range(len(rows[self.image_column])))}
-        images, broken = self.decoded(rows, lambda source: to_pixels(source, self.image_size, self.crop_fraction))
+        images, broken = self.decoded(rows, self._clean, boxes(rows))
         blank = np.zeros((self.image_size, self.image_size, 3), dtype=np.uint8)
         usable = torch.tensor([image is not None for image in images])
         targets = self.targets(rows, list(range(len(images))))
@@ -234,3 +244,7 @@ class EvaluationCollator(Collator):
             "targets": targets,
             "broken_rows": torch.tensor(broken, dtype=torch.int64),
         }
+
+    def _clean(self, source: Any, face: Box | None) -> np.ndarray:
+        seen = source if face is None else Image.fromarray(cut(np.asarray(decode(source)), face))
+        return to_pixels(seen, self.image_size, self.crop_fraction)

@@ -15,6 +15,7 @@ from functools import partial
 import cv2
 import numpy as np
 
+from hf_hmtl.data.crops import Box, cut
 from hf_hmtl.model.image_processing_hmtl import LARGEST_IMAGE, content_of, decode
 
 # OpenCV reports a file that it cannot read on stderr before it gives up; the verdict here is an exception instead.
@@ -75,6 +76,21 @@ def decode_for_training(source, side: int, gray_allowed: bool = True) -> np.ndar
     if image.ndim == 2 and not gray_allowed:
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
     return image
+
+
+def decode_face(source, side: int, face: Box | None) -> np.ndarray:
+    """`decode_for_training`, cut to a box of the whole image's pixels where there is one.
+
+    Raises:
+        BrokenImage: as there, or the box has no area.
+    """
+    if face is None:
+        return decode_for_training(source, side)
+    image = decode_for_training(source, LARGEST_IMAGE)  # in full: the box is in pixels of the whole image
+    try:
+        return cut(image, face)
+    except ValueError as error:
+        raise BrokenImage(str(error)) from error
 
 
 def _content(source) -> bytes:

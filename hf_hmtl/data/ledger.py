@@ -43,6 +43,8 @@ TABLE_PASSED_OVER = Reason("table_passed_over", "tables that were not read", exp
 BROKEN_LINK = Reason("broken_link", "links to files that do not exist")
 MISSING_FILE = Reason("missing_file", "rows whose image file does not exist")
 NO_IMAGE = Reason("no_image", "rows without an image")
+NO_ANNOTATION = Reason("no_annotation", "image files whose file of labels is absent or unreadable")
+NO_BOX = Reason("no_box", "image files without landmarks that say where the face is")
 NO_CODE = Reason("no_code", "rows whose class is none of the known ones")
 NO_LABEL = Reason("no_label", "rows without a label (missing_labels: leave_out)", expected=True)
 UNLABELLED_SPLIT = Reason("unlabelled_split", "rows of a test split without labels", expected=True, empties=True)
@@ -53,7 +55,7 @@ BALANCING = Reason("balancing", "rows of the larger classes (balancing: down)", 
 OF_ANY_SOURCE = (
     NOT_IMAGE, UNREADABLE_FORMAT, VIDEO, NO_CLASS, NO_SPLIT, NOT_IN_TABLE, TABLE_PASSED_OVER,
     BROKEN_LINK,
-    MISSING_FILE, NO_IMAGE, NO_CODE,
+    MISSING_FILE, NO_IMAGE, NO_ANNOTATION, NO_BOX, NO_CODE,
 )  # fmt: skip
 """Reasons that may have to be allowed."""
 

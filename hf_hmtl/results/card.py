@@ -102,13 +102,15 @@ def _header(result: Result) -> ModelCardData:
     free = result.data["licence"].lower() in HUB_LICENCES and not result.recipe.get("pretrained")
     free = free and not restricted(result.learned_from)
     results = _eval_results(result)
-    dataset = result.recipe.get("source", {}).get("hub_id")
+    on_the_hub = [terms.hub_id for terms in terms_of(result.learned_from) if terms.hub_id]
+    if given := result.recipe.get("source", {}).get("hub_id"):
+        on_the_hub.insert(0, given)
     links = [terms.link for terms in terms_of(result.learned_from) if terms.link]
     return ModelCardData(
         license=result.data["licence"].lower() if free else "other",
         license_name=None if free else "see-licences-below",
         license_link=None if free or not links else links[0],
-        datasets=[dataset] if dataset else None,
+        datasets=on_the_hub or None,
         metrics=_hub_metrics(result) or None,
         **gating(result.learned_from),
         library_name="transformers",

@@ -13,15 +13,18 @@ class Terms:
         research_only: True, False, or None where nobody here knows.
         licence: of the Hub's list of licences, for weights that learned from this source alone.
         link: page of the terms; empty where there is none.
+        hub_id: of the data set on the Hub, where its terms allow one; empty where there is none.
     """
 
     name: str
     research_only: bool | None
     licence: str = "other"
     link: str = ""
+    hub_id: str = ""
 
 
 # Read off the files of the sources, which state them in words; a source that is not here counts as unknown.
+_3DDFA = "http://www.cbsr.ia.ac.cn/users/xiangyuzhu/projects/3DDFA/main.htm"
 KNOWN = {
     "drawn": Terms("faces drawn by code", False, "apache-2.0"),
     "fer2013": Terms(
@@ -30,6 +33,13 @@ KNOWN = {
         link="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
     ),
     "affectnet": Terms("AffectNet", True, link="https://www.mohammadmahoor.com/affectnet"),
+    "aflw2000": Terms("AFLW2000-3D", True, link=_3DDFA),
+    "fairface": Terms(
+        "FairFace", False, "cc-by-4.0", link="https://github.com/joojs/fairface", hub_id="HuggingFaceM4/FairFace"
+    ),
+    "ferplus": Terms("FER+", True, link="https://github.com/microsoft/FERPlus"),
+    "rafdb": Terms("RAF-DB", True, link="http://www.whdeng.cn/RAF/model1.html"),
+    "the300w_lp": Terms("300W-LP", True, link=_3DDFA),
     "custom": Terms("data of whoever trained it", None),
 }
 

@@ -16,6 +16,7 @@ from hf_hmtl import tasks as task_registry
 from hf_hmtl.data import sources
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
+from hf_hmtl.data.crops import CROP
 from hf_hmtl.data.identity import RESERVED
 from hf_hmtl.data.ledger import BALANCING, TRAIN_FRACTION
 from hf_hmtl.data.splits import balanced, fingerprint, stratified_fraction, without
@@ -129,6 +130,8 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     if recipe.report_columns and sources.takes(name, "report_columns"):
         options["report_columns"] = recipe.report_columns
     source = sources.load(name, data_dir, **options)
+    if source.evaluation_only:
+        raise ValueError(f"recipe {recipe.name}: {name} has no rows to train on. {source.notes[0]}")
     # A ledger of its own: the runs of a comparison share a source, and each leaves out what it leaves out.
     ledger = copy.deepcopy(source.ledger)
     source = dataclasses.replace(source, notes=(*source.notes, *_renamed_tasks(recipe)), ledger=ledger)
@@ -148,8 +151,10 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     supervised = [
         build_supervised(name, settings, splits["train"], recipe.name) for name, settings in recipe.supervised.items()
     ]
-    if recipe.probe and not isinstance(supervised[0], Classification):
-        raise ValueError(f"recipe {recipe.name}: a probe fits classes, and {supervised[0].name!r} has none")
+    for column in itertools.chain.from_iterable(task.columns for task in supervised):
+        require_column(splits["train"], column, recipe)
+    if recipe.probe and type(supervised[0]) is not Classification:
+        raise ValueError(f"recipe {recipe.name}: a probe fits classes, and {supervised[0].name!r} is of another kind")
     pretexts = [build_pretext(name, settings, recipe.name) for name, settings in recipe.auxiliary.items()]
     for pretext in pretexts:
         pretext.check_side(recipe.image_size)
@@ -185,7 +190,7 @@ def _renamed_tasks(recipe: Recipe) -> list[str]:
 def require_column(dataset: Dataset, column: str, recipe: Recipe) -> None:
     """Raise when the dataset lacks the column of a supervised task, or one that is to be reported."""
     if column not in dataset.column_names:
-        columns = [name for name in dataset.column_names if name not in ("image", *RESERVED)]
+        columns = [name for name in dataset.column_names if name not in ("image", *RESERVED, *CROP)]
         wants = "reports" if column in recipe.report_columns else "learns"
         raise ValueError(
             f"recipe {recipe.name} {wants} {column!r}, which the source {recipe.source['name']!r} does not have. "

@@ -217,6 +217,10 @@ class Supervised(Task):
         """The columns of a batch, as a tensor with `MISSING` or NaN where there is no label."""
         raise NotImplementedError
 
+    def drawn(self, target: Tensor, draws: Draws) -> Tensor:
+        """What is learned from these rows in this epoch, where a target says what may be drawn from it."""
+        return target
+
     def mirrored(self, target: Tensor) -> Tensor:
         """The target of the same faces in a mirror."""
         return target

@@ -59,8 +59,8 @@ class Classification(Supervised):
 
     def __post_init__(self):
         super().__post_init__()
-        if len(self.columns) != 1:
-            raise ValueError(f"{self.name}: the columns are {', '.join(self.columns)}, and classes stand in one")
+        if isinstance(self.column, tuple) and len(self.column) != 1:
+            raise ValueError(f"{self.name}: the columns are {', '.join(self.column)}, and classes stand in one")
         if len(self.labels) < 2:
             raise ValueError(
                 f"{self.name}: classes are {list(self.labels)}; a classifier needs two or more, so that it can be wrong"

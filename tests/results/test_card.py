@@ -12,7 +12,8 @@ from huggingface_hub import ModelCard
 from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score
 
-from hf_hmtl.results.card import escape, render, write_card
+from hf_hmtl.data import sources
+from hf_hmtl.results.card import HUB_LICENCES, escape, render, write_card
 from hf_hmtl.results.result import read
 from hf_hmtl.results.terms import KNOWN
 
@@ -304,10 +305,12 @@ def test_several_runs_give_mean_and_deviation(result):
         render(runs[0], others=[dataclasses.replace(runs[1], name="other")])
 
 
-@pytest.mark.parametrize("name", ["fer2013", "affectnet"])
-def test_terms_of_a_source_link_where_the_source_says(name):
+@pytest.mark.parametrize("name", sources.available())
+def test_every_source_has_terms_that_link_where_it_says(name):
     source = importlib.import_module(f"hf_hmtl.data.sources.{name}")
     assert KNOWN[name].link == source.HOMEPAGE
+    free = KNOWN[name].research_only is False
+    assert free == (source.LICENCE in HUB_LICENCES) and (not free or KNOWN[name].licence == source.LICENCE)
 
 
 def test_the_header_knows_the_terms_the_data_set_and_the_metrics(result):
@@ -315,6 +318,8 @@ def test_the_header_knows_the_terms_the_data_set_and_the_metrics(result):
     assert data["metrics"] == ["accuracy", "f1"] and "datasets" not in data and "extra_gated_prompt" not in data
     source = {"name": "custom", "hub_id": "user/faces"}
     assert ModelCard(render(changed(result, "recipe", source=source))).data.datasets == ["user/faces"]
+    fairface = changed(result, "recipe", source={"name": "fairface"})
+    assert ModelCard(render(fairface)).data.datasets == ["HuggingFaceM4/FairFace"]
     research = changed(result, "recipe", source={"name": "affectnet"})
     data = ModelCard(render(research)).data.to_dict()
     assert data["license"] == "other" and data["license_link"].startswith("https://") and data["extra_gated_fields"]

@@ -98,8 +98,9 @@ def walk(folder: Path) -> Tree:
     return tree
 
 
-def _parts(path: str) -> list[str]:
-    return path.split("/")
+def _parts(path: str) -> str:
+    """What sorts paths by their parts: no name holds a character before the one that stands between them."""
+    return path.replace("/", "\0")
 
 
 def _walk(tree: Tree, below: str, above: tuple, hidden: bool) -> None:

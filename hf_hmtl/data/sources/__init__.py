@@ -17,6 +17,7 @@ from typing import Any
 
 import datasets
 
+from hf_hmtl.data.crops import CROP
 from hf_hmtl.data.identity import RESERVED
 from hf_hmtl.data.ledger import Ledger
 from hf_hmtl.data.splits import class_counts
@@ -34,7 +35,7 @@ class Source:
         name: name of the source, or what the user called it.
         splits: "train", and at least one of "validation" and "test" unless nothing is labelled; column `image` of type
             Image(decode=False), one column a label, named as its task. A missing class is -1, a missing number NaN.
-            And the reserved columns of `data.identity`.
+            And the reserved columns of `data.identity`, and where faces are to be cut out those of `data.crops`.
         licence: terms of the images and labels, in one line.
         citation: what to cite, in one line.
         homepage: where the data comes from.
@@ -43,6 +44,7 @@ class Source:
             keeps the whole image.
         report_columns: further columns, which are no labels but stand in predictions.parquet.
         ledger: what was found and is not used, by reason.
+        evaluation_only: whether there is nothing to train on, but a test split alone.
 
     Raises:
         ValueError: the splits do not keep this contract.
@@ -57,10 +59,12 @@ class Source:
     crop: dict[str, float] | None = None
     report_columns: tuple[str, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
+    evaluation_only: bool = False
 
     def __post_init__(self):
         unknown = [split for split in self.splits if split not in SPLITS]
-        if unknown or "train" not in self.splits or (len(self.splits) < 2 and self._is_labelled):
+        lacking = "train" not in self.splits or (len(self.splits) < 2 and self._is_labelled)
+        if unknown or (lacking and not (self.evaluation_only and list(self.splits) == ["test"])):
             raise ValueError(
                 f"{self.name}: splits are {', '.join(self.splits) or 'none'}; needed are train and at least one of "
                 "validation and test, under these names"
@@ -76,7 +80,7 @@ class Source:
 
     @property
     def _is_labelled(self) -> bool:
-        known = {"image", *RESERVED, *self.report_columns}
+        known = {"image", *RESERVED, *CROP, *self.report_columns}
         return not known.issuperset(self.splits["train"].column_names)
 
     @property

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pyarrow.csv
 
+from hf_hmtl.data.own_faces.tree import Tree
+
 COLUMNS = (
     "subDirectory_filePath",
     "face_x",
@@ -51,8 +53,12 @@ def find_csv(folder: Path) -> dict[str, tuple[Path, list[Path]]] | None:
     return None
 
 
-def read_csv(place: tuple[Path, list[Path]]) -> dict:
+def read_csv(place: tuple[Path, list[Path]], existing: dict[str, str]) -> dict:
     """The rows of one list whose image exists: paths, codes, valence, arousal, and the names of missing files.
+
+    Args:
+        place: the list and the image folders.
+        existing: the images, as `images_of` gives them.
 
     Raises:
         ValueError: the list has other columns.
@@ -61,7 +67,6 @@ def read_csv(place: tuple[Path, list[Path]]) -> dict:
     file, image_folders = place
     table = _table(file)
     relative = [path.strip().replace("\\", "/") for path in table["subDirectory_filePath"].to_pylist()]
-    existing = _existing(relative, image_folders)
     rows = [row for row, path in enumerate(relative) if path in existing]
     if not rows:
         raise FileNotFoundError(
@@ -99,14 +104,15 @@ def _table(file: Path):
     )
 
 
-def _existing(relative: list[str], image_folders: list[Path]) -> dict[str, str]:
-    """{relative path: absolute path} of the files that exist; each folder is listed once, no file is asked for."""
+def images_of(tree: Tree, image_folders: list[Path]) -> dict[str, str]:
+    """{path in the image folder: absolute path} of the images; of two in doubled folders the inner one's."""
     found: dict[str, str] = {}
-    for parent in sorted({path.rpartition("/")[0] for path in relative}):
-        for images in image_folders:
-            if (images / parent).is_dir():
-                for entry in os.scandir(images / parent):
-                    found.setdefault(f"{parent}/{entry.name}" if parent else entry.name, os.path.abspath(entry.path))
+    for folder in image_folders:
+        prefix, above = f"{os.path.relpath(folder, tree.root)}/".replace(os.sep, "/"), os.path.abspath(folder)
+        here = {
+            path[len(prefix) :]: f"{above}/{path[len(prefix) :]}" for path in tree.images if path.startswith(prefix)
+        }
+        found = here | found
     return found
 
 

@@ -3,18 +3,17 @@
 Facts: datasets page, section 1b. Opening a million files takes minutes, so the labels are kept in an index.
 """
 
-import hashlib
 import json
 import logging
 import math
 import os
 from pathlib import Path
 
-import datasets
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet
 from tqdm.auto import tqdm
+
+from hf_hmtl.data.sources._index import indexed
 
 FOLDERS = {"train": "train_set", "validation": "val_set"}
 LABELS = {"code": "exp", "valence": "val", "arousal": "aro"}
@@ -47,7 +46,8 @@ def find_npy(folder: Path) -> dict[str, Path] | None:
 
 
 def read_npy(place: Path) -> dict:
-    """The rows of one split with image and labels: paths, codes, valence, arousal, and the names that lack either.
+    """The rows of one split with image and labels: paths, codes, valence, arousal, the names that lack either, and the
+    files among the images that no row can have.
 
     Raises:
         FileNotFoundError: there is no image with labels.
@@ -64,25 +64,20 @@ def read_npy(place: Path) -> dict:
         "valence": index["valence"],
         "arousal": index["arousal"],
         "missing": index["missing"],
+        "unlisted": index["unlisted"],
     }
 
 
 def _index(place: Path) -> dict:
-    """Labels of a split from the index in the datasets cache, which is made where it is absent or out of date.
-
-    The data folder is left alone: it may be read-only or shared. The index belongs to the folder's path, the
-    modification times of its two parts and the number of images.
-    """
-    names = sorted((entry.name for entry in os.scandir(place / "images") if entry.name.endswith(".jpg")), key=_order)
+    """Labels of a split. Their index belongs to the folder's path, the modification times of its two parts and the
+    number of images."""
+    found = [entry.name for entry in os.scandir(place / "images")]
+    names = sorted((name for name in found if name.endswith(".jpg")), key=_order)
     times = [(place / part).stat().st_mtime_ns for part in ("images", "annotations")]
-    key = hashlib.blake2b(repr((str(place.resolve()), times, len(names))).encode(), digest_size=12).hexdigest()
-    file = Path(datasets.config.HF_DATASETS_CACHE) / "hf_hmtl" / f"affectnet-npy-2-{key}.parquet"
-    if file.is_file():
-        table = pyarrow.parquet.read_table(file)
-    else:
-        table = _read_labels(place, names)
-        _write(table, file)
-    return {**table.to_pydict(), "missing": json.loads(table.schema.metadata[b"missing"])}
+    facts = (str(place.resolve()), times, len(names))
+    table = indexed("affectnet-npy-2", facts, lambda: _read_labels(place, names))
+    unlisted = [os.path.join(place, "images", name) for name in sorted(set(found).difference(names))]
+    return {**table.to_pydict(), "missing": json.loads(table.schema.metadata[b"missing"]), "unlisted": unlisted}
 
 
 def _read_labels(place: Path, names: list[str]) -> pa.Table:
@@ -111,18 +106,6 @@ def _label(file: Path) -> float:
     except (ValueError, IndexError, EOFError) as error:
         logger.warning("affectnet: %s holds no number (%s): the label counts as missing", file, error)
         return math.nan
-
-
-def _write(table: pa.Table, file: Path) -> None:
-    """Write under a temporary name, then rename; a cache that cannot be written costs time, not the run."""
-    part = file.with_suffix(f".{os.getpid()}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        pyarrow.parquet.write_table(table, part)
-        os.replace(part, file)
-    except OSError as error:
-        logger.warning("affectnet: cannot keep the index of labels in %s (%s); the next run reads again", file, error)
-        part.unlink(missing_ok=True)
 
 
 def _order(name: str) -> tuple[int, str]:

@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import datasets
 import pyarrow as pa
 
 from hf_hmtl.data.identity import FEATURES
+from hf_hmtl.data.own_faces.text_tables import read_text_table
 from hf_hmtl.data.splits import class_counts
 
 IMAGE = datasets.Image(decode=False)
@@ -42,6 +44,24 @@ def in_memory(table: pa.Table, features: datasets.Features) -> datasets.Dataset:
         info=datasets.DatasetInfo(features=features),
         fingerprint=datasets.fingerprint.generate_random_fingerprint(),
     )
+
+
+def text_table(path: Path, columns: Sequence[str], source: str) -> dict[str, list[str]]:
+    """{column: its cells as text} of a list with a header; encoding and delimiter are found out, cells may be empty.
+
+    Raises:
+        ValueError: the list is empty or lacks a column.
+    """
+    try:
+        table = read_text_table(path).table
+    except ValueError as error:
+        raise ValueError(str(error).replace("custom:", f"{source}:", 1)) from error
+    if absent := [name for name in columns if name not in table.column_names]:
+        raise ValueError(
+            f"{source}: {path} has the columns {', '.join(table.column_names)}; needed are {', '.join(columns)}, of "
+            f"which it lacks {', '.join(absent)}"
+        )
+    return {name: table[name].cast(pa.string()).fill_null("").to_pylist() for name in columns}
 
 
 def drift(name: str, split: str, counts: dict[str, int], expected: dict[str, int]) -> list[str]:

@@ -13,9 +13,10 @@ from pathlib import Path
 import datasets
 
 from hf_hmtl.data.identity import identity
-from hf_hmtl.data.ledger import MISSING_FILE, NO_CODE, Ledger, Reason
+from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_CODE, NOT_IN_TABLE, Ledger, Reason
+from hf_hmtl.data.own_faces.tree import Tree, walk
 from hf_hmtl.data.sources import Source, resolve
-from hf_hmtl.data.sources._affectnet_csv import find_csv, read_csv
+from hf_hmtl.data.sources._affectnet_csv import IMAGE_FOLDER, find_csv, images_of, read_csv
 from hf_hmtl.data.sources._affectnet_npy import find_npy, read_npy
 from hf_hmtl.data.sources._building import drift, images_of_paths, make_dataset
 from hf_hmtl.data.splits import class_counts
@@ -47,6 +48,9 @@ OF_CODE = {
     if code >= NONE
 }
 
+AUTOMATIC = Reason("automatic", "images of the automatically annotated part", expected=True)
+DOUBLED = Reason("doubled", "images that stand in the inner one of two doubled folders as well", expected=True)
+
 # The authors' central crops suit the margin around the faces of the CSV release; the npy release is cropped already.
 CROPS = {"csv": {"train": 0.69, "eval": 0.80}, "npy": {"train": 1.0, "eval": 1.0}}
 
@@ -65,7 +69,8 @@ through their supervisor) and receives the archives. Unpack them into FOLDER and
 class Rows:
     """What a release says of the rows of one split, before any is left out: lists of one length.
 
-    `missing` has the names of those whose image or label file does not exist, which are in no list.
+    `missing` has the names of those whose image or label file does not exist, which are in no list. `unlisted` has the
+    paths of files among the images that no row can have.
     """
 
     paths: list[str]
@@ -73,6 +78,7 @@ class Rows:
     valence: list[float]
     arousal: list[float]
     missing: list[str]
+    unlisted: Sequence[str] = ()
 
 
 def load(
@@ -97,13 +103,17 @@ def load(
     Raises:
         FileNotFoundError: no folder, no official layout in it, or every image file is missing.
         ValueError: the folder is a repack with other labels, a list has other columns, or more than a tenth of the
-            images are missing.
+            images are missing, or are named by neither list.
     """
     folder, ledger = resolve("affectnet", data_dir, LAYOUTS), Ledger(allow_left_out)
     if found := find_csv(folder):
-        layout, read = "csv", read_csv
+        layout, tree = "csv", walk(folder)
+        images = images_of(tree, found["train"][1])
+        rows = {split: Rows(**read_csv(place, images)) for split, place in found.items()}
+        _leave_out_unlisted(tree, [file for file, _ in found.values()], rows, ledger)
     elif found := find_npy(folder):
-        layout, read = "npy", read_npy
+        layout = "npy"
+        rows = {split: Rows(**read_npy(place)) for split, place in found.items()}
     else:
         refuse_repack(folder)
         names = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
@@ -111,15 +121,33 @@ def load(
     notes = [f"layout: {layout} release ({found['train']})", "no public test split: validation is reported"]
     splits = datasets.DatasetDict()
     highest = NONE + 1 if with_uncertain else NONE if with_none else NONE - 1
-    for split, place in found.items():
-        rows = Rows(**read(place))
-        counts = {CODES[code]: number for code, number in Counter(rows.codes).items() if code in range(len(CODES))}
+    for split, of_split in rows.items():
+        counts = {CODES[code]: number for code, number in Counter(of_split.codes).items() if code in range(len(CODES))}
         notes += drift("affectnet", split, counts, EXPECTED[layout][split])
-        splits[split], found_out = _dataset(split, rows, highest, upstream_filter, os.path.abspath(folder), ledger)
+        splits[split], found_out = _dataset(split, of_split, highest, upstream_filter, os.path.abspath(folder), ledger)
         notes += found_out
     counts = {split: class_counts(data, "emotion") for split, data in splits.items()}
     ledger.check(counts, {split: len(data) for split, data in splits.items()}, "affectnet")
     return Source("affectnet", splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), CROPS[layout], ledger=ledger)
+
+
+def _leave_out_unlisted(tree: Tree, lists: list[Path], rows: dict[str, Rows], ledger: Ledger) -> None:
+    """The files of the CSV release that no row of either list names go to the ledger."""
+    above = len(str(tree.root)) + 1
+    used = {path[above:] for of_split in rows.values() for path in of_split.paths}
+    unused = [path for path in tree.images if path not in used]
+    names = {path.split(f"{IMAGE_FOLDER}/")[-1] for path in used} if unused else set()
+    left_out: dict[Reason, list[str]] = {}
+    for path in unused:
+        automatic = "automatically_annotated" in path.lower()
+        doubled = path.split(f"{IMAGE_FOLDER}/")[-1] in names
+        left_out.setdefault(AUTOMATIC if automatic else DOUBLED if doubled else NOT_IN_TABLE, []).append(path)
+    read = {os.path.abspath(file)[above:] for file in lists}
+    for path, reason in (*tree.others, *tree.unread_tables):
+        if path not in read:
+            left_out.setdefault(reason, []).append(path)
+    for reason, paths in left_out.items():
+        ledger.leave_out(FOLDER, reason, paths)
 
 
 def refuse_repack(folder: Path) -> None:
@@ -159,6 +187,7 @@ def _dataset(
     unread = (".tif", ".bmp") if split == "train" else (".tif",)
     suffixes = Reason("upstream_filter", f"rows with {' or '.join(unread)} in their path (upstream_filter)", True)
     ledger.leave_out(split, MISSING_FILE, rows.missing)
+    ledger.leave_out(split, NOT_IN_TABLE, [_relative(path, folder) for path in rows.unlisted])
     left_out: dict[Reason, list[str]] = {}
     keep = []
     for row, (path, code) in enumerate(zip(rows.paths, rows.codes, strict=True)):

@@ -6,7 +6,7 @@ Facts: datasets page, section 8. Classes are mapped by name: folders sort differ
 import csv
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,7 @@ EXPECTED = {
     "test": dict(zip(NAMES, (491, 55, 528, 879, 594, 416, 626), strict=True)),
 }
 USAGES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+CSVS = ("fer2013.csv", "icml_face_data.csv")
 SIDE = 48
 DUPLICATES = Reason("duplicates", "training rows whose image occurs in validation or test (remove_duplicates)", True)
 
@@ -91,7 +92,7 @@ def load(
 
 def _read(folder: Path, ledger: Ledger) -> tuple[datasets.DatasetDict, list[str]]:
     for place in (folder, folder / "fer2013"):  # archives often unpack into one more folder
-        for name in ("fer2013.csv", "icml_face_data.csv"):
+        for name in CSVS:
             if (place / name).is_file():
                 return _from_csv(place / name), [f"layout: {name}"]
         if all((place / f"{split}.parquet").is_file() for split in SPLITS):
@@ -104,6 +105,18 @@ def _read(folder: Path, ledger: Ledger) -> tuple[datasets.DatasetDict, list[str]
 
 def _from_csv(path: Path) -> datasets.DatasetDict:
     rows = {split: Rows() for split in SPLITS}
+    for number, (split, emotion, pixels, where) in enumerate(lines_of_csv(path)):
+        # Named as FER+ names the rows of this file, from 0.
+        rows[split].add(png(pixels, where), _code(emotion, where), f"fer{number:07d}.png")
+    return _splits(rows)
+
+
+def lines_of_csv(path: Path) -> Iterator[tuple[str, str, str, str]]:
+    """Of each row of fer2013.csv or icml_face_data.csv: split, emotion and pixels as text, and where it stands.
+
+    Raises:
+        ValueError: other columns, or an unknown usage.
+    """
     with open(path, newline="", encoding="utf-8-sig") as file:
         lines = csv.reader(file)
         header = [cell.strip() for cell in next(lines, [])]  # icml_face_data.csv: "emotion, Usage, pixels"
@@ -113,18 +126,22 @@ def _from_csv(path: Path) -> datasets.DatasetDict:
                 "Kaggle's train.csv and test.csv lack the splits or labels: use fer2013.csv or icml_face_data.csv"
             )
         emotion, pixels, usage = (header.index(name) for name in ("emotion", "pixels", "Usage"))
-        for number, cells in enumerate(lines, start=2):
-            where = f"{path}, line {number}"
+        for cells in filter(None, lines):
+            where = f"{path}, line {lines.line_num}"
+            if len(cells) < len(header):
+                raise ValueError(f"fer2013: {where} has {len(cells)} cells, and the header {len(header)}")
             split = USAGES.get(cells[usage].strip())
             if split is None:
                 raise ValueError(f"fer2013: {where}: Usage is {cells[usage]!r}, known are {', '.join(USAGES)}")
-            # Named as FER+ names the rows of this file, from 0.
-            rows[split].add(_png(cells[pixels], where), _code(cells[emotion], where), f"fer{number - 2:07d}.png")
-    return _splits(rows)
+            yield split, cells[emotion], cells[pixels], where
 
 
-def _png(text: str, where: str) -> bytes:
-    # PNG, because it is lossless: the pixels stay those of the CSV.
+def png(text: str, where: str) -> bytes:
+    """The picture of a row, as a PNG: it is lossless, so that the pixels stay those of the CSV.
+
+    Raises:
+        ValueError: these are not 2,304 values of 0 to 255.
+    """
     try:
         values = np.fromstring(text, dtype=np.int64, sep=" ")  # six times as fast as text.split()
     except ValueError:

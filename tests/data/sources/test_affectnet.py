@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hf_hmtl.data.sources import _affectnet_npy, affectnet
+from hf_hmtl.data.sources import _affectnet_npy, _index, affectnet
 
 pytestmark = pytest.mark.filterwarnings("ignore:affectnet. .* rows differ from the published counts")
 HEADER = ",".join(
@@ -155,6 +155,35 @@ def test_every_row_left_out_is_in_the_ledger(tmp_path):
     assert {"train: 1 rows have no valence", "no public test split: validation is reported"} <= set(source.notes)
 
 
+def test_files_that_no_list_names_are_in_the_ledger(tmp_path):
+    csv_release(tmp_path, images="Manually_Annotated_Images/Manually_Annotated_Images")
+    inner = "Manually_Annotated_Images/Manually_Annotated_Images"
+    for name in (f"{inner}/1/stray.jpg", f"{inner}/9/other.png", "Manually_Annotated_Images/1/a.jpg", "sheet.jpg",
+                 "Automatically_Annotated_Images/1/a.jpg", "Automatically_Annotated_Images/2/z.jpg"):  # fmt: skip
+        write_image(tmp_path / name)
+    (tmp_path / "Automatically_Annotated_file_lists").mkdir()
+    (tmp_path / "Automatically_Annotated_file_lists/automatically_annotated.csv").write_text("1/a.jpg\n")
+    (tmp_path / "Manually_Annotated.part01.rar").touch()
+    with pytest.raises(ValueError, match="of .* 3 image files that no row .* --allow_left_out not_in_table"):
+        load(tmp_path)
+    source = affectnet.load(tmp_path, allow_left_out=["missing_file", "not_in_table"])
+    left_out = source.ledger.to_dict()
+    assert {name: entry["count"] for name, entry in left_out["folder"].items()} == {
+        "not_in_table": 3, "doubled": 1, "automatic": 2, "table_passed_over": 1, "not_image": 1,
+    }  # fmt: skip
+    assert left_out["folder"]["not_in_table"]["names"][0] == f"{inner}/1/stray.jpg"
+    files = sum(len(names) for _, _, names in os.walk(tmp_path))
+    lists, missing = 2, 1
+    assert files == lists + sum(map(len, source.splits.values())) + source.ledger.count() - missing
+
+
+def test_files_among_the_npy_images_that_are_no_row_are_in_the_ledger(tmp_path):
+    root = npy_release(tmp_path / "data")
+    write_image(root / "train_set/images/3.png")
+    source = affectnet.load(root, allow_left_out=["not_in_table"])
+    assert source.ledger.to_dict()["train"]["not_in_table"]["names"] == ["train_set/images/3.png"]
+
+
 def test_too_many_missing_images_raise_unless_allowed(tmp_path):
     with pytest.raises(
         ValueError, match=r"of 6 in the train split, 1 rows .*3/missing.jpg.*--allow_left_out missing_file"
@@ -166,7 +195,7 @@ def test_unusable_codes_are_left_out_and_counted(tmp_path):
     csv_release(tmp_path)
     rows = [("1/a.jpg", "0", "0", "0"), ("1/b.JPG", "happy", "0", "0"), ("2/c.tif", "11", "0", "7.5")]
     write_list(tmp_path / "Manually_Annotated_file_lists/training.csv", rows, True)
-    source = load(tmp_path)
+    source = affectnet.load(tmp_path, allow_left_out=["no_code", "not_in_table"])
     assert set(rows_of(source)) == {"a.jpg"}
     assert source.ledger.to_dict()["train"]["no_code"]["count"] == 2
 
@@ -270,7 +299,7 @@ def test_a_crash_while_the_index_is_written_leaves_none(tmp_path, monkeypatch):
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(_affectnet_npy.pyarrow.parquet, "write_table", full_disk)
+        patched.setattr(_index.pyarrow.parquet, "write_table", full_disk)
         assert rows_of(load(root)) == NPY
     assert not list((tmp_path / "cache").rglob("*.*"))
     assert rows_of(load(root)) == NPY

@@ -101,6 +101,16 @@ def test_csv_with_bad_pixels(tmp_path, pixels):
         fer2013.load(tmp_path)
 
 
+def test_csv_with_blank_and_short_lines(tmp_path):
+    write_csv(tmp_path / "fer2013.csv")
+    content = (tmp_path / "fer2013.csv").read_text()
+    (tmp_path / "fer2013.csv").write_text(content.replace("\n", "\n\n"))
+    assert labels(fer2013.load(tmp_path), "train") == ["happy", "angry"]
+    (tmp_path / "fer2013.csv").write_text(f"{content}3\n")
+    with pytest.raises(ValueError, match="line 7 has 1 cells, and the header 3"):
+        fer2013.load(tmp_path)
+
+
 def test_csv_without_the_splits(tmp_path):
     write_csv(tmp_path / "fer2013.csv", "emotion,pixels")
     with pytest.raises(ValueError, match="columns emotion, pixels; needed are emotion, pixels and Usage"):
