@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
 from transformers import ProgressCallback, set_seed
@@ -18,6 +19,7 @@ from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.identity import RESERVED
 from hf_hmtl.data.ledger import BALANCING, TRAIN_FRACTION
+from hf_hmtl.data.own_faces import label_columns
 from hf_hmtl.data.splits import balanced, fingerprint, stratified_fraction, without
 from hf_hmtl.model.configuration_hmtl import HMTLConfig
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
@@ -128,6 +130,8 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
         raise ValueError(f"recipe {recipe.name} names no source; known sources: {', '.join(sources.available())}")
     if recipe.report_columns and sources.takes(name, "report_columns"):
         options["report_columns"] = recipe.report_columns
+    if sources.takes(name, "label_kinds") and recipe.supervised:
+        options["label_kinds"] = _label_kinds(recipe, options) | options.get("label_kinds", {})
     source = sources.load(name, data_dir, **options)
     # A ledger of its own: the runs of a comparison share a source, and each leaves out what it leaves out.
     ledger = copy.deepcopy(source.ledger)
@@ -171,9 +175,21 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     return experiment
 
 
+def _label_kinds(recipe: Recipe, options: dict[str, Any]) -> dict[str, str]:
+    """{label of the source: whether its task learns classes or numbers}."""
+    labels = (options.get("task", "emotion"), *options.get("label_columns", ()))
+    kinds = {}
+    for key, settings in recipe.supervised.items():
+        task = task_registry.get((settings or {}).get("task", "classification"))
+        kind = label_columns.CLASSES if issubclass(task, Classification) else label_columns.NUMBERS
+        kinds |= dict.fromkeys(_columns(key, settings), kind)
+    return {name: kind for name, kind in kinds.items() if name in labels}
+
+
 def _renamed_tasks(recipe: Recipe) -> list[str]:
     """Notes on tasks that are not called as the column they learn."""
     columns = {recipe.source.get("task", "label"): recipe.source.get("label_column")}
+    columns |= recipe.source.get("label_columns") or {}
     names = {key: (settings or {}).get("name", key) for key, settings in recipe.supervised.items()}
     return [
         f"the task of the column {columns[key]!r} is called {name!r}"
@@ -246,6 +262,11 @@ def build_pretext(name: str, settings: dict[str, Any], recipe_name: str) -> Pret
 
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(part) for part in value) if isinstance(value, list) else value
+
+
+def targets_of(task: Supervised, dataset: Dataset) -> np.ndarray:
+    """The labels of all rows of a dataset, as the task scores them."""
+    return task.target(*(dataset[column][:] for column in task.columns)).numpy()
 
 
 def parameter_counts(model: torch.nn.Module) -> dict[str, int]:

@@ -28,6 +28,11 @@ class RunOptions:
     )
     hub_id: str | None = _option("Data set on the Hugging Face Hub (recipes of `custom`).", "NAME")
     label_column: str | None = _option("Column of the labels (recipes of `custom`).", "NAME")
+    label_columns: list[str] | None = _option(
+        "Several tasks at once (`custom`): emotion=expression:classification valence=val:regression "
+        "pose=yaw,pitch,roll:head_pose aus=au1,au2:attributes. A column of words needs no kind.",
+        "TASK=COLUMNS:KIND",
+    )
     image_column: str | None = _option(
         "Column of the images (recipes of `custom`); found by its type if unset.", "NAME"
     )
@@ -123,7 +128,7 @@ OF_TRAINING = {
 
 FIRST_SCREEN = {
     "what": ("dry_run", "set"),
-    "data": ("data_dir", "hub_id", "label_column", "train_fraction", "balancing"),
+    "data": ("data_dir", "hub_id", "label_column", "label_columns", "train_fraction", "balancing"),
     "network": ("backbone", "image_size", "pretrained", "probe"),
     "tasks": ("loss_weighting", "teacher"),
     "training": (
