@@ -73,10 +73,12 @@ class Result:
             files of version 1.
         left_out: {split, or "folder" for files of no split: {reason: {count, names: the first of them, what: words}}},
             files and rows that were found and not used.
-        groups: {task: {column: {value: {measure: score}}}}, scores by group of rows.
+        groups: {task: {column: {value: {measure: score}}}}, scores by group of rows of the reported split; beside them
+            rows, low, high and few, as `results.groups` makes them.
         fold: which part of a cross-validation this run is, or None.
         sources: {name: {split: rows}} where several were mixed.
-        calibration: {task: how well its probabilities hold}.
+        calibration: {task: {expected_error, brier, confidence, count, reliability: [bins]}}: how well its
+            probabilities hold on the reported split, as `results.calibration` makes it.
         started_from: {name, base_model: Hub id or None, sources: data that these weights have learned from} of the
             weights that the backbone started from, or None for random ones.
 

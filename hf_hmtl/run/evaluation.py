@@ -133,7 +133,7 @@ def _keep(
         broken: numbers of the rows that have no answer, because their image could not be decoded.
     """
     dataset = experiment.splits[split]
-    columns: dict = identities(dataset) | {name: readable(dataset, name) for name in experiment.recipe.report_columns}
+    columns: dict = identities(dataset) | {name: readable(dataset, name) for name in experiment.recipe.kept_columns}
     columns[SPLIT] = pa.repeat(split, len(dataset))
     seen = np.isin(np.arange(len(dataset)), list(broken), invert=True)
     for task in experiment.supervised:

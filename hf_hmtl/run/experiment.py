@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from datasets import Dataset, DatasetDict
 from transformers import ProgressCallback, set_seed
@@ -17,7 +18,7 @@ from hf_hmtl import tasks as task_registry
 from hf_hmtl.data import sources
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
-from hf_hmtl.data.identity import RESERVED
+from hf_hmtl.data.identity import RESERVED, readable
 from hf_hmtl.data.ledger import BALANCING, TRAIN_FRACTION
 from hf_hmtl.data.own_faces import label_columns
 from hf_hmtl.data.splits import balanced, fingerprint, stratified_fraction, without
@@ -26,6 +27,7 @@ from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.option_types import require_types
 from hf_hmtl.recipe import Recipe, require_known
+from hf_hmtl.results.groups import groups_of
 from hf_hmtl.run.earlier_run import load_teacher, located, take_backbone
 from hf_hmtl.run.progress import ProgressLines
 from hf_hmtl.tasks import Pretext, Supervised, Task
@@ -128,8 +130,8 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     name = options.pop("name", None)
     if name is None:
         raise ValueError(f"recipe {recipe.name} names no source; known sources: {', '.join(sources.available())}")
-    if recipe.report_columns and sources.takes(name, "report_columns"):
-        options["report_columns"] = recipe.report_columns
+    if recipe.kept_columns and sources.takes(name, "report_columns"):
+        options["report_columns"] = recipe.kept_columns
     if sources.takes(name, "label_kinds") and recipe.supervised:
         options["label_kinds"] = _label_kinds(recipe, options) | options.get("label_kinds", {})
     source = sources.load(name, data_dir, **options)
@@ -138,8 +140,10 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     source = dataclasses.replace(source, notes=(*source.notes, *_renamed_tasks(recipe)), ledger=ledger)
     splits = DatasetDict(source.splits)
     learned_columns = {name: _columns(name, settings) for name, settings in recipe.supervised.items()}
-    for column in (*itertools.chain(*learned_columns.values()), *recipe.report_columns):
+    for column in (*itertools.chain(*learned_columns.values()), *recipe.kept_columns):
         require_column(splits["train"], column, recipe)
+    for column in recipe.report_groups:  # before a training, not behind it
+        groups_of(pa.table({column: readable(splits[source.report_split], column)}), column)
     first = next(iter(learned_columns.values()), (None,))[0]
     if recipe.train_fraction < 1:
         whole = splits["train"]
@@ -202,7 +206,7 @@ def require_column(dataset: Dataset, column: str, recipe: Recipe) -> None:
     """Raise when the dataset lacks the column of a supervised task, or one that is to be reported."""
     if column not in dataset.column_names:
         columns = [name for name in dataset.column_names if name not in ("image", *RESERVED)]
-        wants = "reports" if column in recipe.report_columns else "learns"
+        wants = "reports" if column in recipe.kept_columns else "learns"
         raise ValueError(
             f"recipe {recipe.name} {wants} {column!r}, which the source {recipe.source['name']!r} does not have. "
             f"It has: {', '.join(columns)}"

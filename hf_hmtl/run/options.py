@@ -29,9 +29,8 @@ class RunOptions:
     hub_id: str | None = _option("Data set on the Hugging Face Hub (recipes of `custom`).", "NAME")
     label_column: str | None = _option("Column of the labels (recipes of `custom`).", "NAME")
     label_columns: list[str] | None = _option(
-        "Several tasks at once (`custom`): emotion=expression:classification valence=val:regression "
-        "pose=yaw,pitch,roll:head_pose aus=au1,au2:attributes. A column of words needs no kind.",
-        "TASK=COLUMNS:KIND",
+        "Several (`custom`): emotion=mood:classification pose=yaw,pitch,roll:head_pose",
+        "ENTRY",
     )
     image_column: str | None = _option(
         "Column of the images (recipes of `custom`); found by its type if unset.", "NAME"
@@ -93,6 +92,9 @@ class RunOptions:
     report_train: bool | None = _option("Also report the scores on clean training images.", nargs="?", const=True)
     report_columns: list[str] | None = _option(
         "Further columns of the data to keep beside every answer in predictions.parquet.", "NAME"
+    )
+    report_groups: list[str] | None = _option(
+        "Columns of the data by whose values the scores are reported too: race,gender,age.", "NAME"
     )
     set: list[str] = field(
         default_factory=list,
