@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from hf_hmtl import recipe as recipes
 from hf_hmtl.compare import statistics
 from hf_hmtl.compare.plot import plot_comparison
 from hf_hmtl.compare.rows import Comparison, Row, folder_name
@@ -29,30 +28,37 @@ def _results(row: Row, folder: Path) -> Iterator[tuple[int, Path]]:
             yield seed, path
 
 
-def _best_on_validation(comparison: Comparison, groups: Groups, task: str) -> str:
+def _best_on_validation(rows: list[Row], groups: Groups, task: str) -> str:
     """A sentence; it compares over the seeds that every row is to have, because some rows have more."""
-    shared = set.intersection(*(set(row.seeds) for row in comparison.rows))
+    shared = set.intersection(*(set(row.seeds) for row in rows))
     runs = {label: {seed: run for seed, run in group.items() if seed in shared} for label, group in groups.items()}
     seeds = ", ".join(map(str, sorted(shared)))
     return f"Best on validation, of the seeds {seeds}: {statistics.select_on_validation(runs, task)}."
 
 
 def report(comparison: Comparison, folder: Path) -> str:
-    """Write comparison.md, comparison.json and a plot for each variant from what is finished; return the text."""
+    """Write comparison.md, comparison.json and a plot for each variant and task, of what is finished; return the text."""
     parts, values = [f"# {comparison.name}", comparison.about], {}
+    several = len(comparison.baselines) > 1
     for title in comparison.variants:
-        groups = finished_groups(comparison, title, folder)
-        if not any(groups.values()):
+        finished = finished_groups(comparison, title, folder)
+        if not any(finished.values()):
             continue
-        task = next(iter(recipes.load(comparison.rows[0].recipe).supervised))
-        threshold = statistics.default_threshold(groups, comparison.baseline, task)
-        lines = statistics.compare(groups, comparison.baseline, task, threshold)
         parts += [f"## {title}"] if title else []
-        parts += [markdown_table(lines, threshold)]
-        values[title] = to_json(lines, threshold)
-        picture = f"comparison{'-' * bool(title)}{folder_name(title)}.png"
-        plot_comparison(lines, groups, task, folder / picture)
-        parts += [_best_on_validation(comparison, groups, task), f"![Scores and curves]({picture})"]
+        for task, baseline in comparison.baselines.items():
+            rows = comparison.learning(task) if several else list(comparison.rows)
+            groups = {row.label: finished[row.label] for row in rows}
+            if not any(groups.values()):
+                continue
+            threshold = statistics.default_threshold(groups, baseline, task)
+            lines = statistics.compare(groups, baseline, task, threshold)
+            parts += [f"### {task}"] * several + [markdown_table(lines, threshold)]
+            name = "-".join(part for part in ("comparison", folder_name(title), task * several) if part)
+            values.setdefault(title, {}).update(
+                {task: to_json(lines, threshold)} if several else to_json(lines, threshold)
+            )
+            plot_comparison(lines, groups, task, folder / f"{name}.png")
+            parts += [_best_on_validation(rows, groups, task), f"![Scores and curves]({name}.png)"]
     if not values:
         raise ValueError(f"{folder} holds no finished run of {comparison.name}; run it without --report first")
     text = "\n\n".join(parts) + "\n"
