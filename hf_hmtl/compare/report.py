@@ -37,7 +37,7 @@ def _best_on_validation(rows: list[Row], groups: Groups, task: str) -> str:
 
 
 def report(comparison: Comparison, folder: Path) -> str:
-    """Write comparison.md, comparison.json and a plot for each variant and task, of what is finished; return the text."""
+    """Write comparison.md, comparison.json and plots (one a variant and task) of what is finished; return the text."""
     parts, values = [f"# {comparison.name}", comparison.about], {}
     several = len(comparison.baselines) > 1
     for title in comparison.variants:

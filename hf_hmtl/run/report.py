@@ -81,7 +81,7 @@ def report(
         history=state.log_history,
         paper=experiment.recipe.paper,
         started_from=started_from,
-        finished=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
 
 
