@@ -71,6 +71,7 @@ def render(
         classes=_classes(result),
         matrices=_matrices(result),
         interval=_accuracy_interval(result),
+        heads=_heads(result),
         groups=_groups(result),
         calibration=_calibration(result),
         few=FEW,
@@ -248,6 +249,24 @@ def _accuracy_interval(result: Result) -> dict[str, Any] | None:
         return None
     low, high = of_share(sum(row[index] for index, row in enumerate(found["matrix"])), count)
     return {"count": count, "low": low, "high": high}
+
+
+def _heads(result: Result) -> list[dict[str, str]]:
+    """What each head answers, the primary one first."""
+    primary = result.model["primary"]
+    rows = []
+    for task, head in sorted(result.heads.items(), key=lambda item: item[0] != primary):
+        if head["kind"] == "regression":
+            names, limits = head.get("names", [task]), head.get("range")
+            between = f" from {limits[0]:g} to {limits[1]:g}" if limits else ""
+            unit = f" {head['unit']}" if head.get("unit") else ""
+            answer = f"number{'s' * (len(names) > 1)}{between}{unit}: {', '.join(names)}"
+        elif head["kind"] == "multilabel":
+            answer = f"yes or no, each by itself: {', '.join(head['labels'])}"
+        else:
+            answer = f"one of {', '.join(head.get('labels', []))}"
+        rows.append({"task": task, "answer": answer})
+    return rows
 
 
 def _groups(result: Result) -> list[dict[str, Any]]:

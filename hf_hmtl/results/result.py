@@ -82,6 +82,9 @@ class Result:
         started_from: {name, base_model: Hub id or None, sources: data that these weights have learned from} of the
             weights that the backbone started from, or None for random ones.
 
+        heads: {task: what its head answers: kind, and labels of classes or attributes, or names, unit and range of
+            numbers}; empty in earlier files.
+
     Later work adds optional keys only; what a newer hf_hmtl has added to a file of the present version is passed over.
 
     Raises:
@@ -119,6 +122,7 @@ class Result:
     sources: dict[str, Any] = dataclasses.field(default_factory=dict)
     calibration: dict[str, Any] = dataclasses.field(default_factory=dict)
     started_from: dict[str, Any] | None = None
+    heads: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     schema_version: int = PRESENT
 
     def __post_init__(self):

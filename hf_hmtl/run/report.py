@@ -81,6 +81,7 @@ def report(
         history=state.log_history,
         paper=experiment.recipe.paper,
         started_from=started_from,
+        heads={task.name: _answers(task.head()) for task in experiment.supervised},
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
 
@@ -102,6 +103,11 @@ def _row_counts(experiment: Experiment, split: str) -> dict:
     dataset = experiment.splits[split]
     named = [task for task in experiment.supervised if isinstance(task, Classification)]
     return {"rows": len(dataset), "classes": {task.name: class_counts(dataset, task.column) for task in named}}
+
+
+def _answers(head: dict) -> dict:
+    """What a reader has to know of a head's answer."""
+    return {key: head[key] for key in ("kind", "labels", "names", "unit", "range") if head.get(key)}
 
 
 def _classes(experiment: Experiment) -> dict[str, tuple[str, ...]]:

@@ -377,3 +377,20 @@ def test_of_several_heads_of_one_type_each_measure_says_of_which_it_is(result):
     named = {(one.metric_name, one.metric_value) for one in ModelCard(render(several)).data.eval_results}
     assert ("Accuracy of emotion", result.metrics["test_emotion_accuracy"]) in named
     assert ("Accuracy of gender", 0.9) in named and len(named) == 4
+
+
+def test_what_each_head_answers_is_told_with_unit_and_range_the_primary_one_first(result):
+    assert "| Head |" not in render(result), "earlier files do not say"
+    heads = {
+        "emotion": {"kind": "linear", "labels": ["happy", "sad"]},
+        "pose": {"kind": "regression", "names": ["yaw", "pitch"], "unit": "degrees", "range": [-99.0, 99.0]},
+        "age": {"kind": "regression", "names": ["age"]},
+        "aus": {"kind": "multilabel", "labels": ["au1", "au12"]},
+    }
+    card = render(dataclasses.replace(result, heads=heads))
+    assert dict(table(card, "read it first."))["emotion (primary)"] == "one of happy, sad"
+    posed = render(dataclasses.replace(changed(result, "model", primary="pose"), heads=heads))
+    rows = table(posed, "read it first.")
+    assert rows[1] == ["pose (primary)", "numbers from -99 to 99 degrees: yaw, pitch"]
+    assert dict(rows)["age"] == "number: age" and dict(rows)["aus"] == "yes or no, each by itself: au1, au12"
+    assert "is the number itself, no probability" in posed and "no probability" not in card
