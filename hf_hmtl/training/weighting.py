@@ -66,7 +66,7 @@ def dynamic(past: PastLosses, tasks: list[str]) -> dict[str, float]:
 
     factor_t = K exp(r_t / T) / sum_u exp(r_u / T), with r_t = last loss / loss before it, K tasks and T = 2. All are 1
     in the first two epochs; a task without a loss before (no label) counts as one that stands still, r = 1. Only
-    ratios of a task's own losses count, so degrees and nats weigh alike; their units are left to the tasks' own weights.
+    ratios of a task's own losses count, so degrees and nats weigh alike; units are left to the tasks' own weights.
 
     Returns:
         {task: factor beside its weight}; the factors sum to the number of tasks.
