@@ -1,13 +1,14 @@
 # Two commands do everything: `make train` and `make test`. Both make .venv when it is missing.
 PYTHON ?= python3
 VENV ?= .venv
+LOWEST ?= .venv-lowest
 BIN = $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: train test test-slow test-trees test-conformance bench bench-guard lint clean
+.PHONY: train test test-slow test-lowest test-trees test-conformance bench bench-guard lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 10) else f"Python >= 3.10 is needed, this is {sys.version.split()[0]}; use make PYTHON=python3.12")'
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"Python >= 3.11 is needed, this is {sys.version.split()[0]}; use make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	touch $@
@@ -25,6 +26,17 @@ test: lint
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
+
+# Model, Hub and quick training tests in a second environment that holds the lowest version of everything allowed; its
+# Python is $(PYTHON), of which the lowest is 3.11.
+test-lowest: $(LOWEST)/installed
+	$(LOWEST)/bin/python -m pytest -m 'not slow' --numprocesses 2 tests/model tests/golden tests/hub tests/training tests/tasks tests/metrics
+
+$(LOWEST)/installed: setup.cfg tests/lowest.py
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) tests/lowest.py > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/lowest.txt --editable '.[test]'
+	touch $@
 
 # Files and rows of 20,000 random trees and tables, counted against what the sources say; about an hour.
 test-trees: $(VENV)/installed
@@ -44,4 +56,4 @@ bench-guard: $(VENV)/installed
 	$(BIN)/python -m hf_hmtl bench --guard tests/benchmark/ratios.json
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache outputs
+	rm -rf $(VENV) $(LOWEST) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache outputs

@@ -19,7 +19,7 @@ from hf_hmtl.option_types import require_mapping, require_types
 FOLDER = Path(__file__).parent / "recipes"
 FILE_KEYS = ("about", "default_row", "defaults", "rows")
 PAPER_KEYS = ("table", "row", "metric", "value")
-NEUTRAL = ("on_broken_image", "report_batch_norm", "report_train", "report_columns", "about")
+NEUTRAL = ("on_broken_image", "report_batch_norm", "report_train", "report_columns", "report_groups", "about")
 OF_THE_USER = ("source", "supervised")
 CHOICES = {
     "balancing": ("none", "down", "up"),
@@ -86,6 +86,7 @@ class Recipe:
         report_train: also report the scores on clean training images, for the gap to validation.
         training: defaults of the training arguments.
         report_columns: further columns of the data that stand in predictions.parquet beside every answer.
+        report_groups: columns of the data by whose values the scores are also reported, each column by itself.
         paper: {table, row, metric, value}: the paper's own figure for this row, if it has one, in the unit of the
             measure; accuracies are shares, not percent.
     """
@@ -109,6 +110,7 @@ class Recipe:
     report_batch_norm: bool = False
     report_train: bool = False
     report_columns: list[str] = field(default_factory=list)
+    report_groups: list[str] = field(default_factory=list)
     training: dict[str, Any] = field(default_factory=dict)
     paper: dict[str, Any] | None = None
 
@@ -155,6 +157,11 @@ class Recipe:
                 f"recipe {self.name} is a {self.probe} probe, which fits one supervised task and nothing else; it has "
                 f"{', '.join([*self.supervised, *self.auxiliary])}"
             )
+
+    @property
+    def kept_columns(self) -> list[str]:
+        """Columns of the data that stand in predictions.parquet, beside those that are learned."""
+        return list(dict.fromkeys([*self.report_columns, *self.report_groups]))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain mapping of all fields."""

@@ -23,12 +23,14 @@ class TaskGradient:
         loss: mean loss, before the weight.
         norm: mean length of weight * gradient, relative to that of the supervised tasks together.
         cosines: one a batch, with the gradient of the supervised tasks together; NaN where either has no length.
+        beside: {other task: cosines, one a batch, with its gradient}.
     """
 
     weight: float
     loss: float
     norm: float
     cosines: list[float]
+    beside: dict[str, list[float]]
 
     @property
     def cosine(self) -> float:
@@ -47,35 +49,38 @@ def compare_gradients(trainer, batches: int) -> dict[str, TaskGradient]:
     The network is in training mode, as it is when it learns; its weights, buffers and mode come back as they were.
 
     Args:
-        trainer: an `HMTLTrainer` with a supervised and an auxiliary task. Weights that are to be calibrated, and were
-            not yet, are measured first.
+        trainer: an `HMTLTrainer` with a supervised task and another, supervised or auxiliary. Weights that are to be
+            calibrated, and were not yet, are measured first.
         batches: how many batches.
 
     Raises:
         ValueError: there is nothing to compare.
     """
     supervised = [task.name for task in trainer.tasks if not task.auxiliary]
-    if not supervised or len(supervised) == len(trainer.tasks):
+    if not supervised or len(trainer.tasks) < 2:
         raise ValueError(
             f"the tasks are {', '.join(task.name for task in trainer.tasks)}; a comparison of gradients needs a "
-            "supervised task and an auxiliary one of a weight above 0. Choose a hybrid row, as quickstart/puzzle-3x3"
+            "supervised task and another one of a weight above 0. Choose a hybrid row, as quickstart/puzzle-3x3"
         )
     trainer.calibrate()
     weights: dict[str, float] = {}
     trunk = [parameter for parameter in trainer.model.base_model.backbone.parameters() if parameter.requires_grad]
-    found = {task.name: ([], [], []) for task in trainer.tasks}  # losses, relative norms, cosines
+    names = [task.name for task in trainer.tasks]
+    found = {name: ([], [], [], {other: [] for other in names if other != name}) for name in names}
     loader = trainer.get_train_dataloader()
     with _as_in_training(trainer.model):
         for _, batch in tqdm(zip(range(batches), loader, strict=False), total=batches, desc="gradients", disable=None):
             losses, gradients, weights = _gradients(trainer, batch, trunk)
             reference = sum(gradients[name] for name in supervised)
-            for name, (all_losses, norms, cosines) in found.items():
+            for name, (all_losses, norms, cosines, beside) in found.items():
                 all_losses.append(losses[name])
                 norms.append((gradients[name].norm() / reference.norm()).item())
                 cosines.append(_cosine(gradients[name], reference))
+                for other, pulls in beside.items():
+                    pulls.append(_cosine(gradients[name], gradients[other]))
     return {
-        name: TaskGradient(weights[name], float(np.mean(losses)), float(np.mean(norms)), cosines)
-        for name, (losses, norms, cosines) in found.items()
+        name: TaskGradient(weights[name], float(np.mean(losses)), float(np.mean(norms)), cosines, beside)
+        for name, (losses, norms, cosines, beside) in found.items()
     }
 
 
@@ -88,7 +93,23 @@ def gradient_table(found: dict[str, TaskGradient]) -> str:
             f"{name:16}{task.weight:10.4g}{task.loss:10.4g}{task.norm:8.2f}{task.cosine:9.3f}{deviation:7.3f}"
             f"{task.conflicts:11.0%}"
         )
-    return "\n".join(lines)
+    return "\n".join(lines + (_pulls(found) if len(found) > 2 else []))
+
+
+def _pulls(found: dict[str, TaskGradient]) -> list[str]:
+    """Cosine of every two tasks, a mean over the batches, and which of them pull apart in more than half of them."""
+    names = list(found)
+    width = max(9, *(len(name) + 2 for name in names))
+    lines = ["", "cosines of two".ljust(16) + "".join(f"{name:>{width}}" for name in names)]
+    apart = []
+    for place, name in enumerate(names):
+        cells = [found[name].beside.get(other, [1.0]) for other in names]
+        lines.append(f"{name:16}" + "".join(f"{np.mean(cosines):{width}.3f}" for cosines in cells))
+        for other in names[place + 1 :]:
+            share = float(np.mean(np.asarray(found[name].beside[other]) < 0))
+            if share > 0.5:
+                apart.append(f"{name} and {other} pull apart in {share:.0%} of the batches")
+    return [*lines, *(apart or ["no two tasks pull apart in more than half of the batches"])]
 
 
 def _gradients(

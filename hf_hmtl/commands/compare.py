@@ -24,7 +24,7 @@ def run(arguments: list[str]) -> None:
     """
     own = arguments.index("--") if "--" in arguments else len(arguments)
     options, common = _parser().parse_args(arguments[:own]), arguments[own + 1 :]
-    common += ["--data_dir", options.data_dir] if options.data_dir else []
+    common = (["--data_dir", options.data_dir] if options.data_dir else []) + common
     if (options.preset is None) == (options.sweep is None) or bool(options.sweep) != bool(options.recipe):
         raise ValueError("give either --preset NAME, or a recipe row and --sweep ENTRY=A,B,...")
     if options.preset:
@@ -39,7 +39,7 @@ def run(arguments: list[str]) -> None:
     from hf_hmtl.compare import report, runs
 
     if not options.report:
-        runs.run_all(chosen, folder, common)
+        runs.run_all(chosen, folder, [*chosen.options, *common])
     print(report.report(whole if options.seeds is None else chosen, folder))
 
 

@@ -4,8 +4,9 @@
     hf-hmtl diagnose fer2013-small/puzzle-3x3 --data_dir DIR --checkpoint outputs/RUN   # its last one
     hf-hmtl diagnose fer2013-small/puzzle-3x3 --data_dir DIR --checkpoint outputs/RUN/checkpoint-900
 
-All options of the command train are accepted. It prints a table and writes gradients.json into --output_dir. For a
-sweep of the weights see hf-hmtl compare --sweep.
+All options of the command train are accepted. It prints a table and writes gradients.json into --output_dir. Of more
+than two tasks, supervised and auxiliary ones, it also compares every two, and names those that pull apart. For a sweep
+of the weights see hf-hmtl compare --sweep.
 """
 
 import argparse

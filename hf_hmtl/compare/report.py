@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from hf_hmtl import recipe as recipes
 from hf_hmtl.compare import statistics
 from hf_hmtl.compare.plot import plot_comparison
 from hf_hmtl.compare.rows import Comparison, Row, folder_name
-from hf_hmtl.compare.statistics import Groups
+from hf_hmtl.compare.statistics import Groups, Line
 from hf_hmtl.compare.table import markdown_table, to_json
 from hf_hmtl.files import replacing
 from hf_hmtl.results import result as results
@@ -29,33 +29,86 @@ def _results(row: Row, folder: Path) -> Iterator[tuple[int, Path]]:
             yield seed, path
 
 
-def _best_on_validation(comparison: Comparison, groups: Groups, task: str) -> str:
-    """A sentence; it compares over the seeds that every row is to have, because some rows have more."""
-    shared = set.intersection(*(set(row.seeds) for row in comparison.rows))
-    runs = {label: {seed: run for seed, run in group.items() if seed in shared} for label, group in groups.items()}
-    seeds = ", ".join(map(str, sorted(shared)))
-    return f"Best on validation, of the seeds {seeds}: {statistics.select_on_validation(runs, task)}."
+@dataclass(frozen=True)
+class Table:
+    """What is finished of one variant and task.
+
+    Attributes:
+        title, task: of which it is; the title of a comparison without variants is empty.
+        rows: that learn the task.
+        groups: {label: {seed: Result}}, as far as they are finished.
+        lines, threshold: as `statistics.compare` gives and takes them.
+        heading: of the task, where the comparison has several; else empty.
+    """
+
+    title: str
+    task: str
+    rows: list[Row]
+    groups: Groups
+    lines: list[Line]
+    threshold: float
+    heading: str
+
+    @property
+    def name(self) -> str:
+        """Of its picture, without suffix."""
+        return "-".join(part for part in ("comparison", folder_name(self.title), self.heading) if part)
+
+    def text(self) -> str:
+        """The table in Markdown, what it means, and which row is best."""
+        heading = f"### {self.heading}\n\n" * bool(self.heading)
+        return f"{heading}{markdown_table(self.lines, self.threshold)}\n{self._best_on_validation()}"
+
+    def _best_on_validation(self) -> str:
+        """A sentence; it compares over the seeds that every row is to have, because some rows have more."""
+        shared = set.intersection(*(set(row.seeds) for row in self.rows))
+        runs = {
+            label: {seed: run for seed, run in group.items() if seed in shared} for label, group in self.groups.items()
+        }
+        seeds = ", ".join(map(str, sorted(shared)))
+        return f"Best on validation, of the seeds {seeds}: {statistics.select_on_validation(runs, self.task)}."
+
+
+def tables(comparison: Comparison, folder: Path) -> list[Table]:
+    """Variant by variant and task by task, of what is finished in the folder.
+
+    Raises:
+        ValueError: nothing is.
+    """
+    found, several = [], len(comparison.baselines) > 1
+    for title in comparison.variants:
+        finished = finished_groups(comparison, title, folder)
+        for task, baseline in comparison.baselines.items():
+            rows = comparison.learning(task) if several else list(comparison.rows)
+            groups = {row.label: finished[row.label] for row in rows}
+            if any(groups.values()):
+                threshold = statistics.default_threshold(groups, baseline, task)
+                lines = statistics.compare(groups, baseline, task, threshold)
+                found.append(Table(title, task, rows, groups, lines, threshold, task * several))
+    if not found:
+        raise ValueError(f"{folder} holds no finished run of {comparison.name}; run it without --report first")
+    return found
+
+
+def with_titles(parts: list[tuple[str, str]]) -> list[str]:
+    """The texts of (title, text), with the title above the first of each."""
+    seen, texts = {""}, []
+    for title, text in parts:
+        texts += [f"## {title}"] * (title not in seen) + [text]
+        seen.add(title)
+    return texts
 
 
 def report(comparison: Comparison, folder: Path) -> str:
-    """Write comparison.md, comparison.json and a plot for each variant from what is finished; return the text."""
-    parts, values = [f"# {comparison.name}", comparison.about], {}
-    for title in comparison.variants:
-        groups = finished_groups(comparison, title, folder)
-        if not any(groups.values()):
-            continue
-        task = next(iter(recipes.load(comparison.rows[0].recipe).supervised))
-        threshold = statistics.default_threshold(groups, comparison.baseline, task)
-        lines = statistics.compare(groups, comparison.baseline, task, threshold)
-        parts += [f"## {title}"] if title else []
-        parts += [markdown_table(lines, threshold)]
-        values[title] = to_json(lines, threshold)
-        picture = f"comparison{'-' * bool(title)}{folder_name(title)}.png"
-        plot_comparison(lines, groups, task, folder / picture)
-        parts += [_best_on_validation(comparison, groups, task), f"![Scores and curves]({picture})"]
-    if not values:
-        raise ValueError(f"{folder} holds no finished run of {comparison.name}; run it without --report first")
-    text = "\n\n".join(parts) + "\n"
+    """Write comparison.md, comparison.json and plots (one a variant and task) of what is finished; return the text."""
+    values: dict[str, dict] = {}
+    parts = []
+    for table in tables(comparison, folder):
+        found = to_json(table.lines, table.threshold)
+        values.setdefault(table.title, {}).update({table.task: found} if table.heading else found)
+        plot_comparison(table.lines, table.groups, table.task, folder / f"{table.name}.png")
+        parts.append((table.title, f"{table.text()}\n\n![Scores and curves]({table.name}.png)"))
+    text = "\n\n".join([f"# {comparison.name}", comparison.about, *with_titles(parts)]) + "\n"
     for name, content in (("comparison.md", text), ("comparison.json", json.dumps(values, indent=2) + "\n")):
         with replacing(folder / name) as temporary:
             temporary.write_text(content, encoding="utf-8")

@@ -14,7 +14,7 @@ import yaml
 from hf_hmtl import recipe as recipes
 
 FOLDER = Path(__file__).parents[1] / "comparisons"
-FILE_KEYS = ("about", "recipe", "baseline", "seeds", "rows", "variants", "at_a_time")
+FILE_KEYS = ("about", "recipe", "baseline", "tasks", "seeds", "rows", "variants", "at_a_time", "options")
 ROW_KEYS = ("row", "seeds", "set")
 FIRST_SEED = 1
 
@@ -62,23 +62,29 @@ class Comparison:
 
     Attributes:
         name, about: for readers.
-        baseline: label that the others are compared with.
+        baselines: {task: label that the others are compared with by what they score in it}; one table each.
         variants: {title: changes to every row}; one table each. The empty title stands for no change.
         rows: in the order of the table.
+        options: of the command train, for every run.
         at_a_time: runs trained side by side, each on its share of the cores. A small network makes poor use of two
             cores, and two of them good use.
     """
 
     name: str
     about: str
-    baseline: str
+    baselines: dict[str, str]
     variants: dict[str, tuple[str, ...]]
     rows: tuple[Row, ...]
     at_a_time: int = 1
+    options: tuple[str, ...] = ()
 
     def __post_init__(self):
         if not (isinstance(self.at_a_time, int) and self.at_a_time >= 1):
             raise ValueError(f"at_a_time is {self.at_a_time!r}, allowed are whole numbers of runs from 1")
+
+    def learning(self, task: str) -> list[Row]:
+        """The rows that learn a supervised task, or probe for it."""
+        return [row for row in self.rows if task in _tasks_of(row)]
 
     def rows_of(self, title: str) -> list[Row]:
         """The rows of a variant, with its changes."""
@@ -128,8 +134,29 @@ def preset(name: str) -> Comparison:
             )
         )
     variants = {title: tuple(changes) for title, changes in (content.get("variants") or {"": ()}).items()}
+    options = [part for name, value in content.get("options", {}).items() for part in (f"--{name}", str(value))]
+    if ("baseline" in content) == ("tasks" in content):
+        raise ValueError(f"{path.name} needs `baseline`, a row, or `tasks`, a baseline for each task; not both")
+    named = content.get("tasks") or {"": content["baseline"]}
+    recipes.require_known(named.values(), [row.label for row in rows], f"baseline in {path.name}")
+    baselines = {task or _first_task(rows, label): label for task, label in named.items()}
     at_a_time = content.get("at_a_time", 1)
-    return Comparison(path.stem, content["about"], content["baseline"], variants, tuple(rows), at_a_time)
+    return Comparison(path.stem, content["about"], baselines, variants, tuple(rows), at_a_time, tuple(options))
+
+
+def _tasks_of(row: Row) -> list[str]:
+    """Names of the supervised tasks of a row, the primary one first."""
+    learned = recipes.load(row.recipe, recipes.override([*row.changes])).supervised
+    return [(settings or {}).get("name", key) for key, settings in learned.items()]
+
+
+def _first_task(rows: Sequence[Row], label: str) -> str:
+    tasks = _tasks_of(next(row for row in rows if row.label == label))
+    if not tasks:
+        raise ValueError(
+            f"the baseline {label!r} learns no label, so there is nothing to compare by; choose another row"
+        )
+    return tasks[0]
 
 
 def sweep(recipe: str, assignment: str, seeds: tuple[int, ...]) -> Comparison:
@@ -149,7 +176,9 @@ def sweep(recipe: str, assignment: str, seeds: tuple[int, ...]) -> Comparison:
     rows = [Row("supervised", recipe, seeds, without)]
     rows += [Row(f"{path}={value}", recipe, seeds, (f"{path}={value}",)) for value in values.split(",")]
     name = f"{recipe}-{path}".replace("/", "-")
-    return Comparison(name, f"{path} of {recipe}", "supervised", {"": ()}, tuple(rows))
+    return Comparison(
+        name, f"{path} of {recipe}", {_first_task(rows, "supervised"): "supervised"}, {"": ()}, tuple(rows)
+    )
 
 
 def seeds_of(count: int) -> tuple[int, ...]:

@@ -58,6 +58,8 @@ class Line:
         gap: mean over seeds of the score on training images - validation score.
         relative_speed: median over common seeds of images/s / images/s of the baseline, on equal hardware only.
         steps: mean of the optimiser steps.
+        constant: {measure: what the answer that needs no image scores}, of those it was measured by; the same for every
+            label, whose runs share their data.
     """
 
     label: str
@@ -74,6 +76,7 @@ class Line:
     gap: float
     relative_speed: float
     steps: float
+    constant: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 def paired_difference(values: dict[int, float], baseline: dict[int, float]) -> Difference:
@@ -223,7 +226,17 @@ def _line(
         gap=_mean(training[seed] - validation[seed] for seed in training),
         relative_speed=_relative_speed(runs, groups[baseline]),
         steps=_mean(result.steps for result in in_order(runs)),
+        constant=_constant(groups, prefix, task, measures),
     )
+
+
+def _constant(groups: Groups, prefix: str, task: str, measures: list[Measure]) -> dict[str, float]:
+    """The baseline without an image, of any run that has one."""
+    for result in (result for runs in groups.values() for result in in_order(runs)):
+        found = {each.name: result.baselines.get(f"{prefix}{task}_{each.name}", math.nan) for each in measures}
+        if math.isfinite(found[measures[0].name]):
+            return {name: value for name, value in found.items() if math.isfinite(value)}
+    return {}
 
 
 def _relative_speed(runs: dict[int, Result], baseline: dict[int, Result]) -> float:

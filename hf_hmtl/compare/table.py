@@ -40,11 +40,14 @@ def markdown_table(lines: list[Line], threshold: float) -> str:
         "steps",
     ]
     rows = [header, *(_cells(line, threshold) for line in lines)]
+    if lines[0].constant:
+        scores = [_number(lines[0].constant.get(each.name, math.nan), 3) for each in (measure, *beside)]
+        rows.append(["constant answer", _NOTHING, *scores, *[_NOTHING] * (len(header) - 2 - len(scores))])
     rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
     table = "\n".join(f"| {' | '.join(_aligned(row, widths))} |" for row in rows)
-    return f"{table}\n\n{_explanation(baseline, split, threshold, measure)}\n"
+    return f"{table}\n\n{_explanation(baseline, split, threshold, measure, bool(lines[0].constant))}\n"
 
 
 def _aligned(row: list[str], widths: list[int]) -> list[str]:
@@ -87,14 +90,15 @@ def _with_interval(line: Line) -> str:
     return f"{_number(difference.mean, 3, '+')}{interval}{partly}"
 
 
-def _explanation(baseline: str, split: str, threshold: float, measure: Measure) -> str:
+def _explanation(baseline: str, split: str, threshold: float, measure: Measure, has_constant: bool) -> str:
+    constant = " The constant answer is the majority class or the mean of the training rows." * has_constant
     reached = "the threshold" if math.isnan(threshold) else f"{threshold:g}"
     optimistic = " Validation also selected the weights, so its scores are optimistic." if split == "validation" else ""
     return (
         f"Scores are means over n seeds ± their sample standard deviation, of the {split} split.{optimistic} "
         f"The difference to {baseline} is the mean over the seeds that both have, with a 95 % paired t interval over "
         "seeds in brackets: it covers what the seed changes, not the choice of images, and is not corrected for the "
-        f"number of rows. Steps to {reached} are optimiser steps until an evaluation first finds validation "
+        f"number of rows.{constant} Steps to {reached} are optimiser steps until an evaluation first finds validation "
         f"{measure.words} there, a mean over the seeds that get there. (k/n) means k of n seeds. Training - validation "
         f"is the {measure.words} on training images minus that on validation images. Relative images/s is the median "
         f"ratio to {baseline}, measured on this machine while training, without evaluation."

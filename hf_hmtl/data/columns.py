@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from hf_hmtl.data.rows import IMAGE, image_column, require_rows_by_number
 from hf_hmtl.tasks import Supervised
+from hf_hmtl.tasks.attributes import Attributes
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.tasks.regression import Regression
 
@@ -44,6 +45,8 @@ def check_dataset(dataset: Any, supervised: Sequence[Supervised], name: str, ima
             _check_classes(dataset, task, str(task.column), name)
         elif isinstance(task, Regression):
             _check_numbers(dataset, task, name)
+        elif isinstance(task, Attributes):
+            _check_answers(dataset, task, name)
 
 
 def _columns(dataset: Any, name: str, image: str) -> list[str]:
@@ -126,6 +129,26 @@ def _check_numbers(dataset: Any, task: Regression, name: str) -> None:
             )
         if known and task.range is not None and not task.leaves_out:
             _check_range(np.asarray(dataset.with_format("arrow")[:][column], dtype=np.float64), task, column, name)
+
+
+def _check_answers(dataset: Any, task: Attributes, name: str) -> None:
+    """Of a dataset of another kind nothing is looked at; its rows are, one batch after the other."""
+    if not isinstance(dataset, datasets.Dataset) or dataset.format["type"] == "custom":
+        return
+    plain = dataset.with_format(None)
+    for column in task.columns:
+        kind = str(getattr(dataset.features[column], "dtype", ""))
+        if isinstance(dataset.features[column], datasets.ClassLabel) or not kind.startswith(
+            ("int", "uint", "float", "bool")
+        ):
+            raise ValueError(
+                f"{name}: the column {column!r} holds {kind or 'other'} values, and the task {task.name!r} learns yes "
+                "or no, written as 1 and 0 or true and false. For one column of words use a classification"
+            )
+    try:
+        task.target(*(plain[column][:] for column in task.columns))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _check_range(numbers: np.ndarray, task: Regression, column: str, name: str) -> None:

@@ -12,6 +12,9 @@ from jinja2 import Environment, StrictUndefined
 
 from hf_hmtl.files import replacing
 from hf_hmtl.metrics.measure import SHARE, Measure
+from hf_hmtl.results.by_row import ERROR
+from hf_hmtl.results.groups import FEW, gaps_of, measure_of
+from hf_hmtl.results.intervals import of_share
 from hf_hmtl.results.over_seeds import over_seeds
 from hf_hmtl.results.result import SPLITS, Result
 from hf_hmtl.results.terms import gating, restricted, terms_of
@@ -25,6 +28,7 @@ HUB_METRICS = {"macro_f1": ("f1", {"average": "macro"})}  # measure -> metric of
 ON_THE_HUB = ("accuracy", "f1", "mae", "mse", "pearsonr")
 FILES = ("curves.png", "recipe.yaml")  # beside the card of a run
 LARGEST_MATRIX = 16  # classes; a wider table cannot be read
+_UNKNOWN = {"rows": None, "low": math.nan, "high": math.nan, "few": False}
 TAGS = ["hf_hmtl", "hybrid-multi-task-learning", "multi-task-learning", "face-analysis", "timm"]
 
 
@@ -67,6 +71,10 @@ def render(
         classes=_classes(result),
         matrices=_matrices(result),
         interval=_accuracy_interval(result),
+        heads=_heads(result),
+        groups=_groups(result),
+        calibration=_calibration(result),
+        few=FEW,
         settings=_settings(result.recipe),
         broken=", ".join(f"{count:,} ({split})" for split, count in result.broken_images.items()) or NOTHING,
         largest_matrix=LARGEST_MATRIX,
@@ -141,7 +149,7 @@ def _eval_results(result: Result) -> list[EvalResult]:
             dataset_name=dataset,
             dataset_split=split,
             metric_type=kind,
-            metric_name=measure.words[0].upper() + measure.words[1:] + _unit(measure),
+            metric_name=_metric_name(measure, task, result),
             metric_value=value,
             metric_args=arguments,
         )
@@ -150,6 +158,13 @@ def _eval_results(result: Result) -> list[EvalResult]:
         for kind, arguments in [HUB_METRICS.get(measure.name, (measure.name, None))]
         if math.isfinite(value := _metric(result, split, f"{task}_{measure.name}"))
     ]
+
+
+def _metric_name(measure: Measure, task: str, result: Result) -> str:
+    """Of several heads of one kind, which the Hub puts into one list, each measure says of which it is."""
+    alike = [other for other in result.model["supervised"] if _kind(result, other) == _kind(result, task)]
+    of_task = f" of {task}" if len(alike) > 1 else ""
+    return _capitalized(measure.words) + of_task + _unit(measure)
 
 
 def _kind(result: Result, task: str) -> str:
@@ -234,11 +249,59 @@ def _accuracy_interval(result: Result) -> dict[str, Any] | None:
     count = sum(map(sum, found["matrix"])) if found else 0
     if not found or not count:
         return None
-    share = sum(row[index] for index, row in enumerate(found["matrix"])) / count
-    z = 1.959963984540054  # 97.5 % quantile of the normal distribution
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return {"count": count, "low": centre - half, "high": centre + half}
+    low, high = of_share(sum(row[index] for index, row in enumerate(found["matrix"])), count)
+    return {"count": count, "low": low, "high": high}
+
+
+def _heads(result: Result) -> list[dict[str, str]]:
+    """What each head answers, the primary one first."""
+    primary = result.model["primary"]
+    rows = []
+    for task, head in sorted(result.heads.items(), key=lambda item: item[0] != primary):
+        if head["kind"] == "regression":
+            names, limits = head.get("names", [task]), head.get("range")
+            between = f" from {limits[0]:g} to {limits[1]:g}" if limits else ""
+            unit = f" {head['unit']}" if head.get("unit") else ""
+            answer = f"number{'s' * (len(names) > 1)}{between}{unit}: {', '.join(names)}"
+        elif head["kind"] == "multilabel":
+            answer = f"yes or no, each by itself: {', '.join(head['labels'])}"
+        else:
+            answer = f"one of {', '.join(head.get('labels', []))}"
+        rows.append({"task": task, "answer": answer})
+    return rows
+
+
+def _groups(result: Result) -> list[dict[str, Any]]:
+    """What each table by group shows: one a task and column."""
+    gaps, tables = gaps_of(result.groups), []
+    for task, columns in result.groups.items():
+        units = [measure.unit for measure in result.measures_of(task) if measure.unit not in (SHARE, "")]
+        for column, values in columns.items():
+            measure = measure_of(values)
+            unit = _unit(Measure(measure, unit=units[0])) if units and measure == ERROR else ""
+            tables.append(
+                {
+                    "task": task,
+                    "column": column,
+                    "measure": _capitalized(Measure(measure).words) + unit,
+                    "rows": [
+                        {"name": name, "score": each[measure], **_UNKNOWN, **each} for name, each in values.items()
+                    ],
+                    "has_few": any(each.get("few") for each in values.values()),
+                    "extreme": "highest" if measure == ERROR else "lowest",
+                    **gaps[task][column],
+                }
+            )
+    return tables
+
+
+def _calibration(result: Result) -> dict[str, dict[str, Any]]:
+    """Scores and filled bins of each task whose probabilities were looked at."""
+    return {
+        task: {**found, "bins": [part for part in found["reliability"] if part["rows"]]}
+        for task, found in result.calibration.items()
+        if found.get("reliability") and found["count"]
+    }
 
 
 def _settings(recipe: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -271,6 +334,10 @@ def _setting(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_setting, value))
     return escape(value)
+
+
+def _capitalized(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _fenced(text: str) -> str:

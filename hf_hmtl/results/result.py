@@ -73,12 +73,17 @@ class Result:
             files of version 1.
         left_out: {split, or "folder" for files of no split: {reason: {count, names: the first of them, what: words}}},
             files and rows that were found and not used.
-        groups: {task: {column: {value: {measure: score}}}}, scores by group of rows.
+        groups: {task: {column: {value: {measure: score}}}}, scores by group of rows of the reported split; beside them
+            rows, low, high and few, as `results.groups` makes them.
         fold: which part of a cross-validation this run is, or None.
         sources: {name: {split: rows}} where several were mixed.
-        calibration: {task: how well its probabilities hold}.
+        calibration: {task: {expected_error, brier, confidence, count, reliability: [bins]}}: how well its
+            probabilities hold on the reported split, as `results.calibration` makes it.
         started_from: {name, base_model: Hub id or None, sources: data that these weights have learned from} of the
             weights that the backbone started from, or None for random ones.
+
+        heads: {task: what its head answers: kind, and labels of classes or attributes, or names, unit and range of
+            numbers}; empty in earlier files.
 
     Later work adds optional keys only; what a newer hf_hmtl has added to a file of the present version is passed over.
 
@@ -117,6 +122,7 @@ class Result:
     sources: dict[str, Any] = dataclasses.field(default_factory=dict)
     calibration: dict[str, Any] = dataclasses.field(default_factory=dict)
     started_from: dict[str, Any] | None = None
+    heads: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     schema_version: int = PRESENT
 
     def __post_init__(self):

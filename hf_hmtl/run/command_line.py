@@ -83,6 +83,9 @@ def overrides(options: RunOptions, name: str) -> dict[str, Any]:
     for key in _RECIPE_KEYS:
         if getattr(options, key) is not None:
             changes[key] = getattr(options, key)
+    if options.report_groups is not None:
+        entries = [part.strip() for given in options.report_groups for part in given.split(",")]
+        changes["report_groups"] = [entry for entry in entries if entry]
     if options.pretrained is not None:
         switches = {"true": True, "false": False}
         changes["pretrained"] = switches.get(options.pretrained.lower(), options.pretrained)

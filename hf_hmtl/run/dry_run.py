@@ -4,13 +4,14 @@ import copy
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from hf_hmtl.data.rows import RowReader
 from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.data.splits import class_counts
-from hf_hmtl.run.experiment import Experiment, parameter_counts
-from hf_hmtl.tasks import Task
+from hf_hmtl.run.experiment import Experiment, parameter_counts, targets_of
+from hf_hmtl.tasks import Supervised, Task
 from hf_hmtl.tasks.classification import Classification
 
 TIMED_STEPS = 5
@@ -34,8 +35,7 @@ def plan(experiment: Experiment) -> str:
     lines = [f"recipe       {recipe.name}  {recipe.about}".rstrip()]
     lines += [f"{name:12} {len(split)} rows" for name, split in experiment.splits.items()]
     for task in experiment.supervised:
-        if isinstance(task, Classification):
-            lines += _class_lines(task, experiment)
+        lines += _class_lines(task, experiment) if isinstance(task, Classification) else _number_lines(task, experiment)
     lines += [f"left out     {line}" for line in experiment.source.ledger.lines()]
     lines.append(f"origin       {experiment.origin}")
     parameters = parameter_counts(experiment.model)
@@ -64,6 +64,22 @@ def _class_lines(task: Classification, experiment: Experiment) -> list[str]:
         unlabelled = len(split) - sum(counts.values())
         shown = [f"{label} {counts[label]}" for label in task.labels] + [f"no label {unlabelled}"] * bool(unlabelled)
         lines.append(f"{task.name:12} {name}: {', '.join(shown)}")
+    return lines
+
+
+def _number_lines(task: Supervised, experiment: Experiment) -> list[str]:
+    """Rows with a number in every column and split, and what the numbers are."""
+    lines = []
+    for name, split in experiment.splits.items():
+        targets = targets_of(task, split).reshape(len(split), -1)
+        for column, numbers in zip(task.columns, targets.T, strict=True):
+            known = numbers[~np.isnan(numbers)]
+            shown = f"{len(known)} numbers"
+            if len(known):
+                shown += f", mean {known.mean():.3g}, from {known.min():.3g} to {known.max():.3g}"
+            shown += f", no label {len(numbers) - len(known)}" * (len(known) < len(numbers))
+            of_column = f" {column}" * (len(task.columns) > 1)
+            lines.append(f"{task.name:12} {name}{of_column}: {shown}")
     return lines
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
-from datasets import Dataset
 
 from hf_hmtl.analysis.batch_norm import re_estimated
 from hf_hmtl.analysis.probe import cached_features, probe
@@ -15,8 +14,8 @@ from hf_hmtl.data.collator import TrainingCollator
 from hf_hmtl.data.identity import identities, readable
 from hf_hmtl.metrics.classification import majority_baseline
 from hf_hmtl.results.predictions import SPLIT, confusion
-from hf_hmtl.run.experiment import Experiment
-from hf_hmtl.tasks import Supervised
+from hf_hmtl.run.experiment import Experiment, targets_of
+from hf_hmtl.tasks.attributes import Attributes
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.tasks.regression import Regression
 from hf_hmtl.training.trainer import HMTLTrainer
@@ -34,7 +33,7 @@ class Evaluation:
     Attributes:
         metrics: {"<eval, test or train>_<task>_<measure>": value}.
         baselines: the same keys for the answer that needs no image: the most frequent class of the training rows, or
-            the mean of their numbers.
+            the mean of their numbers, or for each attribute the more frequent answer.
         confusion: {split: {task: {labels, matrix}}}, rows true, columns predicted.
         predictions: one table a split, with the columns of `results.predictions`.
         broken_images: {split: rows whose image could not be decoded}.
@@ -134,23 +133,23 @@ def _keep(
         broken: numbers of the rows that have no answer, because their image could not be decoded.
     """
     dataset = experiment.splits[split]
-    columns: dict = identities(dataset) | {name: readable(dataset, name) for name in experiment.recipe.report_columns}
+    columns: dict = identities(dataset) | {name: readable(dataset, name) for name in experiment.recipe.kept_columns}
     columns[SPLIT] = pa.repeat(split, len(dataset))
     seen = np.isin(np.arange(len(dataset)), list(broken), invert=True)
     for task in experiment.supervised:
-        for name, values in task.labels_of(_targets(task, dataset)).items():
+        for name, values in task.labels_of(targets_of(task, dataset)).items():
             columns[f"{task.name}_{name}"] = pa.array(values)
         for name, values in answers[task.name].items():
             columns[f"{task.name}_{name}"] = pa.array(values, mask=~seen)
     table = pa.table(columns)
     evaluation.predictions.append(table)
     for task in experiment.supervised:
-        labelled = task.labelled(torch.from_numpy(_targets(task, dataset))).numpy()
+        labelled = task.labelled(torch.from_numpy(targets_of(task, dataset))).numpy()
         scored = np.flatnonzero(labelled & seen)
         evaluation.scored.setdefault(split, {})[task.name] = len(scored)
         if isinstance(task, Classification):
             _compare_with_truth(evaluation, experiment, task, split, table.take(scored))
-        elif isinstance(task, Regression):
+        elif isinstance(task, Regression | Attributes):
             _compare_with_mean(evaluation, experiment, task, split, scored)
 
 
@@ -168,19 +167,17 @@ def _compare_with_truth(
 
 
 def _compare_with_mean(
-    evaluation: Evaluation, experiment: Experiment, task: Regression, split: str, scored: np.ndarray
+    evaluation: Evaluation, experiment: Experiment, task: Regression | Attributes, split: str, scored: np.ndarray
 ) -> None:
-    """Add what the mean of the training rows would score, answered to every row."""
-    means = np.nanmean(_targets(task, experiment.splits["train"]), axis=0, keepdims=True)
-    truth = _targets(task, experiment.splits[split])[scored]
-    for measure, value in task.score(np.repeat(means, len(truth), axis=0), truth).items():
+    """Add what one answer to every row would score: the mean of the training rows' numbers, or for each attribute what
+    more of them have than not."""
+    constant = np.nanmean(targets_of(task, experiment.splits["train"]), axis=0, keepdims=True)
+    if isinstance(task, Attributes):
+        constant = constant - 0.5  # above 0 means yes
+    truth = targets_of(task, experiment.splits[split])[scored]
+    for measure, value in task.score(np.repeat(constant, len(truth), axis=0), truth).items():
         if measure != "count":
             evaluation.baselines[f"{PREFIXES[split]}_{task.name}_{measure}"] = value
-
-
-def _targets(task: Supervised, dataset: Dataset) -> np.ndarray:
-    """The labels of all rows, as the task scores them."""
-    return task.target(*(dataset[column][:] for column in task.columns)).numpy()
 
 
 def _scores(metrics: dict[str, float]) -> dict[str, float]:

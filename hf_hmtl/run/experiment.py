@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import torch
 from datasets import Dataset, DatasetDict
 from transformers import ProgressCallback, set_seed
@@ -17,14 +19,16 @@ from hf_hmtl.data import sources
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.crops import CROP
-from hf_hmtl.data.identity import RESERVED
+from hf_hmtl.data.identity import RESERVED, readable
 from hf_hmtl.data.ledger import BALANCING, TRAIN_FRACTION
+from hf_hmtl.data.own_faces import label_columns
 from hf_hmtl.data.splits import balanced, fingerprint, stratified_fraction, without
 from hf_hmtl.model.configuration_hmtl import HMTLConfig
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.option_types import require_types
 from hf_hmtl.recipe import Recipe, require_known
+from hf_hmtl.results.groups import groups_of
 from hf_hmtl.run.earlier_run import load_teacher, located, take_backbone
 from hf_hmtl.run.progress import ProgressLines
 from hf_hmtl.tasks import Pretext, Supervised, Task
@@ -127,8 +131,10 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     name = options.pop("name", None)
     if name is None:
         raise ValueError(f"recipe {recipe.name} names no source; known sources: {', '.join(sources.available())}")
-    if recipe.report_columns and sources.takes(name, "report_columns"):
-        options["report_columns"] = recipe.report_columns
+    if recipe.kept_columns and sources.takes(name, "report_columns"):
+        options["report_columns"] = recipe.kept_columns
+    if sources.takes(name, "label_kinds") and recipe.supervised:
+        options["label_kinds"] = _label_kinds(recipe, options) | options.get("label_kinds", {})
     source = sources.load(name, data_dir, **options)
     if source.evaluation_only:
         raise ValueError(f"recipe {recipe.name}: {name} has no rows to train on. {source.notes[0]}")
@@ -137,8 +143,10 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     source = dataclasses.replace(source, notes=(*source.notes, *_renamed_tasks(recipe)), ledger=ledger)
     splits = DatasetDict(source.splits)
     learned_columns = {name: _columns(name, settings) for name, settings in recipe.supervised.items()}
-    for column in (*itertools.chain(*learned_columns.values()), *recipe.report_columns):
+    for column in (*itertools.chain(*learned_columns.values()), *recipe.kept_columns):
         require_column(splits["train"], column, recipe)
+    for column in recipe.report_groups:  # before a training, not behind it
+        groups_of(pa.table({column: readable(splits[source.report_split], column)}), column)
     first = next(iter(learned_columns.values()), (None,))[0]
     if recipe.train_fraction < 1:
         whole = splits["train"]
@@ -176,9 +184,21 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     return experiment
 
 
+def _label_kinds(recipe: Recipe, options: dict[str, Any]) -> dict[str, str]:
+    """{label of the source: whether its task learns classes or numbers}."""
+    labels = (options.get("task", "emotion"), *options.get("label_columns", ()))
+    kinds = {}
+    for key, settings in recipe.supervised.items():
+        task = task_registry.get((settings or {}).get("task", "classification"))
+        kind = label_columns.CLASSES if issubclass(task, Classification) else label_columns.NUMBERS
+        kinds |= dict.fromkeys(_columns(key, settings), kind)
+    return {name: kind for name, kind in kinds.items() if name in labels}
+
+
 def _renamed_tasks(recipe: Recipe) -> list[str]:
     """Notes on tasks that are not called as the column they learn."""
     columns = {recipe.source.get("task", "label"): recipe.source.get("label_column")}
+    columns |= recipe.source.get("label_columns") or {}
     names = {key: (settings or {}).get("name", key) for key, settings in recipe.supervised.items()}
     return [
         f"the task of the column {columns[key]!r} is called {name!r}"
@@ -191,7 +211,7 @@ def require_column(dataset: Dataset, column: str, recipe: Recipe) -> None:
     """Raise when the dataset lacks the column of a supervised task, or one that is to be reported."""
     if column not in dataset.column_names:
         columns = [name for name in dataset.column_names if name not in ("image", *RESERVED, *CROP)]
-        wants = "reports" if column in recipe.report_columns else "learns"
+        wants = "reports" if column in recipe.kept_columns else "learns"
         raise ValueError(
             f"recipe {recipe.name} {wants} {column!r}, which the source {recipe.source['name']!r} does not have. "
             f"It has: {', '.join(columns)}"
@@ -251,6 +271,11 @@ def build_pretext(name: str, settings: dict[str, Any], recipe_name: str) -> Pret
 
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(part) for part in value) if isinstance(value, list) else value
+
+
+def targets_of(task: Supervised, dataset: Dataset) -> np.ndarray:
+    """The labels of all rows of a dataset, as the task scores them."""
+    return task.target(*(dataset[column][:] for column in task.columns)).numpy()
 
 
 def parameter_counts(model: torch.nn.Module) -> dict[str, int]:

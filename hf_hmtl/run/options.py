@@ -28,6 +28,10 @@ class RunOptions:
     )
     hub_id: str | None = _option("Data set on the Hugging Face Hub (recipes of `custom`).", "NAME")
     label_column: str | None = _option("Column of the labels (recipes of `custom`).", "NAME")
+    label_columns: list[str] | None = _option(
+        "Several (`custom`): emotion=mood:classification pose=yaw,pitch,roll:head_pose",
+        "ENTRY",
+    )
     image_column: str | None = _option(
         "Column of the images (recipes of `custom`); found by its type if unset.", "NAME"
     )
@@ -89,6 +93,9 @@ class RunOptions:
     report_columns: list[str] | None = _option(
         "Further columns of the data to keep beside every answer in predictions.parquet.", "NAME"
     )
+    report_groups: list[str] | None = _option(
+        "Columns of the data by whose values the scores are reported too: race,gender,age.", "NAME"
+    )
     set: list[str] = field(
         default_factory=list,
         metadata={
@@ -123,7 +130,7 @@ OF_TRAINING = {
 
 FIRST_SCREEN = {
     "what": ("dry_run", "set"),
-    "data": ("data_dir", "hub_id", "label_column", "train_fraction", "balancing"),
+    "data": ("data_dir", "hub_id", "label_column", "label_columns", "train_fraction", "balancing"),
     "network": ("backbone", "image_size", "pretrained", "probe"),
     "tasks": ("loss_weighting", "teacher"),
     "training": (

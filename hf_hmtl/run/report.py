@@ -8,6 +8,9 @@ from transformers import Trainer
 
 from hf_hmtl.data.splits import class_counts
 from hf_hmtl.metrics.measure import Measure
+from hf_hmtl.results.calibration import calibration_of
+from hf_hmtl.results.groups import by_groups
+from hf_hmtl.results.predictions import SPLIT
 from hf_hmtl.results.result import Result, environment
 from hf_hmtl.run.earlier_run import known_of
 from hf_hmtl.run.evaluation import Evaluation
@@ -29,6 +32,10 @@ def report(
         notes: sentences for the protocol.
     """
     args, state, source = experiment.args, trainer.state, experiment.source
+    measures = {task.name: [task.headline, *task.beside] for task in experiment.supervised}
+    reported_on = "test" if "test" in experiment.splits else "validation"
+    columns = experiment.recipe.report_groups
+    answers = next((table for table in evaluation.predictions if set(table[SPLIT].to_pylist()) == {reported_on}), None)
     backbone = experiment.recipe.backbone
     started_from = known_of(experiment.recipe.pretrained, backbone)
     return Result(
@@ -48,7 +55,7 @@ def report(
         rows={split: _row_counts(experiment, split) for split in experiment.splits},
         protocol={
             "selection": _selection(args, state),
-            "reported_on": "test" if "test" in experiment.splits else "validation",
+            "reported_on": reported_on,
             "notes": [*notes, *_protocol_notes(experiment)],
         },
         seeds={"training": args.seed, "data": args.data_seed if args.data_seed is not None else args.seed},
@@ -68,11 +75,14 @@ def report(
         broken_images=evaluation.broken_images,
         scored=evaluation.scored,
         left_out=source.ledger.to_dict(),
-        measures={task.name: [vars(each) for each in (task.headline, *task.beside)] for task in experiment.supervised},
+        groups=by_groups(answers, columns, list(measures)) if answers is not None and columns else {},
+        calibration=calibration_of(answers, _classes(experiment)) if answers is not None else {},
+        measures={task: [vars(each) for each in of_task] for task, of_task in measures.items()},
         history=state.log_history,
         paper=experiment.recipe.paper,
         started_from=started_from,
-        finished=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        heads={task.name: _answers(task.head()) for task in experiment.supervised},
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
 
 
@@ -93,6 +103,15 @@ def _row_counts(experiment: Experiment, split: str) -> dict:
     dataset = experiment.splits[split]
     named = [task for task in experiment.supervised if isinstance(task, Classification)]
     return {"rows": len(dataset), "classes": {task.name: class_counts(dataset, task.column) for task in named}}
+
+
+def _answers(head: dict) -> dict:
+    """What a reader has to know of a head's answer."""
+    return {key: head[key] for key in ("kind", "labels", "names", "unit", "range") if head.get(key)}
+
+
+def _classes(experiment: Experiment) -> dict[str, tuple[str, ...]]:
+    return {task.name: task.labels for task in experiment.supervised if isinstance(task, Classification)}
 
 
 def _selection(args, state) -> dict | None:

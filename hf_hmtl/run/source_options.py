@@ -4,12 +4,13 @@ from typing import Any
 
 from hf_hmtl import recipe as recipes
 from hf_hmtl.data import sources
+from hf_hmtl.run.label_options import label_changes
 from hf_hmtl.run.options import RunOptions
 from hf_hmtl.tasks.base import head_name
 
 _OF_CUSTOM = (
-    "hub_id", "label_column", "image_column", "image_dir", "split_column", "group_column", "group_pattern",
-    "class_map", "merge_case", "missing_labels", "layout",
+    "hub_id", "label_column", "label_columns", "image_column", "image_dir", "split_column", "group_column",
+    "group_pattern", "class_map", "merge_case", "missing_labels", "layout",
 )  # fmt: skip
 
 
@@ -35,13 +36,22 @@ def source_changes(options: RunOptions, name: str) -> dict[str, Any]:
             raise ValueError(f"--{key}: {row.name} reads {reads!r}, which leaves nothing out")
     if "class_map" in source:
         source["class_map"] = dict(map(_renamed, source["class_map"]))
+    several = source.pop("label_columns", None)
     changes: dict[str, Any] = {"source": source}
-    if options.label_column:
-        if not row.supervised:
+    for option, given in (("label_column", options.label_column), ("label_columns", several)):
+        if given and not row.supervised:
             raise ValueError(
-                f"--label_column {options.label_column}: {row.name} learns from images alone. Leave it out, or choose "
-                "a row with labels, such as custom/supervised"
+                f"--{option} {given if option == 'label_column' else ' '.join(given)}: {row.name} learns from images "
+                "alone. Leave it out, or choose a row with labels, such as custom/supervised"
             )
+    if several and options.label_column:
+        raise ValueError(
+            f"give --label_column or --label_columns, not both; a further task is one more entry: --label_columns "
+            f"{head_name(options.label_column)}={options.label_column}:classification {' '.join(several)}"
+        )
+    if several:
+        return recipes.merged(changes, label_changes(several, row))
+    if options.label_column:
         # The task is called as the column, so that scores read eval_gender_accuracy and not eval_label_accuracy; the
         # recipe's own key stays, so that --set supervised.label.class_weights=balanced works whatever the column.
         task = head_name(options.label_column, avoided=row.auxiliary)

@@ -206,7 +206,9 @@ class Regression(Supervised):
 
     @property
     def beside(self) -> tuple[Measure, ...]:
-        return (Measure("rmse", greater_is_better=False, unit=self.unit),)
+        several = self.columns if len(self.columns) > 1 else ()
+        each = (Measure(f"ccc_{column}", unit="") for column in several)
+        return (*each, Measure("rmse", greater_is_better=False, unit=self.unit))
 
     @property
     def measures(self) -> tuple[str, ...]:

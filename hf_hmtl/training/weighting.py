@@ -25,7 +25,8 @@ def uncertainty(
     arXiv 1705.07115, section 3).
 
     With s_t = 0, where it starts, it is the static sum; its minimum over s_t for a fixed loss is at
-    s_t = log(2 * weight_t * L_t).
+    s_t = log(2 * weight_t * L_t). There the unit of a loss is gone: a loss c times as large moves s_t by log c,
+    and the gradient of the network stays what it was; on the way there it does not, so weights still matter.
 
     Args:
         losses, weights: as for `static`.
@@ -64,7 +65,8 @@ def dynamic(past: PastLosses, tasks: list[str]) -> dict[str, float]:
     of the others gain weight.
 
     factor_t = K exp(r_t / T) / sum_u exp(r_u / T), with r_t = last loss / loss before it, K tasks and T = 2. All are 1
-    in the first two epochs; a task without a loss before (no label) counts as one that stands still, r = 1.
+    in the first two epochs; a task without a loss before (no label) counts as one that stands still, r = 1. Only
+    ratios of a task's own losses count, so degrees and nats weigh alike; units are left to the tasks' own weights.
 
     Returns:
         {task: factor beside its weight}; the factors sum to the number of tasks.

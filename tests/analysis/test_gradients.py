@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from hf_hmtl.analysis.gradients import compare_gradients, gradient_table
+from hf_hmtl.analysis.gradients import TaskGradient, compare_gradients, gradient_table
 from hf_hmtl.commands import diagnose
 from hf_hmtl.commands.train import run as main
 from hf_hmtl.run import experiment
@@ -55,6 +55,36 @@ def test_cosine_and_norm_are_those_of_gradients_taken_one_by_one():
     assert found["emotion"].cosine == pytest.approx(1, abs=1e-5) and found["emotion"].norm == pytest.approx(1)
     table = gradient_table(found)
     assert f"{cosine:.3f}" in table and "puzzle" in table
+
+
+def test_every_two_of_several_tasks_are_compared_and_those_that_pull_apart_are_named():
+    trainer = trainer_of("auxiliary.puzzle={grid: 2}", "supervised.gender.dropout=0", row="drawn/all-at-once")
+    found = compare_gradients(trainer, 2)
+    assert list(found) == ["emotion", "affect", "pose", "gender", "puzzle"]
+    for name, task in found.items():
+        assert list(task.beside) == [other for other in found if other != name]
+        for other, cosines in task.beside.items():
+            assert cosines == pytest.approx(found[other].beside[name], abs=1e-5) and len(cosines) == 2
+    table = gradient_table(found)
+    assert f"{np.mean(found['pose'].beside['gender']):.3f}" in table and "cosines of two" in table
+    apart = {
+        name: TaskGradient(1, 1, 1, [1.0], {other: [-0.5, -0.1] for other in "abc" if other != name}) for name in "abc"
+    }
+    assert "a and b pull apart in 100% of the batches" in gradient_table(apart)
+    agreed = {
+        name: TaskGradient(1, 1, 1, [1.0], {other: [0.5, -0.1] for other in "abc" if other != name}) for name in "abc"
+    }
+    assert "no two tasks pull apart" in gradient_table(agreed)
+
+
+def test_several_supervised_tasks_need_no_pretext_and_the_cosine_is_that_of_their_gradients():
+    found = compare_gradients(trainer_of("supervised.pose=null", "supervised.gender=null", row="drawn/all-at-once"), 1)
+    assert list(found) == ["emotion", "affect"] and "cosines of two" not in gradient_table(found)
+    # |e + a|^2 = e^2 + a^2 + 2 e a cos, with the lengths relative to |e + a|.
+    emotion, affect = found["emotion"].norm, found["affect"].norm
+    assert found["emotion"].beside["affect"][0] == pytest.approx(
+        (1 - emotion**2 - affect**2) / (2 * emotion * affect), abs=1e-3
+    )
 
 
 def test_conflicts_are_negative_cosines():

@@ -24,7 +24,7 @@ def small(*rows, baseline="supervised", seeds=(1, 2)):
     return comparison.Comparison(
         "small",
         "Two rows.",
-        baseline,
+        {"emotion": baseline},
         {"": SMALL_DATA},
         tuple(comparison.Row(label, f"drawn/{label}", seeds) for label in rows),
     )
@@ -43,10 +43,12 @@ def test_every_preset_can_be_planned():
         preset = comparison.preset(name)
         runs = comparison.planned(preset, Path("out"))
         assert len({run.folder for run in runs}) == len(runs)
-        assert preset.baseline in [row.label for row in preset.rows]
+        for task, label in preset.baselines.items():
+            assert label in [row.label for row in preset.learning(task)]
         counts[name] = len(runs)
     # drawn: 2 rows x 8 seeds, 13 rows x 3 seeds, and 5 pre-trainings x 3 seeds
-    assert counts == {"drawn": 2 * 8 + 15 * 3 + 5 * 3, "fer2013-small": 6 * 3, "fer2013": 4 * 7 * 3}
+    assert counts == {"drawn": 2 * 8 + 15 * 3 + 5 * 3, "fer2013-small": 6 * 3, "fer2013": 4 * 7 * 3,
+                      "drawn-tasks": 10 * 3}  # fmt: skip
 
 
 def test_origins_come_first_and_have_the_same_seed():
@@ -95,7 +97,9 @@ def test_finished_runs_are_not_repeated(finished, monkeypatch):
 
 
 def test_a_result_of_other_settings_is_not_taken_for_this_one(finished):
-    other = comparison.Comparison("x", "", "supervised", {"": ("source.train=128",)}, small("supervised").rows)
+    other = comparison.Comparison(
+        "x", "", {"emotion": "supervised"}, {"": ("source.train=128",)}, small("supervised").rows
+    )
     with pytest.raises(ValueError, match=r"made with source = .*Remove .* or compare into another --output_dir"):
         comparison_runs.run_all(other, finished, TINY)
 
@@ -205,7 +209,7 @@ def test_the_best_on_validation_is_found_among_seeds_that_all_rows_have(finished
     }
     seeds = {"supervised": (1, 2, 3), "rotation": (1, 2), "unfinished": (1, 2)}
     rows = tuple(comparison.Row(label, f"drawn/{label}", seeds[label]) for label in groups)
-    chosen = comparison.Comparison("x", "", "supervised", {"": ()}, rows)
+    chosen = comparison.Comparison("x", "", {"emotion": "supervised"}, {"": ()}, rows)
     assert report._best_on_validation(chosen, groups, "emotion") == "Best on validation, of the seeds 1, 2: rotation."
     assert "Best on validation, of the seeds 1, 2: " in (finished / "comparison.md").read_text()
 
@@ -251,3 +255,42 @@ def test_the_command_shows_its_help_and_refuses_half_a_question(capsys):
     assert "--preset" in shown and "fer2013-small" in shown and "--sweep" in shown
     with pytest.raises(ValueError, match="give either --preset NAME"):
         compare.run(["--sweep", "a=1"])
+
+
+def test_a_table_for_each_task_holds_the_rows_that_learn_it_beside_the_constant_answer(tmp_path):
+    preset = tmp_path / "tasks.yaml"
+    preset.write_text(
+        "about: two tasks\nrecipe: drawn\ntasks: {emotion: supervised, pose: pose}\nseeds: 1\n"
+        "options: {max_steps: 2, eval_steps: 1, save_steps: 1}\n"
+        "variants: {'': [source.train=64, source.validation=32, source.test=32, supervised.pose.alpha=0.1]}\n"
+        "rows: {supervised: {set: [supervised.pose=null]}, pose: {}, all-at-once: {}}\n"
+    )
+    chosen = comparison.preset(str(preset))
+    assert chosen.options == ("--max_steps", "2", "--eval_steps", "1", "--save_steps", "1")
+    assert {task: [row.label for row in chosen.learning(task)] for task in chosen.baselines} == {
+        "emotion": ["supervised", "all-at-once"],
+        "pose": ["pose", "all-at-once"],
+    }
+    comparison_runs.run_all(chosen, tmp_path, [*chosen.options, "--disable_tqdm", "true"])
+    text = report.report(chosen, tmp_path)
+    emotion, pose = text.split("### emotion")[1].split("### pose")
+    assert "| pose " not in emotion and "| supervised " not in pose and "| all-at-once " in emotion and pose
+    alone = results.read(tmp_path / "pose" / "seed-1" / "result.json")
+    (constant,) = [line for line in pose.splitlines() if line.startswith("| constant answer")]
+    assert f" {alone.baselines['test_pose_mae']:.3f} " in constant and "test MAE" in pose
+    assert {path.name for path in tmp_path.glob("*.png")} == {"comparison-emotion.png", "comparison-pose.png"}
+    assert set(json.loads((tmp_path / "comparison.json").read_text())[""]) == {"emotion", "pose"}
+
+
+def test_a_preset_names_a_baseline_or_one_for_each_task(tmp_path):
+    preset = tmp_path / "mine.yaml"
+    rows = "rows: {supervised: {}, pretrain-rotation: {}}\nseeds: 1\nrecipe: drawn\nabout: mine\n"
+    for named, message in (
+        ("baseline: supervised\ntasks: {emotion: supervised}\n", "needs `baseline`, a row, or `tasks`"),
+        ("", "needs `baseline`, a row, or `tasks`"),
+        ("baseline: supervise\n", "unknown baseline in mine.yaml 'supervise'. Did you mean 'supervised'?"),
+        ("baseline: pretrain-rotation\n", "the baseline 'pretrain-rotation' learns no label"),
+    ):
+        preset.write_text(rows + named)
+        with pytest.raises(ValueError, match=message):
+            comparison.preset(str(preset))

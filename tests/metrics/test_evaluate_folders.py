@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hf_hmtl import metrics
-from hf_hmtl.metrics import classification, multilabel, puzzle, regression
+from hf_hmtl.metrics import calibration, classification, multilabel, puzzle, regression
 
 FOLDERS = Path(metrics.__file__).parent
 
@@ -25,6 +25,7 @@ SEVERAL = {
     "predictions": [[1.0, -1.0], [0.5, 2.0], [-2.0, 0.0]],
     "references": [[1.0, 0.0], [0.0, 1.0], [1.0, float("nan")]],
 }
+SURE = {"predictions": [[0.9, 0.1], [0.3, 0.7], [0.6, 0.4]], "references": [0, 0, -1]}
 
 # Rows are added in two batches, as a user of `evaluate` would; the finder hides hf_hmtl even if it is installed.
 PROGRAM = """
@@ -52,7 +53,7 @@ print("FOUND" + json.dumps(found))
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory):
-    """What the metrics give in a fresh interpreter: [classification, puzzle, regression, multilabel]."""
+    """What the metrics give in a fresh interpreter: [classification, puzzle, regression, multilabel, calibration]."""
     home = tmp_path_factory.mktemp("huggingface")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
@@ -61,6 +62,7 @@ def loaded(tmp_path_factory):
         [str(FOLDERS / "puzzle"), PUZZLES, {}],
         [str(FOLDERS / "regression"), NUMBERS, {}],
         [str(FOLDERS / "multilabel"), SEVERAL, {"names": ["au1", "au2"]}],
+        [str(FOLDERS / "calibration"), SURE, {}],
     ]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
@@ -95,3 +97,8 @@ def test_regression_loads_from_its_folder(loaded):
 def test_multilabel_loads_from_its_folder(loaded):
     assert loaded[3] == pytest.approx(multilabel.scores(SEVERAL["predictions"], SEVERAL["references"], ["au1", "au2"]))
     assert loaded[3]["average_precision_au2"] == 1.0
+
+
+def test_calibration_loads_from_its_folder(loaded):
+    assert loaded[4] == pytest.approx(calibration.scores(SURE["predictions"], SURE["references"]))
+    assert (loaded[4]["brier"], loaded[4]["count"]) == (pytest.approx((0.02 + 0.98) / 2), 2)

@@ -330,3 +330,72 @@ def test_terms_of_earlier_weights_are_told_and_keep_the_licence(result):
     card = render(dataclasses.replace(result, started_from=sources))
     assert "learned from AffectNet, whose terms allow research only" in card
     assert ModelCard(card).data.license == "other" and "Earlier training" not in render(result)
+
+
+def grouped(result, measure="accuracy", few=(False, False, True)):
+    scores = zip(("a|b", "c", "d"), (0.81, 0.7, 0.2), (400, 400, 9), few, strict=True)
+    race = {
+        name: {measure: score, "rows": rows, "low": 0.1, "high": 0.95, "few": is_few}
+        for name, score, rows, is_few in scores
+    }
+    return dataclasses.replace(result, groups={"emotion": {"race": race}})
+
+
+def test_scores_by_group_name_the_worst_the_gap_and_groups_of_few(result):
+    without = dataclasses.replace(result, groups={})
+    assert "this card has no table by group of people" in render(without) and "### By " not in render(without)
+    card = render(grouped(result))
+    assert table(card, "### By race: emotion") == [
+        ["race", "Rows", "Accuracy", "95 % interval"],
+        ["a\\|b", "400", "0.8100", "0.1000 to 0.9500"],
+        ["c", "400", "0.7000", "0.1000 to 0.9500"],
+        ["d", "9 (few)", "0.2000", "0.1000 to 0.9500"],
+    ]
+    assert "The lowest is that of c; the largest gap between two groups is 0.1100." in card
+    assert "fewer than 30 rows" in card and "the tables by group above tell no more than their rows do" in card
+    angles = {"emotion": [{"name": "mae", "greater_is_better": False, "unit": "degrees"}]}
+    errors = render(dataclasses.replace(grouped(result, "mae"), measures=angles, paper=None))
+    assert "| race | Rows | MAE (degrees) |" in errors and "The highest is that of a\\|b" in errors
+    assert "Fewer than two groups have rows enough" in render(grouped(result, few=(False, True, True)))
+
+
+def test_groups_of_earlier_files_which_have_no_rows_are_shown_as_they_are(result):
+    assert table(render(result), "### By gender: emotion")[1:] == [["female", "–", "0.7000", "– to –"]]
+
+
+def test_calibration_stands_on_the_card_with_its_filled_bins(result):
+    bins = [
+        {"low": 0.0, "high": 0.1, "rows": 0, "confidence": None, "accuracy": None},
+        {"low": 0.9, "high": 1.0, "rows": 1200, "confidence": 0.96, "accuracy": 0.91},
+    ]
+    scores = {"expected_error": 0.05, "brier": 0.16, "confidence": 0.96, "count": 1200.0}
+    card = render(dataclasses.replace(result, calibration={"emotion": {**scores, "reliability": bins}}))
+    assert table(card, "### Calibration: emotion")[1:] == [["0.9 to 1.0", "1,200", "0.9600", "0.9100"]]
+    assert "Expected calibration error 0.0500 (15 bins of equal width), Brier score 0.1600" in card
+    assert "### Calibration" not in render(result)
+
+
+def test_of_several_heads_of_one_type_each_measure_says_of_which_it_is(result):
+    several = changed(result, "model", supervised=["emotion", "gender"])
+    several = dataclasses.replace(several, measures=result.measures | {"gender": result.measures["emotion"]})
+    several = changed(several, "metrics", test_gender_accuracy=0.9, test_gender_macro_f1=0.89)
+    named = {(one.metric_name, one.metric_value) for one in ModelCard(render(several)).data.eval_results}
+    assert ("Accuracy of emotion", result.metrics["test_emotion_accuracy"]) in named
+    assert ("Accuracy of gender", 0.9) in named and len(named) == 4
+
+
+def test_what_each_head_answers_is_told_with_unit_and_range_the_primary_one_first(result):
+    assert "| Head |" not in render(result), "earlier files do not say"
+    heads = {
+        "emotion": {"kind": "linear", "labels": ["happy", "sad"]},
+        "pose": {"kind": "regression", "names": ["yaw", "pitch"], "unit": "degrees", "range": [-99.0, 99.0]},
+        "age": {"kind": "regression", "names": ["age"]},
+        "aus": {"kind": "multilabel", "labels": ["au1", "au12"]},
+    }
+    card = render(dataclasses.replace(result, heads=heads))
+    assert dict(table(card, "read it first."))["emotion (primary)"] == "one of happy, sad"
+    posed = render(dataclasses.replace(changed(result, "model", primary="pose"), heads=heads))
+    rows = table(posed, "read it first.")
+    assert rows[1] == ["pose (primary)", "numbers from -99 to 99 degrees: yaw, pitch"]
+    assert dict(rows)["age"] == "number: age" and dict(rows)["aus"] == "yes or no, each by itself: au1, au12"
+    assert "is the number itself, no probability" in posed and "no probability" not in card

@@ -58,6 +58,31 @@ def test_dynamic_weights_are_one_for_two_epochs_and_stand_still_without_a_loss()
     assert weighting.dynamic(third, tasks) == pytest.approx(dict.fromkeys(tasks, 1.0))
 
 
+def test_dynamic_weights_know_no_units():
+    """A loss in radians squared gives the factors that the same loss in degrees squared gives."""
+    degrees = weighting.PastLosses(2, {}, {"pose": 40.0, "emotion": 1.7}, {"pose": 90.0, "emotion": 2.0})
+    scale = (math.pi / 180) ** 2
+    radians = weighting.PastLosses(
+        2, {}, {"pose": 40.0 * scale, "emotion": 1.7}, {"pose": 90.0 * scale, "emotion": 2.0}
+    )
+    found = weighting.dynamic(degrees, ["pose", "emotion"])
+    assert found == pytest.approx(weighting.dynamic(radians, ["pose", "emotion"])) and found["pose"] != 1
+
+
+def test_learned_weights_forget_the_units_where_they_settle():
+    """At the minimum over s the network's gradient is that of half the logarithm of the loss, whatever its unit."""
+    gradients = []
+    for scale in (1.0, (math.pi / 180) ** 2, 1000.0):
+        angle = torch.tensor(7.0, requires_grad=True)
+        loss = scale * (angle - 2) ** 2
+        settled = torch.tensor(math.log(2 * loss.item()))
+        weighting.uncertainty({"pose": loss}, {"pose": 1.0}, {"pose": settled}, {"pose": 1.0}).backward()
+        gradients.append(angle.grad.item())
+    half_log = torch.tensor(7.0, requires_grad=True)
+    (0.5 * ((half_log - 2) ** 2).log()).backward()
+    assert gradients == pytest.approx([half_log.grad.item()] * 3, rel=1e-5)
+
+
 def test_effective_weights():
     weights = {"emotion": 1.0, "puzzle": 0.5}
     assert weighting.effective(weights, None) == weights

@@ -55,7 +55,7 @@ def class_column(
             case, in blanks around them or by synonym.
     """
     written = written or ClassNames()
-    texts = {split: _texts(dataset, column) for split, dataset in splits.items()}
+    texts = {split: as_texts(dataset, column) for split, dataset in splits.items()}
     counts: Counter = Counter()
     for values in texts.values():
         counts.update({entry["values"]: entry["counts"] for entry in pc.value_counts(values.drop_null()).to_pylist()})
@@ -117,8 +117,37 @@ def check_classes(splits: datasets.DatasetDict, column: str) -> None:
 
 
 def number_column(dataset: datasets.Dataset, column: str) -> np.ndarray:
-    """The values of a numeric column, NaN where missing."""
-    return _values(dataset, column).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    """The values of a column of numbers or truth values, NaN where missing.
+
+    Raises:
+        ValueError: it holds words, named classes, or anything else.
+    """
+    values = _values(dataset, column)
+    if is_numeric(dataset, column) or pa.types.is_boolean(values.type) or values.null_count == len(values):
+        return values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    raise ValueError(
+        f"custom: column {column!r} holds {_shown(dataset, column)}, and its task learns numbers. Give the column "
+        f"another task (--label_columns TASK={column}:classification), or write numbers into it"
+    )
+
+
+def _shown(dataset: datasets.Dataset, column: str) -> str:
+    """What a column holds that are no numbers, for a message."""
+    feature = dataset.features[column]
+    if isinstance(feature, datasets.ClassLabel):
+        return f"the classes {', '.join(feature.names[:4])}{', ...' * (len(feature.names) > 4)}"
+    if not _is_text(feature):
+        return f"values of the type {getattr(feature, 'dtype', feature)}"
+    words = [text for text in pc.unique(as_texts(dataset, column)).to_pylist() if text and not _reads_as_number(text)]
+    return f"text ({', '.join(map(repr, words[:3])) or 'numbers in quotes'})"
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_numeric(dataset: datasets.Dataset, column: str) -> bool:
@@ -136,7 +165,7 @@ def _values(dataset: datasets.Dataset, column: str) -> pa.Array:
     return column_array(dataset, column)
 
 
-def _texts(dataset: datasets.Dataset, column: str) -> pa.Array:
+def as_texts(dataset: datasets.Dataset, column: str) -> pa.Array:
     """The name of each row's class, null where missing."""
     feature, values = dataset.features[column], _values(dataset, column)
     if isinstance(feature, datasets.ClassLabel):
@@ -157,8 +186,8 @@ def _texts(dataset: datasets.Dataset, column: str) -> pa.Array:
         fraction = values.filter(pc.not_equal(values, pc.floor(values)))
         if len(fraction):
             raise ValueError(
-                f"custom: column {column!r} holds {fraction[0].as_py()}, so it is a measure and not a class. Give it "
-                "in label_columns as a number, or choose another label column"
+                f"custom: column {column!r} holds {fraction[0].as_py()}, so it is a measure and not a class. Type "
+                f"--label_columns {column}={column}:regression, or choose another label column"
             )
         values = values.cast(pa.int64())
     missing = pc.is_in(values, value_set=pa.array(NO_LABEL, values.type) if values.type.bit_width > 8 else None)

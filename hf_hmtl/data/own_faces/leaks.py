@@ -1,5 +1,7 @@
 """What makes scores flatter a model: persons and images on both sides of a split, images under two labels."""
 
+from collections.abc import Sequence
+
 import datasets
 import pyarrow.compute as pc
 
@@ -10,12 +12,12 @@ from hf_hmtl.data.splits import cross_split_duplicates, image_hashes
 LARGEST = 50_000  # rows; beyond, reading every file to compare it would hold up the start
 
 
-def leaks(splits: datasets.DatasetDict, task: str) -> list[str]:
+def leaks(splits: datasets.DatasetDict, classes: Sequence[str]) -> list[str]:
     """Notes on persons and images that occur in two splits, and on images with two labels.
 
     Args:
         splits: the rows, with their reserved columns.
-        task: column of the labels.
+        classes: columns of classes.
     """
     notes = []
     groups = {
@@ -30,7 +32,7 @@ def leaks(splits: datasets.DatasetDict, task: str) -> list[str]:
     for (earlier, later), count in cross_split_duplicates(splits, hashes).items():
         if count:
             notes.append(f"{count} {later} images also occur, byte for byte, in {earlier}")
-    return notes + _two_labels(splits, hashes, task)
+    return notes + [note for column in classes for note in _two_labels(splits, hashes, column)]
 
 
 def _two_labels(splits: datasets.DatasetDict, hashes: dict[str, list[bytes]], task: str) -> list[str]:
@@ -46,4 +48,4 @@ def _two_labels(splits: datasets.DatasetDict, hashes: dict[str, list[bytes]], ta
     if not twice:
         return []
     shown = " and ".join(f"{name} as {names[label]!r}" for label, name in list(twice[0].items())[:2])
-    return [f"{len(twice)} images have two labels, byte for byte the same picture: the first is {shown}"]
+    return [f"{len(twice)} images have two labels in {task!r}, byte for byte the same picture: the first is {shown}"]

@@ -7,18 +7,11 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from hf_hmtl.data.arrow_columns import column_array
 from hf_hmtl.data.identity import FEATURES, ID, has_groups, identity, numbered
 from hf_hmtl.data.ledger import HELD_OUT, NO_LABEL, UNLABELLED_SPLIT, Ledger
 from hf_hmtl.data.own_faces.groups import Grouping
-from hf_hmtl.data.own_faces.labels import (
-    ClassNames,
-    check_classes,
-    class_column,
-    find_column,
-    is_numeric,
-    number_column,
-)
+from hf_hmtl.data.own_faces.label_columns import LabelColumns, classes_among, has_label
+from hf_hmtl.data.own_faces.labels import ClassNames, check_classes, find_column
 from hf_hmtl.data.own_faces.layouts import LAYOUTS
 from hf_hmtl.data.own_faces.leaks import leaks
 from hf_hmtl.data.own_faces.reading import HELP, Found, Reading
@@ -41,6 +34,7 @@ def load(
     csv: str | Path | None = None,
     task: str = "emotion",
     label_columns: Mapping[str, str] | None = None,
+    label_kinds: Mapping[str, str] | None = None,
     report_columns: Sequence[str] = (),
     image_dir: str | Path | None = None,
     split_column: str | None = None,
@@ -65,22 +59,24 @@ def load(
 
     Args:
         data_dir: folder with one of the layouts, or a table in it; None means ${HF_HMTL_DATA}/custom.
-        label_column: column of the classes; class folders give the column `label`. None for self-supervised training:
+        label_column: column of the labels; class folders give the column `label`. None for self-supervised training:
             every image below the folder, or every row of its tables, is a training row, but for those of splits named
             validation or test, which stay unseen; nothing is carved.
         image_column: column of the images; None finds it by type, by name or by its cells.
         hub_id: a dataset on the Hugging Face Hub instead of a folder.
         csv: one table instead of the layouts, absolute or relative to data_dir; its column `split` is used.
         task: name of the label in the result, such as emotion or gender.
-        label_columns: further labels, {task: column}. Columns of numbers become numbers with NaN for missing; text,
-            truth values and ClassLabels become classes with -1 for missing.
+        label_columns: further labels, {task: column}.
+        label_kinds: {task: classes, numbers or words}. Classes have -1 for missing, numbers NaN; words are classes, but
+            whole numbers raise. Where it is not said, `label_column` holds classes, and of the further ones columns of
+            numbers become numbers, and text, truth values and ClassLabels classes. In a recipe, the task says it.
         report_columns: further columns to keep beside every answer in predictions.parquet; they are no labels.
         image_dir: folder that the paths of a table are relative to, absolute or relative to data_dir.
         split_column: column that says train, validation or test; None takes `split`, `Usage` and the like.
         group_column, group_pattern: who a row is of: a column, or what a regular expression finds in its path.
-        class_map: {text: class}: how texts of the label column are called.
+        class_map: {text: class}: how texts of the columns of classes are called.
         merge_case: whether texts that differ in case are one class.
-        missing_labels: keep rows without a label (they teach other tasks and pretexts), leave_out, or raise.
+        missing_labels: keep rows without any label (they teach pretexts), leave_out, or raise.
         layout: table, classes, splits, inner_classes or inner_splits, instead of what the folder suggests.
         encoding: of text tables, where they are neither UTF-8 nor Windows-1252.
         allow_left_out: names of reasons that may take a class, a split or more than a tenth of the data.
@@ -109,32 +105,38 @@ def load(
         raise ValueError(f"custom: {name} has the splits {', '.join(found.tables)} but no train split")
     if label_column is None:
         return _without_labels(name, found, report_columns, ledger)
-    labels = {task: label_column, **(label_columns or {})}
-    find_column(found.tables, label_column, "--label_column NAME")
-    for extra in labels.values():
-        find_column(found.tables, extra, "label_columns: {task: NAME}")
+    labels = LabelColumns(
+        {task: label_column, **(label_columns or {})}, label_kinds or {}, ClassNames(class_map or {}, merge_case)
+    )
+    labels.require(found.tables)
     for split, table in found.tables.items():
         if len(table) == 0 and not ledger.count(split):
             raise ValueError(f"custom: the {split} split of {name} is empty; add images to it or remove it")
     notes = [f"layout: {found.layout}", *found.notes]
-    columns, told = _label_columns(found.tables, labels, task, ClassNames(class_map or {}, merge_case))
-    kept = [column for column in report_columns if column not in labels]
+    columns, told = labels.read(found.tables)
+    kept = [column for column in report_columns if column not in labels.columns]
     files = {split: _files(table, found.folder) for split, table in found.tables.items()}
-    groups = grouping.of(found.tables, files, list(labels.values()))
+    groups = grouping.of(found.tables, files, list(labels.columns.values()))
     splits = datasets.DatasetDict(
         {
             split: _contract(table, split, name, files[split], groups[split], columns, kept)
             for split, table in found.tables.items()
         }
     )
-    splits, unlabelled = _labelled(splits, task, label_column, missing_labels, ledger)
+    splits, unlabelled = _labelled(splits, labels, missing_labels, ledger)
     notes += told + unlabelled + grouping.notes
-    ledger.check({split: class_counts(data, task) for split, data in splits.items()}, _lengths(splits), "custom")
-    check_classes(splits, task)
+    classes = classes_among(splits["train"], labels.columns)
+    counted = {split: class_counts(data, task) if task in classes else {} for split, data in splits.items()}
+    ledger.check(counted, _lengths(splits), "custom")
+    learned = [task, *(each for each in labels.kinds if each in classes and each != task)]
+    checked = [each for each in learned if each in classes]
+    for each in checked:
+        check_classes(splits, each)
     unlabelled_test = ("test", UNLABELLED_SPLIT.name) in ledger.entries
     splits, carved = _complete(splits, task, validation_fraction, None if unlabelled_test else test_fraction, seed)
-    check_classes(splits, task)
-    notes += carved + leaks(splits, task)
+    for each in checked:
+        check_classes(splits, each)
+    notes += carved + leaks(splits, classes)
     return Source(name, splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), report_columns=tuple(kept), ledger=ledger)
 
 
@@ -195,24 +197,6 @@ def _image_dir(given: str | Path | None, folder: Path) -> Path | None:
     return place
 
 
-def _label_columns(
-    tables: dict[str, datasets.Dataset], labels: dict[str, str], task: str, written: ClassNames
-) -> tuple[dict[str, dict[str, tuple]], list[str]]:
-    """{task: {split: (feature, values)}} of the labels, and notes."""
-    columns: dict[str, dict[str, tuple]] = {name: {} for name in labels}
-    notes = []
-    for name, column in labels.items():
-        if name != task and is_numeric(tables["train"], column):
-            for split, table in tables.items():
-                columns[name][split] = (datasets.Value("float32"), number_column(table, column))
-        else:
-            names, numbers, told = class_column(tables, column, written if name == task else None)
-            notes += told
-            for split in tables:
-                columns[name][split] = (datasets.ClassLabel(names=names), numbers[split])
-    return columns, notes
-
-
 def _contract(
     table: datasets.Dataset,
     split: str,
@@ -249,34 +233,34 @@ def _files(table: datasets.Dataset, folder: Path | None) -> list[str] | None:
 
 
 def _labelled(
-    splits: datasets.DatasetDict, task: str, column: str, missing_labels: str, ledger: Ledger
+    splits: datasets.DatasetDict, labels: LabelColumns, missing_labels: str, ledger: Ledger
 ) -> tuple[datasets.DatasetDict, list[str]]:
     """The splits without what has no label, as far as that is wanted, and notes.
 
     Raises:
-        ValueError: validation has no label, or rows without one are not allowed.
+        ValueError: validation has no label that weights can be selected by, or rows without one are not allowed.
     """
     kept, notes = datasets.DatasetDict(), []
+    column, every = labels.columns[labels.first], " or ".join(map(repr, dict.fromkeys(labels.columns.values())))
     for split, data in splits.items():
-        labels = column_array(data, task).to_numpy(zero_copy_only=False)
-        missing = np.flatnonzero(labels < 0)
+        missing = np.flatnonzero(~has_label(data, labels.columns))
+        if split == "validation" and len(data) and not has_label(data, [labels.first]).any():
+            raise ValueError(
+                f"custom: none of the {len(data):,} validation rows has a label in {column!r}, so no weights can "
+                "be selected by them. Add the labels, or leave validation out: it is then carved from train"
+            )
         if len(missing) == len(data) and split != "train" and len(data):
-            if split == "validation":
-                raise ValueError(
-                    f"custom: none of the {len(data):,} validation rows has a label in {column!r}, so no weights can "
-                    "be selected by them. Add the labels, or leave validation out: it is then carved from train"
-                )
             ledger.leave_out(split, UNLABELLED_SPLIT, data[ID][:])
             continue
         if len(missing) and missing_labels == "raise":
             raise ValueError(
-                f"custom: {len(missing):,} of {len(data):,} rows of {split} have no label in {column!r} (first "
+                f"custom: {len(missing):,} of {len(data):,} rows of {split} have no label in {every} (first "
                 f"{data[ID][int(missing[0])]}). Type --missing_labels keep, which uses them for other tasks alone, or "
                 "--missing_labels leave_out"
             )
         if len(missing) and missing_labels == "leave_out":
             ledger.leave_out(split, NO_LABEL, data.select(missing)[ID][:])
-            data = data.select(np.flatnonzero(labels >= 0))
+            data = data.select(np.setdiff1d(np.arange(len(data)), missing))
         kept[split] = data
     return kept, notes
 

@@ -288,7 +288,7 @@ def test_absent_label_column_names_the_nearest(root):
     table(root, "emotions", "a", "b")
     with pytest.raises(ValueError, match=r"no column 'emotion'. Did you mean 'emotions'\? .*--label_column NAME"):
         custom.load(root, label_column="emotion")
-    with pytest.raises(ValueError, match="no column 'v'.* label_columns"):
+    with pytest.raises(ValueError, match="no column 'v'.* --label_columns"):
         custom.load(root, label_column="emotions", label_columns={"valence": "v"})
 
 

@@ -1,0 +1,93 @@
+"""The page of results: made of result.json files alone, and the committed one is what these give."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from hf_hmtl.commands.cards import run as cards
+from hf_hmtl.compare.cards import keep, page, slimmed
+from hf_hmtl.results.result import read
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = read(ROOT / "tests" / "results" / "version_2.json")
+COMPARISON = """\
+about: Two rows.
+recipe: drawn
+baseline: supervised
+seeds: 2
+rows: {supervised: {}, puzzle-2x2: {}}
+"""
+
+
+def written(folder, seed, score, **changes):
+    history = [
+        {"step": 10, "epoch": 1.0, "loss": 3.0, "learning_rate": 0.1},
+        {"step": 10, "epoch": 1.0, "eval_emotion_accuracy": score - 0.1, "eval_runtime": 2.0, "eval_other": 5.0},
+        {"step": 20, "epoch": 2.0, "eval_emotion_accuracy": score, "eval_runtime": 2.0},
+    ]
+    result = dataclasses.replace(
+        EXAMPLE,
+        seeds={"training": seed},
+        metrics=EXAMPLE.metrics | {"test_emotion_accuracy": score, "eval_emotion_accuracy": score},
+        history=history,
+        **changes,
+    )
+    result.write(folder / "result.json")
+    return result
+
+
+@pytest.fixture
+def comparison(tmp_path):
+    """A comparison of two rows and two seeds, of which one run is missing, and a run that stands alone."""
+    folder = tmp_path / "outputs" / "mine"
+    for row, seed, score in (("supervised", 1, 0.5), ("supervised", 2, 0.6), ("puzzle-2x2", 1, 0.75)):
+        written(folder / row / f"seed-{seed}", seed, score)
+    (folder / "comparison.yaml").write_text(COMPARISON)
+    (folder / "notes.md").write_text("What this means.\n")
+    written(tmp_path / "outputs" / "alone", 7, 0.9, name="drawn/a|b")
+    return folder
+
+
+def test_the_page_holds_every_table_its_facts_its_notes_and_the_single_runs(comparison):
+    text = page([comparison, comparison.parent / "alone"])
+    (supervised,) = [line for line in text.splitlines() if line.startswith("| supervised ")]
+    assert " 0.550 ± 0.071 " in supervised and "| puzzle-2x2" in text
+    (constant,) = [line for line in text.splitlines() if line.startswith("| constant answer")]
+    assert f" {EXAMPLE.baselines['test_emotion_accuracy']:.3f} " in constant
+    assert "3 finished runs of 4, " in text and EXAMPLE.hardware["cpu"] in text
+    assert text.index("difference to supervised") < text.index("What this means.") < text.index("## Single runs")
+    assert "| drawn/a\\|b | emotion | test accuracy | 0.900 |" in text and "| 7 | " in text
+
+
+def test_what_is_kept_gives_the_same_page_and_has_no_log_of_losses(comparison, tmp_path):
+    kept = keep(comparison, tmp_path / "model_cards")
+    assert page([kept]) == page([comparison])
+    history = json.loads((kept / "puzzle-2x2" / "seed-1" / "result.json").read_text())["history"]
+    assert history == [
+        {"step": 10, "epoch": 1.0, "eval_emotion_accuracy": 0.65, "eval_runtime": 2.0},
+        {"step": 20, "epoch": 2.0, "eval_emotion_accuracy": 0.75, "eval_runtime": 2.0},
+    ]
+    again = read(kept / "puzzle-2x2" / "seed-1" / "result.json")
+    assert slimmed(again) == again
+
+
+def test_the_command_keeps_writes_and_names_the_page(comparison, tmp_path, capsys):
+    output = tmp_path / "cards" / "README.md"
+    cards([str(comparison), "--keep", str(tmp_path / "kept"), "--output", str(output)])
+    assert capsys.readouterr().out == f"{output}\n" and output.read_text(encoding="utf-8") == page([comparison])
+    cards([str(tmp_path / "kept" / "mine"), "--output", str(tmp_path / "again.md")])
+    assert (tmp_path / "again.md").read_bytes() == output.read_bytes()
+
+
+def test_a_folder_that_is_neither_and_one_of_nothing_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="neither the folder of a run .* none of the presets .*drawn-tasks"):
+        page([tmp_path])
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        page([tmp_path / "absent"])
+    (tmp_path / "compare-drawn").mkdir()
+    with pytest.raises(ValueError, match="holds no finished run of drawn"):
+        page([tmp_path / "compare-drawn"])
+    with pytest.raises(ValueError, match="holds no result.json"):
+        keep(tmp_path / "compare-drawn", tmp_path / "kept")
