@@ -22,6 +22,7 @@ PAPER_KEYS = ("table", "row", "metric", "value")
 NEUTRAL = ("on_broken_image", "report_batch_norm", "report_train", "report_columns", "report_groups", "about")
 OF_THE_USER = ("source", "supervised")
 CHOICES = {
+    "on_broken_image": ("replace", "skip", "raise"),
     "balancing": ("none", "down", "up"),
     "loss_weighting": ("static", "uncertainty", "dynamic"),
     "probe": (None, "linear", "nonlinear", "knn"),
@@ -81,7 +82,7 @@ class Recipe:
             the losses of the last two epochs).
         probe: null to train the whole network, or linear, nonlinear or knn: the backbone stays as it is, and a
             classifier is fitted to its features (section 4.3).
-        on_broken_image: skip, replace or raise.
+        on_broken_image: replace (by another row of the epoch; skip is the same) or raise.
         report_batch_norm: also report accuracy on corrupted validation images, and with re-estimated statistics.
         report_train: also report the scores on clean training images, for the gap to validation.
         training: defaults of the training arguments.
@@ -106,7 +107,7 @@ class Recipe:
     auxiliary: dict[str, dict] = field(default_factory=dict)
     loss_weighting: str = "static"
     probe: str | None = None
-    on_broken_image: str = "skip"
+    on_broken_image: str = "replace"
     report_batch_norm: bool = False
     report_train: bool = False
     report_columns: list[str] = field(default_factory=list)
@@ -150,6 +151,8 @@ class Recipe:
                     f"{nearest(str(getattr(self, key)), [name for name in allowed if name])} Allowed: "
                     f"{', '.join(map(str, allowed))}"
                 )
+        if self.on_broken_image == "skip":
+            object.__setattr__(self, "on_broken_image", "replace")
         if self.balancing != "none" and not self.supervised:
             raise ValueError(f"balancing of recipe {self.name} needs a supervised task, whose classes it balances")
         if self.probe and (len(self.supervised) != 1 or self.auxiliary):

@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from hf_hmtl.data.collator import EvaluationCollator
+from hf_hmtl.data.identity import names_of
 from hf_hmtl.data.rows import RowReader
 from hf_hmtl.files import replacing
 from hf_hmtl.metrics.classification import scores
@@ -116,7 +117,7 @@ def extract_features(model: PreTrainedModel, dataset, collator: EvaluationCollat
         broken: (broken images,) int64 row numbers.
 
     Raises:
-        ValueError: the collator does not have one supervised task, a classification.
+        ValueError: the collator does not have one supervised task, a classification; or features are not finite.
     """
     task = _only_classification(collator)
     backbone, features, targets, broken = model.base_model, [], [], []
@@ -127,7 +128,15 @@ def extract_features(model: PreTrainedModel, dataset, collator: EvaluationCollat
             features.append(backbone(batch["pixel_values"].to(backbone.device)).pooler_output.float().cpu().numpy())
             targets.append(batch["targets"][task].numpy())
             broken.append(batch["broken_rows"].numpy())
-    return Extracted(*map(np.concatenate, (features, targets, broken)))
+    found = Extracted(*map(np.concatenate, (features, targets, broken)))
+    unsound = np.flatnonzero(~np.isfinite(found.features).all(1)).tolist()
+    if unsound:
+        raise ValueError(
+            f"the features of {len(unsound):,} of {len(dataset):,} images are not finite (the first: "
+            f"{', '.join(names_of(dataset, unsound[:3]))}), so nothing can be read off them: this backbone has "
+            "diverged. Give another --pretrained, such as an earlier checkpoint-N"
+        )
+    return found
 
 
 def cached_features(

@@ -3,7 +3,8 @@
 {"pixel_values": uint8 (all views' rows, 3, side, side), channels-last memory,
  "views": {task: (first row, row after the last)},
  "targets": {task: tensor},
- "broken_rows": int64 (number of broken images in this batch,)}
+ "rows": int64 (rows,), the number of each in its dataset,
+ "broken_rows": int64 (number of broken images that were met,)}
 """
 
 import logging
@@ -21,14 +22,16 @@ from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.colour import cutout
 from hf_hmtl.data.crops import Box, boxes, cut
 from hf_hmtl.data.decode import BrokenImage, decode_face
-from hf_hmtl.data.rows import IMAGE, columns_of
+from hf_hmtl.data.rows import IMAGE, ReadRows, columns_of
 from hf_hmtl.draws import Draws
 from hf_hmtl.model.image_processing_hmtl import decode, to_pixels
 from hf_hmtl.tasks.base import MISSING, Pretext, Supervised
 
 logger = logging.getLogger(__name__)
 
-ON_BROKEN_IMAGE = ("skip", "replace", "raise")
+ON_BROKEN_IMAGE = ("replace", "skip", "raise")
+ATTEMPTS = 50
+"""Rows that are drawn in the place of a broken one before a training gives up."""
 
 
 def channels_last_batch(images: list[np.ndarray]) -> Tensor:
@@ -52,15 +55,16 @@ class Collator:
         supervised: tasks whose targets are columns of the rows.
         image_size: side of the batch, pixels.
         crop_fraction: share of the image's sides that the central crop keeps; 1 keeps all.
-        on_broken_image: "skip" leaves the row out, "replace" puts another row of the batch in its place (a function of
-            seed, epoch and row), "raise" stops. Every broken image is logged with its file or row, and counted.
+        on_broken_image: "replace" puts another row of the epoch in its place (of the batch, where rows do not come from
+            a `RowReader`), so that batches keep their size; "skip" is the same by another name; "raise" stops. Every
+            broken image is logged with its file or row, and counted.
         image_column: column of the images.
     """
 
     supervised: list[Supervised]
     image_size: int
     crop_fraction: float = 1.0
-    on_broken_image: str = "skip"
+    on_broken_image: str = "replace"
     image_column: str = IMAGE
 
     def __post_init__(self):
@@ -85,21 +89,20 @@ class Collator:
                 name = (source.get("path") if isinstance(source, dict) else None) or f"row {number}"
                 if self.on_broken_image == "raise":
                     raise BrokenImage(
-                        f"{name}: {error}. Repair or remove it, or pass --on_broken_image skip (or replace)"
+                        f"{name}: {error}. Repair or remove it, or pass --on_broken_image replace"
                     ) from error
                 logger.warning("broken image %s (row %d): %s", name, number, error)
                 images.append(None)
                 broken.append(number)
         return images, broken
 
-    def targets(self, rows: Mapping[str, list], places: list[int]) -> dict[str, Tensor]:
-        """Supervised targets of the rows at these places of the batch; missing ones where the rows have no labels."""
+    def targets(self, rows: Mapping[str, list]) -> dict[str, Tensor]:
+        """Supervised targets of the rows; missing ones where the rows have no labels."""
         unlabelled = [None] * len(rows[self.image_column])
-        found = {}
-        for task in self.supervised:
-            columns = [rows.get(column, unlabelled) for column in task.columns]
-            found[task.name] = task.target(*([column[place] for place in places] for column in columns))
-        return found
+        return {
+            task.name: task.target(*(rows.get(column, unlabelled) for column in task.columns))
+            for task in self.supervised
+        }
 
 
 @dataclass
@@ -143,12 +146,9 @@ class TrainingCollator(Collator):
         count = len(rows[self.image_column])
         if "row" not in rows:
             rows = {**rows, "row": torch.randint(2**31, (count,)).tolist(), "epoch": [0] * count}
-        faces = boxes(rows, Draws(self.seed, rows["epoch"], rows["row"]))
-        images, broken = self.decoded(rows, lambda source, face: decode_face(source, self.image_size, face), faces)
-        places = self.usable_places(rows, images)
-        images = [images[place] for place in places]
-        draws = Draws(self.seed, [rows["epoch"][place] for place in places], [rows["row"][place] for place in places])
-        pixels, views, targets = [], {}, self.targets(rows, places)
+        draws = Draws(self.seed, rows["epoch"], rows["row"])
+        rows, images, broken = self.filled(rows, draws)
+        pixels, views, targets = [], {}, self.targets(rows)
         flipped = torch.from_numpy(mirrored(draws, self.augmentation))
         for task in self.supervised:  # how a label follows the pixels is the task's to say
             target = task.drawn(targets[task.name], draws)
@@ -179,6 +179,7 @@ class TrainingCollator(Collator):
             "pixel_values": pixels[0] if len(pixels) == 1 else torch.cat(pixels),
             "views": views,
             "targets": targets,
+            "rows": torch.tensor(rows["row"], dtype=torch.int64),
             "broken_rows": torch.tensor(broken, dtype=torch.int64),
         }
 
@@ -203,20 +204,48 @@ class TrainingCollator(Collator):
         cutout(pixels, draws, augmentation)
         return pixels, {pretext.name: targets[pretext.name] for pretext in pretexts if pretext.weight > 0}
 
-    def usable_places(self, rows: Mapping[str, list], images: list) -> list[int]:
-        """Places of the batch to train on, broken images left out or replaced."""
-        good = [place for place, image in enumerate(images) if image is not None]
-        if len(good) == len(images):
-            return good
-        if not good:
-            raise BrokenImage(
-                f"all {len(images)} images of a batch are broken (rows {rows['row']}); the messages above say why each "
-                "one is. Check the files, or whether the image column is the right one"
+    def filled(self, rows: Mapping[str, list], draws: Draws) -> tuple[Mapping[str, list], list[np.ndarray], list[int]]:
+        """Rows and images of a whole batch, with others in the place of broken ones, and the numbers of these.
+
+        Which row comes is a function of (seed, epoch, row, attempt). It is augmented by the numbers of the row that it
+        stands for, so that a row which is in the batch already is not seen twice in the same way.
+
+        Raises:
+            BrokenImage: there is no other, or too many of those that were drawn are broken too.
+        """
+        images, broken = self._decoded(rows, draws)
+        if not broken:
+            return rows, images, broken
+        kept = {name: list(values) for name, values in rows.items()}
+        if isinstance(rows, ReadRows):
+            count, read = len(rows.reader), rows.reader.__getitems__
+        else:
+            good = [place for place, image in enumerate(images) if image is not None]
+            count, read = (
+                len(good),
+                lambda picks: {name: [values[good[pick]] for pick in picks] for name, values in rows.items()},
             )
-        if self.on_broken_image == "skip":
-            return good
-        picks = Draws(self.seed, rows["epoch"], rows["row"]).integers("broken/replacement", len(good))
-        return [place if image is not None else good[picks[place]] for place, image in enumerate(images)]
+        gaps = [place for place, image in enumerate(images) if image is None]
+        for attempt in range(ATTEMPTS if count else 0):
+            of_gaps = draws.of(np.array(gaps))
+            others = read(of_gaps.integers(f"broken/{attempt}", count).tolist())
+            found, also_broken = self._decoded(others, of_gaps)
+            broken += also_broken
+            for place, image, other in zip(gaps, found, range(len(gaps)), strict=True):
+                images[place] = image
+                for name, values in others.items():
+                    kept[name][place] = values[other]
+            gaps = [place for place in gaps if images[place] is None]
+            if not gaps:
+                return kept, images, list(dict.fromkeys(broken))
+        raise BrokenImage(
+            f"row {rows['row'][gaps[0]]} is broken, and so is every row that was drawn in its place "
+            f"({len(set(broken))} broken images; the messages above say why each one is). Check the files, or "
+            "whether the image column is the right one"
+        )
+
+    def _decoded(self, rows: Mapping[str, list], draws: Draws) -> tuple[list, list[int]]:
+        return self.decoded(rows, lambda source, face: decode_face(source, self.image_size, face), boxes(rows, draws))
 
 
 @dataclass
@@ -234,7 +263,7 @@ class EvaluationCollator(Collator):
         images, broken = self.decoded(rows, self._clean, boxes(rows))
         blank = np.zeros((self.image_size, self.image_size, 3), dtype=np.uint8)
         usable = torch.tensor([image is not None for image in images])
-        targets = self.targets(rows, list(range(len(images))))
+        targets = self.targets(rows)
         for name, target in targets.items():
             missing = float("nan") if target.is_floating_point() else MISSING
             targets[name] = torch.where(_along(target, usable), target, missing)
@@ -242,6 +271,7 @@ class EvaluationCollator(Collator):
             "pixel_values": channels_last_batch([blank if image is None else image for image in images]),
             "views": {task.name: (0, len(images)) for task in self.supervised},
             "targets": targets,
+            "rows": torch.tensor(rows["row"], dtype=torch.int64),
             "broken_rows": torch.tensor(broken, dtype=torch.int64),
         }
 

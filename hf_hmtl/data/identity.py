@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import datasets
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hf_hmtl.data.arrow_columns import column_array
+from hf_hmtl.data.rows import RowReader, image_column
 
 ID = "_id"
 """Text that is unique in a source and stays the same when rows are added or the folder is moved."""
@@ -96,6 +98,24 @@ def readable(dataset: datasets.Dataset, column: str) -> list:
     if not isinstance(feature, datasets.ClassLabel):
         return values
     return [None if value is None or value < 0 else feature.names[value] for value in values]
+
+
+def names_of(dataset: Any, rows: Sequence[int]) -> list[str]:
+    """What a person finds rows by: the file of the image, else the row's `_id`, else its number: "row 7".
+
+    Args:
+        dataset: of any kind.
+        rows: their numbers.
+    """
+    if not isinstance(dataset, datasets.Dataset) or dataset.format["type"] == "custom":
+        return [f"row {row}" for row in rows]
+    read = RowReader(dataset).__getitems__(list(rows)) if len(rows) else {}
+    images = read.get(image_column(dataset), [None] * len(rows))
+    paths = [image.get("path") if isinstance(image, dict) else image for image in images]
+    candidates = zip(read.get(FILE, paths), paths, read.get(ID, paths), rows, strict=True)
+    return [
+        next((name for name in names if isinstance(name, str) and name), f"row {row}") for *names, row in candidates
+    ]
 
 
 def identities(dataset: datasets.Dataset) -> dict[str, list]:

@@ -33,6 +33,14 @@ def columns_of(rows: Mapping[str, list] | Sequence[Mapping]) -> Mapping[str, lis
     return rows if isinstance(rows, Mapping) else {name: [row[name] for row in rows] for name in rows[0]}
 
 
+class ReadRows(dict[str, list]):
+    """The rows of a batch as {column: list}, and the reader that others come from."""
+
+    def __init__(self, columns: Mapping[str, list], reader: "RowReader"):
+        super().__init__(columns)
+        self.reader = reader
+
+
 class RowReader(Dataset):
     """Reads whole batches of rows, for keys that are rows or (epoch, row).
 
@@ -56,15 +64,15 @@ class RowReader(Dataset):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitems__(self, keys: Sequence) -> dict[str, list]:
+    def __getitems__(self, keys: Sequence) -> ReadRows:
         epochs, rows = _epochs_and_rows(keys)
         if isinstance(self.dataset, datasets.Dataset):
             columns = self.dataset[rows]
         else:
             columns = columns_of([self.dataset[row] for row in rows])
-        return {**columns, "epoch": epochs, "row": rows}
+        return ReadRows({**columns, "epoch": epochs, "row": rows}, self)
 
-    def __getitem__(self, key) -> dict[str, list]:
+    def __getitem__(self, key) -> ReadRows:
         return self.__getitems__([key])
 
 

@@ -26,7 +26,7 @@ from .heads_hmtl import Features, build_head
 from .loading_hmtl import BackboneReport, copy_without_auxiliary, match_labels, saved_config, take_backbone
 from .losses_hmtl import head_loss
 from .numbers_hmtl import expectation
-from .outputs_hmtl import HMTLOutput
+from .outputs_hmtl import AnswerCheck, HMTLOutput
 from .pixels_hmtl import PixelNormalisation
 from .publishing_hmtl import Publishing
 
@@ -297,6 +297,7 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
     def __init__(self, config: HMTLConfig):
         super().__init__(config)
         self.hmtl = HMTLModel(config)
+        self.answer_check = AnswerCheck()
         self.heads = nn.ModuleDict({name: self._build(head) for name, head in config.supervised_heads.items()})
         # Apart from the others' random numbers: with one seed, a hybrid network starts as the supervised one does.
         with torch.random.fork_rng(devices=[]):
@@ -350,7 +351,8 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
 
         Raises:
             ValueError: pixels that `HMTLModel` refuses, a head that does not exist, rows that do not exist, labels of a
-                head that was not computed or that do not fit it; or nothing is named and no head stays after training.
+                head that was not computed or that do not fit it; or nothing is named and no head stays after training;
+                answers that are not finite, in evaluation mode and without `views` (see `AnswerCheck`).
         """
         if views is None and labels is None and not self.config.supervised_heads:
             raise ValueError(
@@ -366,6 +368,8 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
         bins = {name: self.config.heads[name]["bins"] for name in seen if self.config.heads[name].get("bins")}
         bin_logits = ModelOutput({name: predictions[name] for name in bins})
         predictions |= {name: expectation(logits, bins[name]) for name, logits in bin_logits.items()}
+        if views is None and not self.training:
+            self.answer_check(predictions)
         outputs = HMTLOutput(
             loss=None if labels is None else self._loss(predictions, labels, num_items_in_batch),
             logits=predictions.get(self.config.primary),

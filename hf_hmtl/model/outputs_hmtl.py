@@ -33,3 +33,35 @@ class HMTLOutput(ModelOutput):
     def learned_from(self) -> dict:
         """{head: what a loss is computed of}: the logits over bins where there are, else the predictions."""
         return {**(self.predictions or {}), **(self.bin_logits or {})}
+
+
+class AnswerCheck:
+    """Raises where an answer is no number: the largest of several NaN would be taken for a class.
+
+    A CPU looks in every call, other devices in the first one, because it makes the host wait; tracing and compiling
+    leave it out.
+    """
+
+    def __init__(self):
+        self._looked = False
+
+    def __call__(self, predictions: dict):
+        """Looks at {head: (rows, ...) output}.
+
+        Raises:
+            ValueError: it says of how many images the answer is not finite.
+        """
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return
+        for name, prediction in predictions.items():
+            if prediction.is_meta or prediction.numel() == 0 or (self._looked and prediction.device.type != "cpu"):
+                continue
+            sound = prediction.isfinite().flatten(1).all(1)
+            if not sound.all():
+                dtype = str(prediction.dtype).removeprefix("torch.")
+                raise ValueError(
+                    f"The answers of the head {name!r} to {int((~sound).sum())} of {len(sound)} images are not finite, "
+                    f"so they are no answers. The weights have diverged, or overflow in {dtype}: load an earlier "
+                    f"checkpoint, or compute in float32."
+                )
+        self._looked = True

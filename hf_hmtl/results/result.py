@@ -73,6 +73,8 @@ class Result:
             files of version 1.
         left_out: {split, or "folder" for files of no split: {reason: {count, names: the first of them, what: words}}},
             files and rows that were found and not used.
+        left_out_steps: numbers of the steps that changed nothing, because a loss, a prediction or a gradient was not
+            finite (`--on_nonfinite skip`).
         groups: {task: {column: {value: {measure: score}}}}, scores by group of rows of the reported split; beside them
             rows, low, high and few, as `results.groups` makes them.
         fold: which part of a cross-validation this run is, or None.
@@ -117,6 +119,7 @@ class Result:
     finished: str | None = None
     execution: dict[str, Any] | None = None
     left_out: dict[str, Any] = dataclasses.field(default_factory=dict)
+    left_out_steps: list[int] = dataclasses.field(default_factory=list)
     groups: dict[str, Any] = dataclasses.field(default_factory=dict)
     fold: dict[str, Any] | None = None
     sources: dict[str, Any] = dataclasses.field(default_factory=dict)

@@ -51,15 +51,17 @@ def parse(arguments: Sequence[str]) -> tuple[Recipe, RunOptions, HMTLTrainingArg
     """
     name, arguments = named_recipe(arguments)
     parser = parser_for(name)
+    given = {
+        argument.split("=")[0].lstrip("-").replace("-", "_") for argument in arguments if argument.startswith("--")
+    }
+    if "num_train_epochs" in given and "max_steps" not in given:
+        arguments += ["--max_steps", "-1"]  # the recipe's own would win over the epochs that were asked for
     options, args, unknown = parser.parse_args_into_dataclasses(
         arguments, return_remaining_strings=True, look_for_args_file=False
     )
     if unknown:
         raise ValueError(_unknown_option(unknown[0], parser))
     recipe = recipes.load(name, overrides(options, name))
-    given = {
-        argument.split("=")[0].lstrip("-").replace("-", "_") for argument in arguments if argument.startswith("--")
-    }
     chosen = "metric_for_best_model" in recipe.training or "metric_for_best_model" in given
     if "greater_is_better" in given and not chosen:
         raise ValueError("--greater_is_better says nothing without --metric_for_best_model; give both or neither")

@@ -13,6 +13,7 @@ from hf_hmtl.data.splits import class_counts
 from hf_hmtl.run.experiment import Experiment, parameter_counts, targets_of
 from hf_hmtl.tasks import Supervised, Task
 from hf_hmtl.tasks.classification import Classification
+from hf_hmtl.training.smallest_batch import check_smallest_batch
 
 TIMED_STEPS = 5
 PICTURED_ROWS = 24
@@ -109,7 +110,10 @@ def draw_batch(batch: dict, experiment: Experiment, path: Path) -> None:
     pixels = batch["pixel_values"][:PICTURED_ROWS].permute(0, 2, 3, 1).numpy()
     columns = min(8, len(pixels))
     figure, axes = plt.subplots(
-        -(-len(pixels) // columns), columns, figsize=(1.6 * columns, 1.8 * -(-len(pixels) // columns))
+        -(-len(pixels) // columns),
+        columns,
+        figsize=(1.6 * columns, 1.8 * -(-len(pixels) // columns)),
+        squeeze=False,
     )
     for axis in axes.flat:
         axis.axis("off")
@@ -158,6 +162,7 @@ def _seconds_a_step(experiment: Experiment) -> float:
     rehearsal = copy.copy(experiment)
     rehearsal.model = copy.deepcopy(experiment.model)
     trainer = rehearsal.trainer()
+    check_smallest_batch(trainer)
     model = trainer.model.train()
     optimizer = trainer.create_optimizer()
     times = []

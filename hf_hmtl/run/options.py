@@ -82,7 +82,7 @@ class RunOptions:
         "Weights of the losses: static, uncertainty (learned) or dynamic (from epoch to epoch).", "HOW"
     )
     balancing: str | None = _option("Balance the classes of the training rows: none, down or up.", "HOW")
-    on_broken_image: str | None = _option("What to do with a broken image: skip, replace or raise.", "HOW")
+    on_broken_image: str | None = _option("What to do with a broken image: replace it by another row, or raise.", "HOW")
     report_batch_norm: bool | None = _option(
         "Also report accuracy on corrupted validation images, and with batch-norm statistics re-estimated on clean "
         "training images.",

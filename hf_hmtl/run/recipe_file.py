@@ -16,7 +16,7 @@ NAME = "recipe.yaml"
 TRAINING = (
     *(name for name in DECISIVE if name != "precision"), "bf16", "fp16", "tf32", "per_device_train_batch_size",
     "per_device_eval_batch_size", "eval_strategy", "eval_steps", "eval_delay", "eval_on_start", "save_strategy",
-    "save_steps", "load_best_model_at_end", "metric_for_best_model", "greater_is_better", "early_stopping_patience",
+    "save_steps", "load_best_model_at_end", "metric_for_best_model", "greater_is_better", "on_nonfinite",
     "logging_strategy", "logging_steps", "logging_first_step", "torch_compile", "full_determinism",
 )  # fmt: skip
 _HEAD = """\

@@ -11,14 +11,14 @@ from hf_hmtl.results.result import without_folders
 NAME = "run.json"
 FREE_NAME = "record.json"  # as the Hub has it, in the branch that a training can go on from
 
-# Training arguments that change what is learned. Batches depend on the product of the two batch factors only, so a run
-# may go on with another number of processes as long as the global batch stays.
+# Training arguments that change what is learned.
 DECISIVE = (
     "num_train_epochs", "max_steps", "learning_rate", "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
     "weight_decay", "max_grad_norm", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "decay_epochs",
-    "gradient_accumulation_steps", "seed", "data_seed", "precision", "dataloader_drop_last", "channels_last",
+    "gradient_accumulation_steps", "early_stopping_patience", "seed", "data_seed", "precision",
+    "dataloader_drop_last", "channels_last",
 )  # fmt: skip
-VERSION = 2
+VERSION = 3
 
 
 def record(experiment) -> dict[str, Any]:
@@ -47,6 +47,11 @@ def write_record(folder: Path, content: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
+def has_record(folder: str | Path) -> bool:
+    """Whether a run has begun in this folder."""
+    return (Path(folder) / NAME).is_file()
+
+
 def check_unchanged(folder: Path, content: dict[str, Any]) -> None:
     """Raise when a run is resumed with other options than it began with.
 
@@ -59,8 +64,8 @@ def check_unchanged(folder: Path, content: dict[str, Any]) -> None:
     before = json.loads(path.read_text(encoding="utf-8"))
     if before.get("version", 1) < VERSION:
         raise ValueError(
-            f"{folder} was begun by an earlier hf_hmtl, which described its data in another way, so nobody can tell "
-            "whether they are the same. Finish it with hf_hmtl 0.1, or train into another --output_dir"
+            f"{folder} was begun by an earlier hf_hmtl, which trained in another way, so it would not go on to the "
+            "same weights. Finish it with that version, or train into another --output_dir"
         )
     if path.name == FREE_NAME:
         before, content = without_folders(before), without_folders(content)

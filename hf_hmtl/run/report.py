@@ -4,8 +4,6 @@ import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
-from transformers import Trainer
-
 from hf_hmtl.data.splits import class_counts
 from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.results.calibration import calibration_of
@@ -17,10 +15,13 @@ from hf_hmtl.run.evaluation import Evaluation
 from hf_hmtl.run.experiment import Experiment, parameter_counts
 from hf_hmtl.run.recipe_file import without_places
 from hf_hmtl.tasks.classification import Classification
+from hf_hmtl.training.trainer import HMTLTrainer
+
+ABSENT = "No row of the classes"
 
 
 def report(
-    experiment: Experiment, trainer: Trainer, evaluation: Evaluation, seconds: float, notes: Sequence[str] = ()
+    experiment: Experiment, trainer: HMTLTrainer, evaluation: Evaluation, seconds: float, notes: Sequence[str] = ()
 ) -> Result:
     """The result of a run.
 
@@ -56,7 +57,7 @@ def report(
         protocol={
             "selection": _selection(args, state),
             "reported_on": reported_on,
-            "notes": [*notes, *_protocol_notes(experiment)],
+            "notes": [*notes, *_protocol_notes(experiment), *_absent_classes(evaluation)],
         },
         seeds={"training": args.seed, "data": args.data_seed if args.data_seed is not None else args.seed},
         data={
@@ -77,6 +78,7 @@ def report(
         left_out=source.ledger.to_dict(),
         groups=by_groups(answers, columns, list(measures)) if answers is not None and columns else {},
         calibration=calibration_of(answers, _classes(experiment)) if answers is not None else {},
+        left_out_steps=trainer.finite_steps.left_out,
         measures={task: [vars(each) for each in of_task] for task, of_task in measures.items()},
         history=state.log_history,
         paper=experiment.recipe.paper,
@@ -142,6 +144,21 @@ def _protocol_notes(experiment: Experiment) -> list[str]:
     return notes
 
 
+def _absent_classes(evaluation: Evaluation) -> list[str]:
+    """Which classes a split has no row of, so that nothing was measured on them."""
+    notes = []
+    for split, tasks in evaluation.confusion.items():
+        for task, found in tasks.items():
+            pairs = zip(found["labels"], found["matrix"], strict=True)
+            absent = [label for label, answers in pairs if not sum(answers)]
+            if absent and len(absent) < len(found["labels"]):
+                notes.append(
+                    f"{ABSENT} of {task} in {split}: {', '.join(absent)}. Macro F1 is the mean over the classes that "
+                    "occur or were answered, as scikit-learn computes it."
+                )
+    return notes
+
+
 def summary_table(result: Result, folder: Path) -> str:
     """The short table at the end of a run."""
     prefix = {"test": "test", "validation": "eval"}[result.protocol["reported_on"]]
@@ -163,13 +180,17 @@ def summary_table(result: Result, folder: Path) -> str:
         progress = {key: value for key, value in last.items() if key.startswith(f"{task}_")}
         for key, value in progress.items():
             lines.append(f"{key.replace('_', ' '):24}{value:10.4f}  (training images, last log)")
+    lines += [note for note in result.protocol["notes"] if note.startswith(ABSENT)]
     for split, broken in result.broken_images.items():
         if broken:
             lines.append(f"{broken} {split} images are broken; the log above names them")
+    if result.left_out_steps:
+        steps = ", ".join(map(str, result.left_out_steps[:8])) + ", ..." * (len(result.left_out_steps) > 8)
+        lines.append(f"{len(result.left_out_steps)} steps were left out, whose numbers were not finite: {steps}")
     minutes = result.seconds["total"] / 60
     if result.recipe.get("probe"):
         lines.append(f"{result.protocol['notes'][0]} {minutes:.1f} minutes; result.json in {folder}/")
     else:
-        written = "model, result.json, README.md and curves.png"
+        written = "model, result.json, README.md" + " and curves.png" * (result.steps > 0)
         lines.append(f"{result.steps} steps in {minutes:.1f} minutes; {written} in {folder}/")
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from pathlib import Path
 from hf_hmtl._version import __version__
 from hf_hmtl.analysis.curves import plot_curves
 from hf_hmtl.hub.push import Choices, plan, push, require_reachable
-from hf_hmtl.results.card import write_card
+from hf_hmtl.results.card import FILES, write_card
 from hf_hmtl.results.predictions import NAME as PREDICTIONS
 from hf_hmtl.results.predictions import write_predictions
 from hf_hmtl.run import process
@@ -21,7 +21,7 @@ from hf_hmtl.run.evaluation import evaluate, evaluate_probe
 from hf_hmtl.run.experiment import Experiment, build
 from hf_hmtl.run.options import RunOptions
 from hf_hmtl.run.recipe_file import write_recipe
-from hf_hmtl.run.record import check_unchanged, record, write_record
+from hf_hmtl.run.record import check_unchanged, has_record, record, write_record
 from hf_hmtl.run.report import report, summary_table
 from hf_hmtl.training.arguments import HMTLTrainingArguments
 from hf_hmtl.training.checkpoint import resume_point
@@ -36,7 +36,8 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
     process.set_up(args.device.type == "cpu", options.cpu_threads, options.tune_allocator)
     if args.process_index == 0:
         print(first_line(args), flush=True)
-    resume = resume_point(args.resume_from_checkpoint, args.output_dir)
+    resume = resume_point(args.resume_from_checkpoint, args)
+    begins_anew = bool(args.resume_from_checkpoint) and resume is None  # cut off before its first checkpoint
     # The trainer would publish before anything is measured; the run does when its folder is whole.
     publishes, args.push_to_hub = args.push_to_hub and not options.dry_run, False
     repo_id = args.hub_model_id or Path(args.output_dir).absolute().name
@@ -45,16 +46,22 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
     if publishes and args.process_index == 0:
         require_reachable(repo_id, args.hub_token)
     if not options.dry_run:
-        require_free_folder(Path(args.output_dir), resume, options.overwrite, args.process_index == 0)
+        require_free_folder(Path(args.output_dir), resume, options.overwrite, args.process_index == 0, begins_anew)
     experiment = build(recipe, args, options.data_dir)
     if options.dry_run:
         if args.process_index == 0:
             dry_run(experiment)
         return
     written = record(experiment)
-    if resume is not None:
-        check_unchanged(resume.parent, written)
-    elif args.process_index == 0:
+    if resume is not None or (begins_anew and not options.overwrite and has_record(args.output_dir)):
+        check_unchanged(resume.parent if resume else Path(args.output_dir), written)
+    if begins_anew:
+        logger.warning(
+            "--resume_from_checkpoint %s: %s has no whole checkpoint yet, so the run begins anew",
+            args.resume_from_checkpoint,
+            args.output_dir,
+        )
+    if resume is None and args.process_index == 0:
         write_record(Path(args.output_dir), written)
     for note in experiment.source.notes:
         logger.warning("%s: %s", experiment.source.name, note)
@@ -91,8 +98,9 @@ def fit(experiment: Experiment, resume: Path | None) -> None:
         if evaluation.predictions:
             write_predictions(evaluation.predictions, folder)
         result = report(experiment, trainer, evaluation, trainer.seconds)
-        plot_curves(result.history, folder / "curves.png")
-        write_card(result, folder / "README.md")
+        curves = folder / "curves.png"
+        plot_curves(result.history, curves) if result.steps > 0 else curves.unlink(missing_ok=True)
+        write_card(result, folder / "README.md", files=[name for name in FILES if (folder / name).is_file()])
         # Last, so that a folder with a result.json is a complete one.
         result.write(folder / "result.json")
         print(summary_table(result, folder))
@@ -113,14 +121,20 @@ def fit_probe(experiment: Experiment) -> None:
     print(summary_table(result, folder))
 
 
-def require_free_folder(folder: Path, resume: Path | None, overwrite: bool, main_process: bool) -> None:
-    """Raise when the folder holds another run; with `overwrite`, remove what that run wrote."""
+def require_free_folder(
+    folder: Path, resume: Path | None, overwrite: bool, main_process: bool, begins_anew: bool = False
+) -> None:
+    """Raise when the folder holds another run; with `overwrite`, remove what that run wrote.
+
+    A run that was to be resumed and has no whole checkpoint loses those that it had begun to write.
+    """
     if resume is not None:
         return
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"--output_dir {folder} is a file; give a folder")
-    left = [*folder.glob("checkpoint-*"), *(folder / name for name in FINAL_NAMES if (folder / name).exists())]
-    if left and not overwrite:
+    finished = [folder / name for name in FINAL_NAMES if (folder / name).exists()]
+    left = [*folder.glob("checkpoint-*"), *finished]
+    if left and not overwrite and (finished or not begins_anew):
         raise FileExistsError(
             f"{folder} already holds a run ({left[0].name}). Go on with --resume_from_checkpoint last, start over with "
             "--overwrite, or choose another --output_dir"

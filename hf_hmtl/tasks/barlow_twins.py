@@ -64,6 +64,10 @@ class BarlowTwins(Pretext):
     def additive(self) -> bool:
         return False
 
+    @property
+    def smallest_step(self) -> int:
+        return 2
+
     def counts(self, target: Tensor) -> Sums:
         """The number of rows, each with its two views."""
         return {"rows": torch.tensor(len(target) // 2, device=target.device)}

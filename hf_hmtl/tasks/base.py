@@ -138,6 +138,11 @@ class Task:
         from one after the other. Otherwise (a root, a correlation) the sums of the whole step are found beforehand."""
         return True
 
+    @property
+    def smallest_step(self) -> int:
+        """Rows of the smallest step that has something to learn from; more than 1 for a loss that compares rows."""
+        return 1
+
     def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(rows,) loss of each row, 0 where the label is missing; of tasks whose loss is their mean."""
         raise NotImplementedError

@@ -127,6 +127,13 @@ class Classification(Supervised):
         return tuple(self.score(np.zeros((1, len(self.labels))), np.zeros(1, dtype=np.int64)))
 
     def score(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        """See `metrics.classification.scores`.
+
+        Raises:
+            ValueError: a logit is not finite; the largest of several NaN is no answer.
+        """
+        if not np.isfinite(predictions).all():
+            raise ValueError(f"{self.name}: logits are not finite, so there is no score; the network has diverged.")
         return scores(predictions.argmax(-1), targets, list(self.labels))
 
     def answers(self, predictions: np.ndarray) -> dict[str, list]:

@@ -149,6 +149,10 @@ class Regression(Supervised):
     def additive(self) -> bool:
         return self.loss not in ("rmse", "ccc")
 
+    @property
+    def smallest_step(self) -> int:
+        return 2 if self.loss == "ccc" else 1
+
     def statistics(self, prediction: Tensor, target: Tensor) -> Sums:
         """Sums (columns,) over the rows with the number.
 

@@ -8,6 +8,7 @@ import torch
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
 
+from hf_hmtl.training.finite_steps import ON_NONFINITE
 from hf_hmtl.training.refused import check_after_setup, check_before_setup, check_schedule, is_given
 
 
@@ -45,9 +46,21 @@ class HMTLTrainingArguments(TrainingArguments):
         default=None, metadata={"help": "Stop after so many evaluations without a better metric_for_best_model."}
     )
 
+    on_nonfinite: str = field(
+        default="stop",
+        metadata={
+            "help": "What to do with a step whose loss, predictions or gradients are no finite numbers: stop, or skip "
+            "it (it changes nothing, and is counted)."
+        },
+    )
+
     def __post_init__(self):
         check_before_setup(self)
         check_schedule(self, self.milestones)
+        if self.on_nonfinite not in ON_NONFINITE:
+            raise ValueError(f"--on_nonfinite is {self.on_nonfinite!r}, allowed are {' and '.join(ON_NONFINITE)}")
+        if self.max_steps == 0:  # the Trainer would count epochs instead
+            self.max_steps, self.num_train_epochs = -1, 0
         adabelief = self.optim == "adabelief"
         if adabelief:  # unknown to transformers' own list of names
             self.optim = "adamw_torch"
@@ -59,6 +72,8 @@ class HMTLTrainingArguments(TrainingArguments):
         # Rows carry bytes and labels of several tasks; the collator, not the model's signature, decides what is used.
         self.remove_unused_columns = False
         self.label_names = ["targets"]
+        # It would put older losses in the place of those that are not finite, which `on_nonfinite` sees to.
+        self.logging_nan_inf_filter = False
         self.dataloader_pin_memory = self.dataloader_pin_memory and torch.cuda.is_available()
         if self.milestones and self.lr_scheduler_type != "constant":
             raise ValueError(

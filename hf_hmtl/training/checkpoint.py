@@ -1,17 +1,22 @@
 """Folders `checkpoint-N`: which are whole, which ended a training, and what we keep beside the Trainer's own state."""
 
 import json
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
 from transformers import TrainerState
 
 from hf_hmtl.files import replacing
+from hf_hmtl.training.arguments import HMTLTrainingArguments
 from hf_hmtl.training.weighting import PastLosses
 
 STATE_FILE = "hmtl_state.json"
 TRAINER_STATE_FILE = "trainer_state.json"
-OPTIMIZER_FILE = "optimizer.pt"
+OPTIMIZER_FILE, SCHEDULER_FILE, SCALER_FILE = "optimizer.pt", "scheduler.pt", "scaler.pt"
+RANDOM_STATES = "rng_state*.pth"
+WEIGHTS = ("model*.safetensors*", "adapter_model*.safetensors")  # the index of a model in several files, too
 
 
 @dataclass
@@ -24,6 +29,8 @@ class HybridState:
         past_losses: what dynamic weight averaging remembers, over all processes.
         sums: {name: (sum, count)} of what was gathered since the last log, over all processes.
         sums_since: step of that log; None in checkpoints that keep no sums.
+        broken_rows: numbers of the training rows whose image was broken.
+        left_out_steps: those whose loss was not finite.
     """
 
     seconds: float = 0.0
@@ -31,6 +38,8 @@ class HybridState:
     past_losses: PastLosses = field(default_factory=PastLosses)
     sums: dict[str, tuple[float, float | None]] = field(default_factory=dict)
     sums_since: int | None = None
+    broken_rows: list[int] = field(default_factory=list)
+    left_out_steps: list[int] = field(default_factory=list)
 
     def __post_init__(self):
         if isinstance(self.past_losses, dict):  # as JSON knows it
@@ -78,29 +87,97 @@ def is_over(state: TrainerState, planned_steps: int, patience: int | None) -> bo
     return patience is None or not counted or counted >= patience
 
 
-def resume_point(wanted: str | Path | bool | None, folder: str | Path) -> Path | None:
+def resume_point(wanted: str | Path | bool | None, args: HMTLTrainingArguments) -> Path | None:
     """The checkpoint to go on from: a folder, or True or "last" for the last whole one of a run's folder.
 
+    Args:
+        wanted: what was asked for.
+        args: of the training: its folder, its processes and its precision.
+
+    Returns:
+        None without a wish; and for "last" where there is no whole checkpoint, as after a run that was cut off before
+        its first one, so that the same command begins it and goes on with it.
+
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it lacks what a training needs to go on.
+        FileNotFoundError: the folder is no checkpoint, or for True there is none.
+        ValueError: it lacks what a training needs to go on to the same bits.
     """
     if not wanted:
         return None
-    found = last_complete_checkpoint(folder) if wanted is True or wanted == "last" else Path(str(wanted))
-    if found is None:
-        raise FileNotFoundError(f"{folder} has no complete checkpoint-N to resume from; train without it")
-    if not (found / TRAINER_STATE_FILE).is_file():
-        raise FileNotFoundError(
-            f"--resume_from_checkpoint {wanted} is no checkpoint folder; give one such as {folder}/checkpoint-100, or "
-            "'last', in Python True"
-        )
-    if not (found / OPTIMIZER_FILE).is_file():
-        raise ValueError(
-            f"{found} was saved with --save_only_model, so the state of its optimizer is lost and it cannot go on. "
-            f"Start a new training from its weights: --pretrained {found}"
-        )
+    if wanted is True or wanted == "last":
+        found = last_complete_checkpoint(args.output_dir)
+        if found is None and wanted is True:
+            raise FileNotFoundError(f"{args.output_dir} has no complete checkpoint-N to resume from; train without it")
+    else:
+        found = Path(str(wanted))
+        if not (found / TRAINER_STATE_FILE).is_file():
+            raise FileNotFoundError(
+                f"--resume_from_checkpoint {wanted} is no checkpoint folder; give one such as "
+                f"{args.output_dir}/checkpoint-100, or 'last', in Python True"
+            )
+    if found is not None:
+        require_resumable(found, args)
     return found
+
+
+def require_resumable(checkpoint: Path, args: HMTLTrainingArguments) -> None:
+    """Raise unless a checkpoint holds all that the uninterrupted training would go on with, each file to its end.
+
+    Raises:
+        ValueError: it names the file that is missing or cut off, or the number of processes it was written by.
+    """
+    states = [path.name for path in checkpoint.glob(RANDOM_STATES)]
+    weights = [path.name for pattern in WEIGHTS for path in checkpoint.glob(pattern)]
+    names = [TRAINER_STATE_FILE, STATE_FILE, OPTIMIZER_FILE, SCHEDULER_FILE]
+    names += [SCALER_FILE] if args.precision == "float16" else []
+    names += states or ["rng_state.pth"]
+    names += weights or ["model.safetensors"]
+    missing = [name for name in names if not (checkpoint / name).is_file()]
+    if missing:
+        raise ValueError(
+            f"{checkpoint} lacks {', '.join(missing)}{' (as after --save_only_model)' * (OPTIMIZER_FILE in missing)}, "
+            "without which the training would go on to other weights. Give another checkpoint, or start a new training "
+            f"from its weights: --pretrained {checkpoint}"
+        )
+    for name in names:
+        if not _is_whole(checkpoint / name):
+            raise ValueError(
+                f"{checkpoint / name} is cut off or damaged, so the training cannot go on from it. "
+                f"{_earlier_than(checkpoint)}"
+            )
+    # The Trainer keeps the random states of each process in a file of its own.
+    wrote, processes = len(states), args.world_size
+    if wrote != processes:
+        raise ValueError(
+            f"{checkpoint} was written by {wrote} process{'es' * (wrote > 1)}, and this is {processes}: dropout, batch "
+            f"norm and the order of sums depend on their number, so other weights would come out. Resume with "
+            f"{wrote} (accelerate launch {'--multi_gpu ' * (wrote > 1)}--num_processes {wrote} ...), or start a new "
+            f"training from its weights: --pretrained {checkpoint}"
+        )
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file of a checkpoint can be read to its end: torch's and safetensors' formats say where it is."""
+    if path.suffix == ".json":
+        try:
+            return isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+        except ValueError:
+            return False
+    if path.suffix == ".safetensors":
+        try:
+            with safe_open(path, framework="pt"):
+                return True
+        except SafetensorError:
+            return False
+    return zipfile.is_zipfile(path)
+
+
+def _earlier_than(checkpoint: Path) -> str:
+    before = numbered_checkpoints(checkpoint.parent)
+    before = before[: before.index(checkpoint)] if checkpoint in before else []
+    if not before:
+        return "There is no earlier one: start anew with --overwrite"
+    return f"Go on from an earlier one: --resume_from_checkpoint {before[-1]}"
 
 
 def last_complete_checkpoint(folder: str | Path) -> Path | None:
@@ -117,6 +194,11 @@ def last_complete_checkpoint(folder: str | Path) -> Path | None:
             return False
         return True
 
-    numbered = [path for path in Path(folder).glob("checkpoint-*") if path.name.split("-")[1].isdigit()]
-    found = sorted((path for path in numbered if complete(path)), key=lambda path: int(path.name.split("-")[1]))
+    found = [path for path in numbered_checkpoints(folder) if complete(path)]
     return found[-1] if found else None
+
+
+def numbered_checkpoints(folder: str | Path) -> list[Path]:
+    """The folders `checkpoint-N` of a run, whole or not, in the order of their steps."""
+    numbered = [path for path in Path(folder).glob("checkpoint-*") if path.name.split("-")[1].isdigit()]
+    return sorted(numbered, key=lambda path: int(path.name.split("-")[1]))

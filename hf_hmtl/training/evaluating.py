@@ -11,6 +11,7 @@ from transformers.trainer_utils import EvalPrediction
 from hf_hmtl.data.columns import check_dataset
 from hf_hmtl.tasks import Supervised
 from hf_hmtl.training.collators import AdoptedCollator
+from hf_hmtl.training.finite_steps import require_finite_answers
 
 BIN_LOGITS = "bin logits"  # beside the predictions of the heads, none of which can have this name
 
@@ -53,18 +54,25 @@ class Evaluating(Trainer):
             del output.predictions[BIN_LOGITS]
         return output
 
-    def evaluation_loop(self, *arguments, **options):
+    def evaluation_loop(self, dataloader, *arguments, **options):
         """As the Trainer's, by the first process's batch-norm statistics, which are those that are saved."""
+        self._evaluated = dataloader.dataset
         if self.args.world_size > 1:
             for buffer in self.model.buffers():
                 torch.distributed.broadcast(buffer, 0)
-        return super().evaluation_loop(*arguments, **options)
+        return super().evaluation_loop(dataloader, *arguments, **options)
 
     def score(self, evaluation: EvalPrediction) -> dict[str, float]:
-        """Scores and loss of every supervised task: {"<task>_<measure>": value}, NaN without labels; and the user's."""
+        """Scores and loss of every supervised task: {"<task>_<measure>": value}, NaN without labels; and the user's.
+
+        Raises:
+            ValueError: predictions that are not finite; it names the rows.
+        """
         metrics = {}
         for task in self.supervised:
             predictions, targets = evaluation.predictions[task.name], evaluation.label_ids[task.name]
+            finite = np.isfinite(np.asarray(predictions)).reshape(len(predictions), -1).all(1)
+            require_finite_answers(task.name, finite, self._evaluated)
             target = torch.from_numpy(np.asarray(targets))
             for measure, value in task.score(predictions, targets).items():
                 metrics[f"{task.name}_{measure}"] = value

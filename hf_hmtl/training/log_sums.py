@@ -28,6 +28,12 @@ class LogSums:
         if count is not None:
             self._counts[name] = self._counts.get(name, 0) + count
 
+    def copy(self) -> "LogSums":
+        """What was gathered so far, to go back to."""
+        copied = LogSums(self.since)
+        copied._totals, copied._counts = dict(self._totals), dict(self._counts)
+        return copied
+
     def over_processes(self, reduce: Reduce) -> dict[str, tuple[float, float | None]]:
         """{name: (sum, count)} over all processes, which have the same names once each has made a step."""
         totals, counts = (

@@ -144,8 +144,11 @@ def check_before_setup(args: TrainingArguments) -> None:
     for name, kind in _SHARDED_ENVIRONMENT.items():
         if os.environ.get(name, "").lower() in ("true", "1"):
             raise ValueError(f"{name} is set, as configurations of accelerate do: {kind} {_SHARDED}")
-    if args.max_steps == 0:
-        raise ValueError("--max_steps 0 would train nothing; give a positive number, or -1 for --num_train_epochs")
+    if args.num_train_epochs < 0 or args.max_steps < -1:
+        name = "num_train_epochs" if args.num_train_epochs < 0 else "max_steps"
+        raise ValueError(
+            f"--{name} is {getattr(args, name)}; give a positive number, or 0 to evaluate the model as it begins"
+        )
     if "tpu_metrics_debug" in str(args.debug):
         raise ValueError("--debug tpu_metrics_debug needs a TPU; allowed is underflow_overflow")
     if args.ddp_static_graph and args.gradient_accumulation_steps > 1:

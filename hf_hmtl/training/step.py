@@ -102,10 +102,12 @@ def rehearsal(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Passes in training mode that leave no trace: no gradient, and buffers and random numbers as they were before."""
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # batch norm counts what it sees
     model.train()
-    with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
-        yield
-    for name, buffer in model.named_buffers():
-        buffer.copy_(buffers[name])
+    try:
+        with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        for name, buffer in model.named_buffers():
+            buffer.copy_(buffers[name])
 
 
 def _add(sums: Sums, further: Sums, device: torch.device) -> None:

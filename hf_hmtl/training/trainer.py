@@ -26,9 +26,11 @@ from hf_hmtl.training.checkpoint import HybridState, is_over, resume_point, trai
 from hf_hmtl.training.collators import AdoptedCollator, ImageHandling, check_train_collator
 from hf_hmtl.training.evaluating import Evaluating
 from hf_hmtl.training.final import save_final
+from hf_hmtl.training.finite_steps import FiniteSteps
 from hf_hmtl.training.loading import Loading, checked_datasets
 from hf_hmtl.training.log_sums import LogSums
 from hf_hmtl.training.publishing import Publishing
+from hf_hmtl.training.smallest_batch import check_smallest_batch
 from hf_hmtl.training.step import Step, counts_of, over_processes, sums_of
 from hf_hmtl.training.weighting import PastLosses
 
@@ -69,6 +71,8 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         calibrated: {task: weight} of those that were measured.
         factors: {task: further factor of this epoch}; all 1 without `dynamic_weights`.
         seconds: of the training, evaluations during it and, of a resumed run, earlier parts included.
+        broken_rows: {"train" or "eval": numbers of the rows whose image was broken}, of this process.
+        finite_steps: judges every step; its `left_out` are the numbers of those that were left out.
 
     Raises:
         ValueError: model, tasks, collators, datasets or arguments do not fit; it says what to type.
@@ -133,6 +137,8 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         self.teacher = self._ready_teacher(teacher)
         self.add_callback(BeginEpoch(self))
         self.add_callback(BeginTraining(self))
+        self.finite_steps = FiniteSteps(self, leaves_out=args.on_nonfinite == "skip")
+        self.add_callback(self.finite_steps)
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
         if args.log_level != "passive":
@@ -211,7 +217,12 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
             total = weighting.uncertainty(losses, self._chosen_weights(), outputs.log_variances, present)
         if model.training:
             self._sums.add("loss", total.detach() / self.args.world_size)
+            self.finite_steps.look(losses, outputs.learned_from, total, inputs.get("rows"))
         return (total, outputs) if return_outputs else total
+
+    def training_step(self, *arguments, **options) -> torch.Tensor:
+        """As the Trainer's; the loss of a step that is left out is 0 in its own sum, which only `train_loss` shows."""
+        return torch.nan_to_num(super().training_step(*arguments, **options), nan=0.0, posinf=0.0, neginf=0.0)
 
     def task_losses(self, predictions, targets, step: Step, log: bool = False) -> dict[str, torch.Tensor]:
         """{task: this batch's share of its loss in the step}."""
@@ -227,7 +238,7 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
             if log:
                 share = loss.detach() / self.args.world_size
                 if self.dynamic_weights:
-                    self._losses_of_epoch[task.name] += share
+                    self._losses_of_epoch[task.name] = self._losses_of_epoch[task.name] + share
                 self._add_to_log(task, share, prediction.detach(), target)
         return losses
 
@@ -293,15 +304,21 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         Raises:
             ValueError: there is no such checkpoint, or it cannot be resumed.
         """
-        checkpoint = resume_point(resume_from_checkpoint, self.args.output_dir)
+        checkpoint = resume_point(resume_from_checkpoint, self.args)
         earlier = HybridState() if checkpoint is None else HybridState.read(checkpoint)
         self.take_weights(earlier)
+        self.broken_rows["train"].update(earlier.broken_rows)
+        self.finite_steps.left_out = list(earlier.left_out_steps)
         self._take_sums(earlier, 0 if checkpoint is None else trainer_state(checkpoint).global_step)
         if checkpoint is not None:
             # It would be a second evaluation at that step, in the log and in the count of early stopping.
             self.args.eval_on_start = False
             if is_over(trainer_state(checkpoint), self._planned_steps(), self.args.early_stopping_patience):
                 return self._take_ended(checkpoint, earlier)
+        elif self._planned_steps() == 0:
+            self.seconds = 0.0
+            return TrainOutput(0, math.nan, {})
+        check_smallest_batch(self)
         self._began = time.perf_counter() - earlier.seconds
         output = super().train(None if checkpoint is None else str(checkpoint), **kwargs)
         self.seconds = self._seconds_so_far()
@@ -331,12 +348,23 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         if self.dynamic_weights:
             past = dataclasses.replace(past, current=self.over_processes(self._losses_of_epoch))
         sums = self._sums.over_processes(self.over_processes)
+        broken = sorted(self.broken_over_processes("train"))
         if self.is_world_process_zero():
             folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
-            HybridState(self._seconds_so_far(), self.calibrated, past, sums, self._sums.since).write(folder)
+            state = HybridState(self._seconds_so_far(), self.calibrated, past, sums, self._sums.since)
+            dataclasses.replace(state, broken_rows=broken, left_out_steps=self.finite_steps.left_out).write(folder)
         super()._save_checkpoint(model, trial)
 
     # Logging
+
+    def gathered(self) -> tuple[LogSums, dict]:
+        """What was gathered of the steps so far."""
+        return self._sums.copy(), dict(self._losses_of_epoch)
+
+    def forget_step(self, gathered: tuple[LogSums, dict]) -> None:
+        """Go back to what was gathered before a step, which then counts in no mean."""
+        self._sums, self._losses_of_epoch = gathered
+        self._sums.since += 1
 
     def _take_sums(self, earlier: HybridState, step: int) -> None:
         """Go on with what an earlier part of this run had gathered, so that a resumed log is the uninterrupted one."""

@@ -133,6 +133,14 @@ def test_a_broken_image_keeps_its_row_without_a_label(faces, model, collator):
     np.testing.assert_allclose(features[others], whole[others], rtol=1e-4, atol=1e-6)
 
 
+def test_a_backbone_that_has_diverged_is_not_probed(faces, model, collator):
+    with torch.no_grad():
+        next(model.base_model.backbone.parameters()).fill_(torch.nan)
+    message = r"features of 32 of 32 images are not finite \(the first: drawn-test-.*this backbone has diverged"
+    with pytest.raises(ValueError, match=message):
+        extract_features(model, faces["test"], collator)
+
+
 def test_the_collator_has_one_classification(faces, model, collator):
     two = EvaluationCollator([task_of(faces), task_of(faces, "gender")], SIDE)
     with pytest.raises(ValueError, match=r"2 supervised tasks: emotion \(Classification\), gender"):

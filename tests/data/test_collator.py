@@ -227,31 +227,77 @@ def broken(rows, places, content=b""):
     return {**rows, "image": images}
 
 
-def test_a_broken_image_is_left_out_named_and_counted(faces, caplog):
-    rows = broken(rows_of(faces), {3})
-    batch = collator(faces, Puzzle(grid=3))(rows)
-    assert batch["broken_rows"].tolist() == [3] and "face_3.jpg" in caplog.text
-    assert len(batch["pixel_values"]) == len(batch["targets"]["puzzle"]) == 11
+def damaged(faces, numbers):
+    """The training rows, some of which have no image any more."""
+    train = faces["train"]
+    images = [{"bytes": b"", "path": f"face_{row}.jpg"} if row in numbers else image
+              for row, image in enumerate(train["image"][:])]  # fmt: skip
+    return train.remove_columns("image").add_column("image", images, feature=train.features["image"])
+
+
+def test_a_broken_image_is_named_counted_and_replaced_by_a_row_of_the_epoch(faces, caplog):
+    keys = [(2, row) for row in range(12)]
+    reader = RowReader(damaged(faces, {3, 5}))
+    batch = collator(faces, Puzzle(grid=3))(reader.__getitems__(keys))
+    assert batch["broken_rows"].tolist() == [3, 5] and "face_3.jpg" in caplog.text
+    assert len(batch["pixel_values"]) == len(batch["targets"]["puzzle"]) == 12
     whole = collator(faces, Puzzle(grid=3))(rows_of(faces))
-    kept = [place for place in range(12) if place != 3]
-    assert torch.equal(batch["pixel_values"], whole["pixel_values"][kept])
+    kept = [place for place in range(12) if place not in (3, 5)]
+    assert torch.equal(batch["pixel_values"][kept], whole["pixel_values"][kept])
+    for place in (3, 5):  # by the definition: (seed, epoch, row, attempt)
+        other = int(Draws(9, [2], [place]).integers("broken/0", 96)[0])
+        assert batch["rows"][place] == other and other not in (3, 5)
+        assert batch["targets"]["emotion"][place] == faces["train"]["emotion"][other]
+    assert batch["rows"][kept].tolist() == kept
 
 
-def test_a_broken_image_is_replaced_by_a_row_of_its_batch(faces):
+def test_which_row_comes_does_not_depend_on_the_batch_that_it_comes_into(faces):
+    reader, collate = RowReader(damaged(faces, {3, 5})), collator(faces, Puzzle(grid=3))
+    keys = [(2, row) for row in range(12)]
+    together = collate(reader.__getitems__(keys))
+    for place, key in enumerate(keys):
+        alone = collate(reader.__getitems__([key]))  # batch 1
+        assert torch.equal(alone["pixel_values"][0], together["pixel_values"][place])
+        assert torch.equal(alone["targets"]["emotion"][0], together["targets"]["emotion"][place])
+
+
+def test_a_row_that_is_broken_too_is_replaced_in_its_turn(faces):
+    keys = [(0, row) for row in range(8)]
+    batch = collator(faces)(RowReader(damaged(faces, set(range(80)))).__getitems__(keys))
+    assert len(batch["pixel_values"]) == 8 and set(batch["rows"].tolist()) <= set(range(80, 96))
+    assert set(range(8)) < set(batch["broken_rows"].tolist()) <= set(range(80))
+    assert batch["targets"]["emotion"].tolist() == [faces["train"]["emotion"][row] for row in batch["rows"].tolist()]
+
+
+def test_a_row_that_stands_for_another_is_augmented_in_its_own_way(faces):
+    level = {"augmentation": Augmentation.level("strong")}
+    other = int(Draws(9, [0], [3]).integers("broken/0", 96)[0])
+    batch = collator(faces, **level)(RowReader(damaged(faces, {3})).__getitems__([(0, 3), (0, other)]))
+    assert batch["rows"].tolist() == [other, other] and not torch.equal(*batch["pixel_values"])
+
+
+@pytest.mark.parametrize("policy", ["replace", "skip"])
+def test_rows_of_an_unknown_dataset_are_replaced_by_others_of_their_batch(faces, policy):
     rows = broken(rows_of(faces), {3, 5})
-    batch = collator(faces, on_broken_image="replace")(rows)
+    batch = collator(faces, on_broken_image=policy)(rows)
     assert len(batch["pixel_values"]) == 12 and batch["broken_rows"].tolist() == [3, 5]
     others = [place for place in range(12) if place not in (3, 5)]
     assert any(torch.equal(batch["pixel_values"][3], batch["pixel_values"][place]) for place in others)
-    assert torch.equal(batch["pixel_values"], collator(faces, on_broken_image="replace")(rows)["pixel_values"])
+    assert torch.equal(batch["pixel_values"], collator(faces)(rows)["pixel_values"])
+    assert batch["targets"]["emotion"][3] == rows["emotion"][batch["rows"][3]]
+    assert rows["row"] == list(range(12))  # what was given is left as it was
 
 
 def test_a_broken_image_raises_when_asked_to_and_when_no_other_is_left(faces):
-    with pytest.raises(BrokenImage, match=r"face_0.jpg.*--on_broken_image skip"):
+    with pytest.raises(BrokenImage, match=r"face_0.jpg.*--on_broken_image replace"):
         collator(faces, on_broken_image="raise")(broken(rows_of(faces), {0}))
-    with pytest.raises(BrokenImage, match="all 12 images"):
-        collator(faces)(broken(rows_of(faces), set(range(12))))
-    with pytest.raises(ValueError, match="'skip', 'replace', 'raise'"):
+    for rows in (
+        broken(rows_of(faces), set(range(12))),
+        RowReader(damaged(faces, set(range(96)))).__getitems__([(0, 0), (0, 1)]),
+    ):
+        with pytest.raises(BrokenImage, match="row 0 is broken, and so is every row that was drawn in its place"):
+            collator(faces)(rows)
+    with pytest.raises(ValueError, match="'replace', 'skip', 'raise'"):
         collator(faces, on_broken_image="ignore")
 
 

@@ -22,7 +22,7 @@ def sklearn_scores(predictions, targets):
     everything = range(len(NAMES))
     found = {
         "accuracy": accuracy_score(targets, predictions),
-        "macro_f1": f1_score(targets, predictions, labels=everything, average="macro", zero_division=0),
+        "macro_f1": f1_score(targets, predictions, average="macro"),
         "balanced_accuracy": np.mean(recall_score(targets, predictions, labels=np.unique(targets), average=None)),
     }
     recalls = recall_score(targets, predictions, labels=everything, average=None, zero_division=np.nan)
@@ -56,9 +56,13 @@ def test_absent_and_unanswered_classes_equal_scikit_learn(predictions, targets):
     assert found == pytest.approx(sklearn_scores(predictions, targets), abs=1e-12, nan_ok=True)
 
 
-def test_macro_f1_counts_absent_classes_as_zero():
+def test_macro_f1_is_over_the_classes_that_occur_or_are_answered():
     # Worked by hand: class 0 has F1 1, the other four names neither occur nor are answered.
-    assert scores([0, 0], [0, 0], NAMES)["macro_f1"] == pytest.approx(1 / 5)
+    assert scores([0, 0], [0, 0], NAMES)["macro_f1"] == 1
+    # Class 1 is answered and does not occur: 0. Class 0: 2 * 1 / (2 * 1 + 0 + 1).
+    assert scores([0, 1], [0, 0], NAMES)["macro_f1"] == pytest.approx((2 / 3 + 0) / 2)
+    with_nan = f1_score([0, 0, 2], [0, 1, 2], labels=range(5), average="macro", zero_division=np.nan)
+    assert scores([0, 1, 2], [0, 0, 2], NAMES)["macro_f1"] == pytest.approx(with_nan)
 
 
 @pytest.mark.parametrize("missing", [-1, -100])

@@ -3,11 +3,13 @@ import os
 import pytest
 import timm
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModelForImageClassification
+from transformers import AutoModelForImageClassification, pipeline
 
 from hf_hmtl.model.configuration_hmtl import HMTLConfig
+from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification, HMTLModel
 
 EMOTION = {"emotion": {"kind": "linear", "shape": [3], "labels": ["neutral", "happy", "sad"]}}
@@ -290,3 +292,19 @@ def test_published_weights_bring_the_pixel_statistics_they_were_trained_with(mon
 def test_saving_writes_safetensors_json_and_code_only(full, tmp_path):
     full.save_pretrained(tmp_path)
     assert {os.path.splitext(name)[1] for name in os.listdir(tmp_path)} == {".json", ".safetensors", ".py"}
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_an_answer_that_is_no_number_is_never_a_class(full, pixels, tmp_path, value):
+    with torch.no_grad():
+        full.heads["emotion"].layers[1].bias[0] = value
+    with pytest.raises(ValueError, match=r"head 'emotion' to 4 of 4 images are not finite.*overflow in float32"):
+        full(pixels)
+    full.save_pretrained(tmp_path)
+    HMTLImageProcessor(size=64).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="head 'emotion' to 1 of 1 images are not finite"):
+        pipeline("image-classification", model=str(tmp_path))(Image.fromarray(pixels[0].permute(1, 2, 0).numpy()))
+    full.train()(pixels)  # a training is judged by its trainer, which knows the rows
+    with torch.no_grad():
+        full.heads["emotion"].layers[1].bias[0] = 0
+    assert full.eval()(pixels).logits.isfinite().all()

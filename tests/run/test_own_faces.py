@@ -2,9 +2,11 @@
 
 import logging
 
+import pandas
 import pytest
 from data_trees import write_images, write_text
 from runs import SMALL
+from sklearn.metrics import f1_score
 
 from hf_hmtl.commands.train import run as main
 from hf_hmtl.results.result import read
@@ -61,6 +63,23 @@ def test_a_dry_run_tells_the_same_and_the_classes_of_every_split(faces, tmp_path
     assert "left out     train: 1 rows whose image file does not exist (images/39.jpg)" in printed
     for split in ("train", "validation", "test"):
         assert f"type_label   {split}: happy " in printed
+
+
+def test_classes_without_a_row_of_the_test_are_named_and_lower_no_score(tmp_path, capsys):
+    classes = {"train": ("calm", "happy", "sad"), "val": ("calm", "happy", "sad"), "test": ("calm", "happy")}
+    for split, names in classes.items():
+        write_images(tmp_path / "faces" / split, *[f"{name}/{split}_{k}.jpg" for name in names for k in range(8)])
+    main(["custom/supervised", "--data_dir", str(tmp_path / "faces"), *ONE_STEP, "--output_dir", str(tmp_path / "run")])
+    note = (
+        "No row of the classes of label in test: sad. Macro F1 is the mean over the classes that occur or were answered"
+    )
+    assert note in capsys.readouterr().out and note in (tmp_path / "run" / "README.md").read_text()
+    result, rows = read(tmp_path / "run" / "result.json"), pandas.read_parquet(tmp_path / "run" / "predictions.parquet")
+    assert any(note in each for each in result.protocol["notes"]) and "in validation" not in str(
+        result.protocol["notes"]
+    )
+    truth, answers = (rows[rows["split"] == "test"][f"label_{part}"] for part in ("label", "answer"))
+    assert result.metrics["test_label_macro_f1"] == pytest.approx(f1_score(truth, answers, average="macro"))
 
 
 def test_rows_that_a_fraction_or_a_balance_leaves_out_are_counted(tmp_path):

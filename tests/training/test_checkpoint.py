@@ -1,11 +1,13 @@
 """Checkpoints that are whole, that are ours, and that ended a training."""
 
+import shutil
 from types import SimpleNamespace
 
 import pytest
+from trainers import make
 
 from hf_hmtl.training.callbacks import BeginTraining
-from hf_hmtl.training.checkpoint import HybridState, is_over, last_complete_checkpoint
+from hf_hmtl.training.checkpoint import HybridState, is_over, last_complete_checkpoint, resume_point
 from hf_hmtl.training.weighting import PastLosses
 
 
@@ -77,3 +79,80 @@ def test_a_run_whose_folder_was_moved_finds_its_best_checkpoint(tmp_path):
         state = SimpleNamespace(best_model_checkpoint=before, global_step=4)
         BeginTraining(None).on_train_begin(args, state, None)
         assert state.best_model_checkpoint == after
+
+
+@pytest.fixture(scope="module")
+def checkpoints(faces, tmp_path_factory):
+    """The folder of a run with checkpoints of the steps 1 and 2."""
+    folder = tmp_path_factory.mktemp("run")
+    make(faces, folder, max_steps=2, save_strategy="steps", save_steps=1).train()
+    return folder
+
+
+def arguments_of(folder, **changes):
+    """What is asked of the arguments of a training."""
+    return SimpleNamespace(**{"output_dir": str(folder), "world_size": 1, "precision": "float32", **changes})
+
+
+FILES = ["optimizer.pt", "scheduler.pt", "rng_state.pth", "model.safetensors", "hmtl_state.json"]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kept", [None, 0, 0.5, -1], ids=["missing", "empty", "half", "all but a byte"])
+def test_a_checkpoint_that_would_go_on_to_other_weights_is_refused_by_name(checkpoints, tmp_path, name, kept):
+    shutil.copytree(checkpoints, tmp_path / "run")
+    path = tmp_path / "run" / "checkpoint-2" / name
+    content = path.read_bytes()
+    path.unlink()
+    if kept is not None:
+        path.write_bytes(content[: int(len(content) * kept)] if kept >= 0 else content.rstrip()[:-1])
+    says = rf"checkpoint-2 lacks {name}" if kept is None else rf"{name} is cut off or damaged.*checkpoint-1$"
+    for wanted in ("last", True, str(path.parent)):
+        with pytest.raises(ValueError, match=says):
+            resume_point(wanted, arguments_of(tmp_path / "run"))
+
+
+def test_a_whole_checkpoint_is_found(checkpoints, tmp_path):
+    for wanted in ("last", True, str(checkpoints / "checkpoint-2")):
+        assert resume_point(wanted, arguments_of(checkpoints)) == checkpoints / "checkpoint-2"
+    assert resume_point(None, arguments_of(checkpoints)) is None
+    assert resume_point("last", arguments_of(tmp_path)) is None  # cut off before the first one: begin
+    with pytest.raises(FileNotFoundError, match="has no complete checkpoint-N to resume from"):
+        resume_point(True, arguments_of(tmp_path))
+    (tmp_path / "checkpoint-7").mkdir()
+    for wanted in (str(tmp_path / "checkpoint-7"), str(tmp_path), "lst"):
+        with pytest.raises(FileNotFoundError, match=f"{wanted} is no checkpoint folder; give one such as"):
+            resume_point(wanted, arguments_of(tmp_path))
+
+
+def test_half_precision_needs_the_state_of_its_loss_scaling(checkpoints):
+    with pytest.raises(ValueError, match="checkpoint-2 lacks scaler.pt"):
+        resume_point("last", arguments_of(checkpoints, precision="float16"))
+
+
+@pytest.mark.parametrize(("wrote", "now"), [(1, 2), (2, 1), (2, 4)])
+def test_another_number_of_processes_is_refused(checkpoints, tmp_path, wrote, now):
+    shutil.copytree(checkpoints, tmp_path / "run")
+    folder = tmp_path / "run" / "checkpoint-2"
+    if wrote > 1:
+        state = (folder / "rng_state.pth").read_bytes()
+        (folder / "rng_state.pth").unlink()
+        for rank in range(wrote):
+            (folder / f"rng_state_{rank}.pth").write_bytes(state)
+    assert resume_point("last", arguments_of(tmp_path / "run", world_size=wrote)) == folder
+    with pytest.raises(
+        ValueError, match=rf"written by {wrote} process.*and this is {now}.*--num_processes {wrote} \.\.\."
+    ):
+        resume_point("last", arguments_of(tmp_path / "run", world_size=now))
+
+
+def test_broken_images_of_before_a_resume_are_counted_too(faces, tmp_path):
+    options = {"num_train_epochs": 2, "save_strategy": "steps", "save_steps": 6}
+    images = [{"bytes": b"", "path": None} if row in (3, 50) else image
+              for row, image in enumerate(faces["train"]["image"][:])]  # fmt: skip
+    train = faces["train"].remove_columns("image").add_column("image", images, feature=faces["train"].features["image"])
+    make({**faces, "train": train}, tmp_path, **options).train()
+    assert HybridState.read(tmp_path / "checkpoint-6").broken_rows == [3, 50]
+    resumed = make(faces, tmp_path, **options)  # whose files have been mended meanwhile
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-6"))
+    assert resumed.broken_rows["train"] == {3, 50}

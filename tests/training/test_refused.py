@@ -51,13 +51,18 @@ PARTLY = {
     "lr_scheduler_type", "max_steps", "metric_for_best_model", "optim_args", "save_only_model", "warmup_steps",
 }  # fmt: skip
 # Set by HMTLTrainingArguments whatever is given, because their values elsewhere are nobody's wish.
-FIXED = {"dataloader_pin_memory", "remove_unused_columns", "restore_callback_states_from_checkpoint"}
+FIXED = {
+    "dataloader_pin_memory",
+    "logging_nan_inf_filter",
+    "remove_unused_columns",
+    "restore_callback_states_from_checkpoint",
+}
 # They reach the code as their help says; some only in the Trainer's own scripts, or through packages for logging.
 ACT = {
     "output_dir", "per_device_train_batch_size", "num_train_epochs", "learning_rate", "optim", "weight_decay",
     "gradient_accumulation_steps", "max_grad_norm", "bf16", "tf32", "activation_checkpointing",
     "gradient_checkpointing", "torch_compile", "torch_compile_backend", "torch_compile_mode", "logging_strategy",
-    "logging_steps", "logging_first_step", "log_on_each_node", "logging_nan_inf_filter", "log_level",
+    "logging_steps", "logging_first_step", "log_on_each_node", "log_level",
     "log_level_replica", "disable_tqdm", "report_to", "run_name", "project", "trackio_space_id",
     "trackio_bucket_id", "trackio_static_space_id", "eval_steps", "eval_delay", "per_device_eval_batch_size",
     "eval_on_start", "eval_accumulation_steps", "save_strategy", "save_steps", "save_total_limit", "push_to_hub",
@@ -106,7 +111,9 @@ def test_what_happens_anyway_may_be_said(tmp_path, name, value):
 
 TOGETHER = {
     "checkpoints": ({"push_to_hub": True, "hub_strategy": "checkpoint"}, "--hub_strategy checkpoint.*Use.*end"),
-    "no step": ({"max_steps": 0}, "--max_steps 0 would train nothing"),
+    "no number of steps": ({"max_steps": -2}, "--max_steps is -2; give a positive number, or 0 to evaluate"),
+    "no number of epochs": ({"num_train_epochs": -1}, "--num_train_epochs is -1; give a positive number, or 0"),
+    "not finite": ({"on_nonfinite": "ignore"}, "--on_nonfinite is 'ignore', allowed are stop and skip"),
     "tpu": ({"debug": "tpu_metrics_debug"}, "needs a TPU"),
     "static graph": ({"ddp_static_graph": True, "gradient_accumulation_steps": 2}, "ddp_find_unused_parameters false"),
     "adabelief": ({"optim": "adabelief", "adam_beta1": 0.8}, "--adam_beta1 0.8 and --optim adabelief exclude"),

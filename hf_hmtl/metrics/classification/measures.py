@@ -37,8 +37,9 @@ def scores(predictions, targets, names: Sequence[str]) -> dict[str, float]:
 
     Returns:
         accuracy: share of rows answered rightly.
-        macro_f1: unweighted mean of 2 TP / (2 TP + FP + FN) over ALL names; a class that neither occurs nor is
-            answered counts as 0 (protocols, section 10: what TensorFlow Addons' F1Score computes over an epoch).
+        macro_f1: unweighted mean of 2 TP / (2 TP + FP + FN) over the classes that occur or are answered, which is
+            scikit-learn's f1_score(average="macro") without `labels`. A class that neither occurs nor is answered has
+            no F1; counted as 0, as TensorFlow Addons' F1Score does, it would lower the score of every model alike.
         balanced_accuracy: mean recall of the classes that occur.
         recall_<name>: share of the rows of that class answered rightly; NaN if the class does not occur.
         count: number of labelled rows; if it is 0, every score is NaN.
@@ -79,8 +80,8 @@ def _scores_of(matrix: np.ndarray, names: Sequence[str]) -> dict[str, float]:
     hits, occurrences, answers = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
     occurs = occurrences > 0
     recall = np.divide(hits, occurrences, out=np.full(len(names), np.nan), where=occurs)
-    # occurrences + answers = 2 TP + FN + FP; where it is 0 the class is absent and unanswered, and hits are 0 too.
-    f1 = 2 * hits / np.maximum(occurrences + answers, 1)
+    there = occurrences + answers > 0  # it is 2 TP + FN + FP
+    f1 = 2 * hits[there] / (occurrences + answers)[there]
     named = {f"recall_{name}": float(value) for name, value in zip(names, recall, strict=True)}
     if count == 0:
         return {"accuracy": np.nan, "macro_f1": np.nan, "balanced_accuracy": np.nan, **named, "count": 0.0}
