@@ -60,8 +60,8 @@ class Loading(Trainer):
         )
 
     def _prepare_inputs(self, inputs: dict) -> dict:
-        """As the Trainer's; the numbers of broken rows stay on the CPU, where they are looked at."""
-        kept = {name: inputs[name] for name in ("broken_rows",) if name in inputs}
+        """As the Trainer's; numbers of rows stay on the CPU, where they are looked at."""
+        kept = {name: inputs[name] for name in ("rows", "broken_rows") if name in inputs}
         return super()._prepare_inputs({name: each for name, each in inputs.items() if name not in kept}) | kept
 
     def _prepare_input(self, data: Any) -> Any:
