@@ -10,6 +10,7 @@ from trainers import assert_same, first_batch, loss_of, make, weights
 
 from hf_hmtl.tasks.barlow_twins import BarlowTwins
 from hf_hmtl.tasks.inpainting import InPainting
+from hf_hmtl.tasks.localizable_rotation import LocalizableRotation
 from hf_hmtl.tasks.puzzle import Puzzle
 from hf_hmtl.tasks.rotation import Rotation
 
@@ -232,11 +233,12 @@ def test_dynamic_weights_survive_a_resume(faces, tmp_path, at):
         Puzzle(grid=3),
         Rotation(),
         Rotation(tiles=2),
+        LocalizableRotation(),
         InPainting(),
         InPainting(loss="perceptual", weight=100.0),
         BarlowTwins(hidden=32, features=16, weight=0.01),
     ],
-    ids=["puzzle", "rotation", "tiles", "inpainting", "perceptual", "barlow_twins"],
+    ids=["puzzle", "rotation", "tiles", "localizable", "inpainting", "perceptual", "barlow_twins"],
 )
 def test_every_pretext_trains_in_bfloat16(faces, tmp_path, pretext):
     teacher = teacher_of(faces, tmp_path) if pretext.needs_teacher else None
