@@ -5,9 +5,11 @@ import io
 import datasets
 import numpy as np
 import pytest
+import torch
 from data_trees import encoded, picture
 from PIL import Image
 
+from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
 from hf_hmtl.data.crops import boxes, cut, widened
 from hf_hmtl.data.decode import BrokenImage
@@ -99,6 +101,19 @@ def test_training_sees_the_face_in_pixels_of_the_whole_image():
     rows |= {"row": [0], "epoch": [0], "yaw": [0.0], "pitch": [0.0], "roll": [0.0]}
     pixels = TrainingCollator([HeadPose()], image_size=32)(rows)["pixel_values"]
     assert pixels.float().mean() > 250
+
+
+def test_training_draws_the_margin_anew_in_every_epoch():
+    collator = TrainingCollator([HeadPose()], image_size=16, augmentation=Augmentation.level("none", flip=0.0))
+    face = {"image": encoded(5, "PNG", 64), "_box": BOX, "_margins": TRAINING, "yaw": 0.0, "pitch": 0.0, "roll": 0.0}
+
+    def shown(*epochs):
+        rows = {name: [value] * len(epochs) for name, value in face.items()}
+        return collator({**rows, "row": [7] * len(epochs), "epoch": list(epochs)})["pixel_values"]
+
+    pixels = shown(*range(8))
+    assert len(pixels.flatten(1).unique(dim=0)) > 4
+    assert torch.equal(shown(3), pixels[3:4]), "and the same again in the same epoch"
 
 
 def test_a_face_without_area_is_a_broken_image():
