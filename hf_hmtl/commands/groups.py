@@ -4,7 +4,7 @@
     hf-hmtl groups outputs/RUN age --write
 
 They are read off predictions.parquet, which holds what the training was told to keep (--report_groups,
---report_columns), the labels of all tasks, `_group` and `_source`. --write puts them into result.json and on the card.
+--report_columns), the labels of all tasks, and `_source`. --write puts them into result.json and on the card.
 """
 
 import argparse

@@ -19,6 +19,8 @@ MOST_VALUES = 30
 MOST_NUMBERS = 12
 """Different numbers of a column beyond which it is cut at its quartiles."""
 UNKNOWN = "not known"
+STAY_HERE = ("_id", "_file", "_group")
+"""Columns of paths and persons, which no result and no card may name."""
 
 
 Groups = dict[str, dict[str, dict[str, dict[str, Any]]]]
@@ -68,8 +70,13 @@ def groups_of(predictions: pa.Table, column: str) -> list[str]:
     """The group of each row, by the value of a column; many different numbers are cut at their quartiles.
 
     Raises:
-        ValueError: no such column, or one with more than `MOST_VALUES` words.
+        ValueError: no such column, one of persons or files, or one with more than `MOST_VALUES` words.
     """
+    if column in STAY_HERE:
+        raise ValueError(
+            f"report_groups: {column!r} names files or persons, and what is reported may leave this machine. Give a "
+            "column of groups, such as age; scores by person are in predictions.parquet"
+        )
     values = predictions[_found(predictions, column)]
     if pa.types.is_dictionary(values.type):
         values = values.cast(pa.string())

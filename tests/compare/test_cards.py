@@ -91,3 +91,8 @@ def test_a_folder_that_is_neither_and_one_of_nothing_are_refused(tmp_path):
         page([tmp_path / "compare-drawn"])
     with pytest.raises(ValueError, match="holds no result.json"):
         keep(tmp_path / "compare-drawn", tmp_path / "kept")
+
+
+def test_the_committed_page_is_what_the_committed_results_give_byte_for_byte():
+    folders = sorted(path for path in (ROOT / "model_cards" / "results").iterdir() if path.is_dir())
+    assert (ROOT / "model_cards" / "README.md").read_bytes() == page(folders).encode()

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 import torch
+from backbones import WITH_COMPUTED_BUFFERS, needs_computed_buffers
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
@@ -129,7 +130,9 @@ def test_what_accelerate_and_the_hub_want_to_know():
     assert "hmtl" in model.model_tags and "HMTLModel" in model._no_split_modules
 
 
-@pytest.mark.parametrize("backbone", ["test_efficientnet", "test_vit_relpos"])
+@pytest.mark.parametrize(
+    "backbone", ["test_efficientnet", pytest.param(WITH_COMPUTED_BUFFERS, marks=needs_computed_buffers)]
+)
 def test_memory_that_was_never_initialised_is_completed_by_a_state_dict(backbone, pixels):
     model = small(backbone, pixel_mean=[0.5, 0.4, 0.3]).eval()
     with torch.device("meta"):
@@ -186,9 +189,10 @@ def test_slim_keeps_layout_type_frozen_parameters_and_the_mode_of_every_module(f
     assert not any(tensor.is_meta for tensor in (*slim.parameters(), *slim.buffers()))
 
 
+@needs_computed_buffers
 def test_slim_keeps_buffers_that_are_computed(pixels):
     model = small(
-        "test_vit_relpos", heads={**EMOTION, "puzzle": {"kind": "linear", "shape": [2, 2], "auxiliary": True}}
+        WITH_COMPUTED_BUFFERS, heads={**EMOTION, "puzzle": {"kind": "linear", "shape": [2, 2], "auxiliary": True}}
     )
     assert torch.equal(model.eval().slim()(pixels).logits, model(pixels).logits)
 

@@ -6,6 +6,7 @@ import pyarrow.parquet
 import pytest
 from data_trees import write_images, write_text
 from runs import SMALL
+from transformers import pipeline
 
 from hf_hmtl.commands.train import run as main
 from hf_hmtl.results.result import read
@@ -164,3 +165,27 @@ def test_a_number_that_stands_for_no_label_is_asked_for(faces):
     with pytest.raises(ValueError, match="lie outside of the range -1 to 1 .* say so: missing: -2"):
         built(faces, "valence=val:regression", changes=["supervised.valence.range=[-1,1]"])
     built(faces, "valence=val:regression", changes=["supervised.valence.range=[-1,1]", "supervised.valence.missing=-2"])
+
+
+def test_a_pose_that_comes_first_is_what_pipeline_and_card_show_in_degrees(faces, tmp_path):
+    options = ["--data_dir", str(faces), "--label_columns", "pose=yaw,pitch,roll:head_pose", "mood=expression"]
+    main(
+        [
+            "custom/supervised",
+            *options,
+            *ONE_STEP,
+            "--set",
+            "augmentation.rotation=0",
+            "--output_dir",
+            str(tmp_path / "run"),
+        ]
+    )
+    shows = pipeline("image-classification", model=str(tmp_path / "run"))
+    rows = pyarrow.parquet.read_table(tmp_path / "run" / "predictions.parquet").to_pylist()
+    for row in rows[:3]:
+        shown = {each["label"]: each["score"] for each in shows(str(faces / row["_file"]))}
+        expected = {angle: row[f"pose_answer_{angle}"] for angle in ("yaw", "pitch", "roll")}
+        assert shown == pytest.approx(expected, abs=0.01)
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert "| pose (primary) | numbers from -99 to 99 degrees: yaw, pitch, roll |" in card
+    assert "the `score` beside each label is the number itself, no probability" in card

@@ -17,10 +17,12 @@ import numpy as np
 
 from hf_hmtl.data.drawn_faces.drawing import draw_faces
 from hf_hmtl.data.drawn_faces.face_parameters import (
+    ACTION_UNITS,
     AGE_GROUPS,
     APPEARANCE_GROUPS,
     EMOTIONS,
     GENDERS,
+    SIDED_UNITS,
     face_parameters,
 )
 from hf_hmtl.data.identity import FEATURES, RESERVED, identity
@@ -55,6 +57,8 @@ _FEATURES = datasets.Features(
     }
 )
 
+_UNITS = tuple(f"au{unit}" for unit in sorted((*ACTION_UNITS, *SIDED_UNITS)))
+
 
 def draw(parameters, size: int) -> np.ndarray:
     """Draw one face.
@@ -78,6 +82,7 @@ def synthetic_faces(
     seed: int = 0,
     difficulty: float = 1.0,
     imbalanced: bool = False,
+    action_units: bool = False,
     num_proc: int | None = None,
 ) -> datasets.DatasetDict:
     """Draw a data set of faces.
@@ -93,6 +98,8 @@ def synthetic_faces(
         difficulty: 0 to 3. More weakens the expressions and strengthens pose, light, occlusion, blur, noise and the
             movements that mean nothing; 0 is a set of clean portraits.
         imbalanced: emotions of the train split as frequent as in AffectNet's training set; the others stay balanced.
+        action_units: also the strength of each action unit of the Facial Action Coding System that the face shows, in
+            columns au1, au2, au4, ..., 0 to 1.15, of au12 and au14 that of the stronger half of the face.
         num_proc: processes that draw; None draws in this one.
 
     Returns:
@@ -128,12 +135,13 @@ def synthetic_faces(
                     size=size,
                     difficulty=difficulty,
                     imbalanced=imbalanced and split == "train",
+                    features=_features(action_units),
                 ),
                 batched=True,
                 batch_size=_CHUNK,
                 with_rank=True,
                 remove_columns=["row"],
-                features=_FEATURES,
+                features=_features(action_units),
                 num_proc=num_proc,
                 load_from_cache_file=False,
                 desc=f"drawing {split} faces",
@@ -191,7 +199,28 @@ def _check_size(size: int) -> None:
         )
 
 
-def _rows(batch: dict, rank: int | None, seed: int, split: str, size: int, difficulty: float, imbalanced: bool) -> dict:
+def _features(action_units: bool) -> datasets.Features:
+    further = dict.fromkeys(_UNITS, datasets.Value("float32")) if action_units else {}
+    return datasets.Features({**_FEATURES, **further})
+
+
+def _strength(faces: np.recarray, name: str) -> np.ndarray:
+    """Of a label; an action unit of two halves is as strong as its stronger one."""
+    if name in faces.dtype.names:
+        return faces[name]
+    return np.clip(np.maximum(faces[f"{name}_left"], faces[f"{name}_right"]), 0, None)
+
+
+def _rows(
+    batch: dict,
+    rank: int | None,
+    seed: int,
+    split: str,
+    size: int,
+    difficulty: float,
+    imbalanced: bool,
+    features: datasets.Features,
+) -> dict:
     """Draw, encode and label some rows; a process of its own (it has a rank) keeps OpenCV to one thread."""
     if rank is not None:
         cv2.setNumThreads(0)
@@ -201,7 +230,7 @@ def _rows(batch: dict, rank: int | None, seed: int, split: str, size: int, diffi
         {"bytes": _jpeg(image), "path": f"drawn-{split}-{number:06d}.jpg"}
         for number, image in zip(numbers, draw_faces(faces, size), strict=True)
     ]
-    labels = {name: faces[name].tolist() for name in _FEATURES if name not in ("image", *RESERVED)}
+    labels = {name: _strength(faces, name).tolist() for name in features if name not in ("image", *RESERVED)}
     subjects = [f"drawn-{seed}-{split}-{number:05d}" for number in faces.subject]
     who = identity("drawn", [f"{split}/{number}" for number in numbers], groups=subjects)
     return {"image": images, **labels, **{name: texts.to_pylist() for name, texts in who.items()}}

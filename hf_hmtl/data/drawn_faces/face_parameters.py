@@ -24,6 +24,9 @@ PHOTOS_PER_SUBJECT = 4
 
 ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 15, 16, 17, 20, 23, 25, 26, 43)
 
+SIDED_UNITS = (12, 14)
+"""Action units with a strength for each half of the face."""
+
 # Ways to show each emotion: action unit -> strength; "one" units act on one half of the face only.
 _SHOWN = {
     "neutral": ({}, {}, {}),
@@ -245,7 +248,7 @@ def _express(values: dict[str, np.ndarray], draws: Draws, difficulty: float) -> 
     weakest, strongest = intensities(difficulty)
     intensity = draws.uniform("intensity", weakest, strongest)
     way, on_left = draws.integers("way", 3), draws.chosen("side", 0.5)
-    for unit in [*ACTION_UNITS, 12, 14, "one 12", "one 14", "one lift"]:
+    for unit in [*ACTION_UNITS, *SIDED_UNITS, "one 12", "one 14", "one lift"]:
         table = np.array([[shown.get(unit, 0.0) for shown in _SHOWN[name]] for name in EMOTIONS])
         strength = intensity * table[emotion, way] * draws.uniform(f"strength {unit}", 0.75, 1.15)
         if unit in ACTION_UNITS:

@@ -80,6 +80,23 @@ def test_a_face_does_not_depend_on_how_many_are_drawn():
     assert written and encoded.tobytes() == many[100]["image"]["bytes"]
 
 
+def test_action_units_stand_beside_the_same_pictures_when_asked_for_and_alone_then():
+    plain, asked = (
+        synthetic_faces(train=64, validation=0, test=0, size=48, action_units=units)["train"] for units in (False, True)
+    )
+    assert file_bytes(plain) == file_bytes(asked) and plain["valence"] == asked["valence"]
+    units = [name for name in asked.column_names if name not in plain.column_names]
+    assert units == [f"au{unit}" for unit in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 20, 23, 25, 26, 43)]
+    faces = face_parameters(0, "train", np.arange(64))
+    assert asked["au26"][:] == pytest.approx(faces.au26.tolist())
+    assert asked["au12"][:] == pytest.approx(np.maximum(faces.au12_left, faces.au12_right).clip(0).tolist())
+    # Ekman and Friesen: cheeks and lip corners rise in joy, inner brows in sadness, the jaw drops in surprise.
+    shown = {name: np.array(asked[name][:]) for name in ("au6", "au12", "au1", "au26")}
+    emotion = np.array(EMOTIONS)[asked["emotion"][:]]
+    for name, of in (("au6", "happy"), ("au12", "happy"), ("au1", "sad"), ("au26", "surprise")):
+        assert shown[name][emotion == of].mean() > shown[name][emotion == "neutral"].mean() + 0.1, name
+
+
 def test_processes_draw_the_same_faces():
     alone, shared = (synthetic_faces(80, 0, 0, size=32, num_proc=processes)["train"] for processes in (None, 2))
     assert alone.to_dict() == shared.to_dict()
