@@ -5,7 +5,7 @@ LOWEST ?= .venv-lowest
 BIN = $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: train test test-slow test-lowest test-trees test-conformance bench bench-guard lint clean
+.PHONY: train test test-slow test-lowest test-trees test-mistakes test-conformance bench bench-guard lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"Python >= 3.11 is needed, this is {sys.version.split()[0]}; use make PYTHON=python3.12")'
@@ -41,6 +41,10 @@ $(LOWEST)/installed: setup.cfg tests/lowest.py
 # Files and rows of 20,000 random trees and tables, counted against what the sources say; about an hour.
 test-trees: $(VENV)/installed
 	HF_HMTL_TREES=20000 $(BIN)/python -m pytest tests/data/own_faces/test_nothing_vanishes.py --numprocesses 2
+
+# 5,000 command lines and recipe files with a mistake or two, each of which has to end in one line; about half an hour.
+test-mistakes: $(VENV)/installed
+	HF_HMTL_MISTAKES=5000 $(BIN)/python -m pytest tests/run/test_mistakes.py --numprocesses 2
 
 # The common tests of the installed transformers, fetched from the package index, on our classes.
 test-conformance: $(VENV)/installed

@@ -282,14 +282,21 @@ def override(assignments: list[str]) -> dict[str, Any]:
     """{"a": {"b": 3}} from ["a.b=3"]; values are YAML.
 
     Raises:
-        ValueError: an assignment has no "=".
+        ValueError: an assignment has no "=", or a value is no YAML.
     """
     result: dict[str, Any] = {}
     for assignment in assignments:
         path, separator, value = assignment.partition("=")
         if not separator:
             raise ValueError(f"--set {assignment!r} has no '='; write --set auxiliary.puzzle.weight=0.1")
-        nested: Any = yaml.safe_load(value)
+        try:
+            nested: Any = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+            raise ValueError(
+                f"--set {assignment!r}: the value is YAML, and {problem}. Quote what is to stay text: --set "
+                f"{path}='\"...\"'"
+            ) from error
         for key in reversed(path.split(".")):
             nested = {key: nested}
         result = merged(result, nested)

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from hf_hmtl.analysis.lettering import families_for
 from hf_hmtl.files import replacing
 
 # Bookkeeping of the Trainer, and what is better read as a table.
@@ -33,7 +34,8 @@ _PANELS: tuple[tuple[str, str, str, Callable[[str], bool]], ...] = (
 def plot_curves(history: list[dict[str, Any]], path: str | Path) -> None:
     """Draw a run's log as a PNG: a panel each for losses, scores, learning rate and anything else that was logged.
 
-    Training measures are full lines, validation ones (eval_) dashed with dots, in the same colour.
+    Training measures are full lines, validation ones (eval_) dashed with dots, in the same colour. The losses of tasks
+    stand beside the weighted sum that is minimised, and say that they are unweighted.
 
     Args:
         history: dicts as transformers' Trainer.state.log_history: "step", perhaps "epoch", and numbers by name.
@@ -94,7 +96,9 @@ def _figure(panels: dict[str, dict[str, list]], position: str) -> Figure:
         if title == "Scores":
             axis.set_ylim(0, 1)
         axis.grid(alpha=0.3)
-        axis.legend(fontsize="small", framealpha=0.7)
+        families, _ = families_for(map(_legend, curves))
+        for text in axis.legend(prop={"size": "small", "family": families}, framealpha=0.7).get_texts():
+            text.set_parse_math(False)
     return figure
 
 
@@ -121,5 +125,9 @@ def _shared_name(name: str) -> str:
 
 
 def _legend(name: str) -> str:
-    measure = name.removeprefix("eval_").replace("_", " ")
-    return f"{measure} (validation)" if name.startswith("eval_") else measure
+    measure = name.removeprefix("eval_")
+    parts = ["validation"] * name.startswith("eval_")
+    if _is_loss(measure):
+        parts.append("weighted sum" if measure == "loss" else "unweighted")
+    shown = measure.replace("_", " ")
+    return f"{shown} ({', '.join(parts)})" if parts else shown

@@ -58,5 +58,5 @@ def main(name: str | None = None) -> None:
     except (ValueError, OSError) as error:
         if os.environ.get("HF_HMTL_TRACEBACK"):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)  # also what libraries say on several lines
         sys.exit(2)

@@ -25,6 +25,6 @@ def _help(arguments: list[str]) -> str:
         from hf_hmtl.run.options import first_screen
 
         return first_screen()
-    from hf_hmtl.run.command_line import named_recipe, parser_for
+    from hf_hmtl.run.command_line import full_help, named_recipe
 
-    return parser_for(named_recipe(arguments)[0]).format_help()
+    return full_help(named_recipe(arguments)[0])

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 from http.client import HTTPException
 from urllib.request import urlopen
 
@@ -222,7 +223,8 @@ def _damage_reported(name: str):
     except ImageError:
         raise
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        # Pillow names the object in memory that it read, which says nothing to anybody.
+        reason = re.sub(r" ?<_io\.\w+ object at 0x[0-9a-f]+>", "", f"{type(error).__name__}: {error}")
         raise ImageError(f"{name}: not an image that Pillow reads, or a damaged one ({reason}).") from error
 
 

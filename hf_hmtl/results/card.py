@@ -62,6 +62,7 @@ def render(
         note=note,
         title=title,
         changes=changes,
+        corrupting=[name for name in result.recipe.get("auxiliary", {}) if name not in result.model["auxiliary"]],
         files=files,
         over_seeds=over_seeds([result, *others]) if others else None,
         starting_weights=_starting_weights(result),

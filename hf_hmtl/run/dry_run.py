@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hf_hmtl.analysis.lettering import families_for
 from hf_hmtl.data.rows import RowReader
 from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.data.splits import class_counts
@@ -117,20 +118,36 @@ def draw_batch(batch: dict, experiment: Experiment, path: Path) -> None:
     )
     for axis in axes.flat:
         axis.axis("off")
-    first = experiment.supervised[0] if experiment.supervised else None
-    for number, (axis, image) in enumerate(zip(axes.flat, pixels, strict=False)):
+    captions = _captions(batch, experiment, len(pixels))
+    title = f"{experiment.recipe.name}: first batch of epoch 0, seed {experiment.args.sampling_seed}"
+    families, _ = families_for([title, *captions])
+    for axis, image in zip(axes.flat, pixels, strict=False):
         axis.imshow(image)
-        if first is not None and number < len(batch["targets"][first.name]):
-            target = batch["targets"][first.name][number : number + 1]
-            shown = [values[0] for values in first.labels_of(target.numpy()).values()]
-            words = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in shown if value is not None]
-            axis.set_title(", ".join(words) or "no label", fontsize=8)
-    figure.suptitle(
-        f"{experiment.recipe.name}: first batch of epoch 0, seed {experiment.args.sampling_seed}", fontsize=9
-    )
+    for axis, caption in zip(axes.flat, captions, strict=False):
+        axis.set_title(caption, fontsize=8, fontfamily=families, parse_math=False)
+    figure.suptitle(title, fontsize=9, fontfamily=families, parse_math=False)
     figure.tight_layout()
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)
+
+
+def _captions(batch: dict, experiment: Experiment, pictures: int) -> list[str]:
+    """The label of each picture; classes by their number where no font of this machine has their letters."""
+    if not experiment.supervised:
+        return []
+    first = experiment.supervised[0]
+    columns = first.labels_of(batch["targets"][first.name][:pictures].numpy()).values()
+    labels = [[value for value in row if value is not None] for row in zip(*columns, strict=True)]
+    words = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row] for row in labels]
+    _, missing = families_for(word for row in words for word in row)
+    if missing and isinstance(first, Classification):
+        numbers = {label: str(number) for number, label in enumerate(first.labels)}
+        print(
+            f"first batch  no font of this machine has {' '.join(missing)}, so the picture shows the numbers of the "
+            f"classes: {', '.join(f'{number} {label}' for label, number in numbers.items())}"
+        )
+        words = [[numbers[word] for word in row] for row in words]
+    return [", ".join(row) or "no label" for row in words]
 
 
 def _batches(experiment: Experiment, count: int) -> list[dict]:

@@ -5,12 +5,17 @@ or are fixed by `HMTLTrainingArguments`.
 """
 
 import dataclasses
+import difflib
 import os
 from typing import Any
 
 from transformers import TrainingArguments
+from transformers.integrations import get_available_reporting_integrations
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 from transformers.trainer_pt_utils import AcceleratorConfig
 from transformers.trainer_utils import HubStrategy
+
+from hf_hmtl.training.ranges import check_ranges
 
 _CHECKPOINTING = (
     "nothing would look at it, since timm does the checkpointing, which has no settings",
@@ -144,11 +149,8 @@ def check_before_setup(args: TrainingArguments) -> None:
     for name, kind in _SHARDED_ENVIRONMENT.items():
         if os.environ.get(name, "").lower() in ("true", "1"):
             raise ValueError(f"{name} is set, as configurations of accelerate do: {kind} {_SHARDED}")
-    if args.num_train_epochs < 0 or args.max_steps < -1:
-        name = "num_train_epochs" if args.num_train_epochs < 0 else "max_steps"
-        raise ValueError(
-            f"--{name} is {getattr(args, name)}; give a positive number, or 0 to evaluate the model as it begins"
-        )
+    check_ranges(args)
+    _check_reports(args.report_to)
     if "tpu_metrics_debug" in str(args.debug):
         raise ValueError("--debug tpu_metrics_debug needs a TPU; allowed is underflow_overflow")
     if args.ddp_static_graph and args.gradient_accumulation_steps > 1:
@@ -156,6 +158,25 @@ def check_before_setup(args: TrainingArguments) -> None:
             "--ddp_static_graph true and --gradient_accumulation_steps above 1 exclude each other in torch; use "
             "--ddp_find_unused_parameters false"
         )
+
+
+def _check_reports(given: str | list[str] | None) -> None:
+    """Raise when a place to report to is unknown, or its package is not installed."""
+    for name in [given] if isinstance(given, str) else given or []:
+        if name in ("none", "all"):
+            continue
+        if name not in INTEGRATION_TO_CALLBACK:
+            close = difflib.get_close_matches(str(name), INTEGRATION_TO_CALLBACK, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(
+                f"--report_to {name!r} is unknown.{hint} Known: {', '.join(sorted(INTEGRATION_TO_CALLBACK))}, all, none"
+            )
+        if name not in get_available_reporting_integrations() and name not in ("flyte", "codecarbon"):
+            package = {"azure_ml": "azureml-core", "comet_ml": "comet-ml"}.get(name, name)
+            raise ValueError(
+                f"--report_to {name} needs its package, which is not installed: pip install {package}, or leave "
+                "--report_to out"
+            )
 
 
 def check_schedule(args: TrainingArguments, milestones: tuple[float, ...]) -> None:

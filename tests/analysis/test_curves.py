@@ -48,11 +48,11 @@ def test_each_measure_stands_in_its_panel_once(drawn):
     panels = {axis.get_title(): lines(axis) for axis in drawn(HISTORY).axes}
     assert panels == {
         "Losses": {
-            "loss": ([0.5, 1.0], [2.0, 1.0]),
-            "loss emotion": ([0.5, 1.0], [1.5, 0.8]),
-            "loss puzzle": ([0.5], [0.5]),
-            "loss (validation)": ([1.0], [1.2]),
-            "emotion loss (validation)": ([1.0], [1.2]),
+            "loss (weighted sum)": ([0.5, 1.0], [2.0, 1.0]),
+            "loss emotion (unweighted)": ([0.5, 1.0], [1.5, 0.8]),
+            "loss puzzle (unweighted)": ([0.5], [0.5]),
+            "loss (validation, weighted sum)": ([1.0], [1.2]),
+            "emotion loss (validation, unweighted)": ([1.0], [1.2]),
         },
         "Scores": {"emotion accuracy": ([1.0], [0.4]), "emotion accuracy (validation)": ([1.0], [0.3])},
         "Learning rate": {"learning rate": ([0.5, 1.0], [1e-3, 5e-4])},
@@ -74,21 +74,21 @@ def test_axes_have_units_and_a_legend(drawn):
 
 def test_training_and_validation_of_a_measure_share_a_colour(drawn):
     losses = {line.get_label(): line for line in drawn(HISTORY).axes[0].get_lines()}
-    training, validation = losses["loss emotion"], losses["emotion loss (validation)"]
-    assert training.get_color() == validation.get_color() != losses["loss"].get_color()
+    training, validation = losses["loss emotion (unweighted)"], losses["emotion loss (validation, unweighted)"]
+    assert training.get_color() == validation.get_color() != losses["loss (weighted sum)"].get_color()
     assert (training.get_linestyle(), validation.get_linestyle()) == ("-", "--")
 
 
 def test_without_epochs_the_axis_counts_steps(drawn):
     figure = drawn([{"step": 5, "loss": 1.0}, {"step": 10, "loss": 0.5}])
     assert figure.axes[0].get_xlabel() == "optimiser step"
-    assert lines(figure.axes[0]) == {"loss": ([5, 10], [1.0, 0.5])}
+    assert lines(figure.axes[0]) == {"loss (weighted sum)": ([5, 10], [1.0, 0.5])}
 
 
 def test_undefined_numbers_are_left_out(drawn):
     history = [{"step": 1, "loss": math.nan}, {"step": 2, "loss": math.inf}, {"step": 3, "loss": None}]
     figure = drawn([*history, {"step": 4, "loss": 1.0, "learning_rate": 0.0}])
-    assert lines(figure.axes[0]) == {"loss": ([4], [1.0])}
+    assert lines(figure.axes[0]) == {"loss (weighted sum)": ([4], [1.0])}
 
 
 @pytest.mark.parametrize(

@@ -264,7 +264,7 @@ def test_every_head_stands_in_the_model_index_with_its_own_type_and_unit(result)
 def test_the_title_is_short_and_the_changes_stand_below(result):
     card = render(dataclasses.replace(result, name="example/puzzle-3x3 with image_size=48, backbone=resnet10t"))
     assert "\n# example/puzzle-3x3\n" in card
-    assert "Changed in this run: image_size=48, backbone=resnet10t." in card
+    assert "Changed in this run: image_size=48, backbone=resnet10t; so it learned emotion, puzzle." in card
     assert "Changed in this run" not in render(result)
 
 
@@ -399,3 +399,15 @@ def test_what_each_head_answers_is_told_with_unit_and_range_the_primary_one_firs
     assert rows[1] == ["pose (primary)", "numbers from -99 to 99 degrees: yaw, pitch"]
     assert dict(rows)["age"] == "number: age" and dict(rows)["aus"] == "yes or no, each by itself: au1, au12"
     assert "is the number itself, no probability" in posed and "no probability" not in card
+
+
+def test_a_pretext_that_was_added_stands_in_the_sentence_about_the_row(result):
+    """Also one of weight 0, which has no head and corrupts the images all the same."""
+    added = result.recipe | {"about": "Emotions alone.", "auxiliary": {"puzzle": {}, "rotation": {"weight": 0}}}
+    changed_row = dataclasses.replace(result, name="mine/supervised with auxiliary.puzzle.grid=2", recipe=added)
+    assert (
+        "This row of the recipes: Emotions alone. Changed in this run: auxiliary.puzzle.grid=2; so it learned emotion, "
+        "puzzle, on images that rotation had corrupted, without a head for it." in render(changed_row)
+    )
+    plain = dataclasses.replace(result, recipe=result.recipe | {"about": "Emotions alone."})
+    assert "This row of the recipes: Emotions alone.\n" in render(plain) and "so it learned" not in render(plain)

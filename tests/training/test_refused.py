@@ -1,6 +1,7 @@
 """Every field of `TrainingArguments`: it acts as its help says, is fixed, or is refused with what does it."""
 
 import dataclasses
+import math
 import warnings
 
 import pytest
@@ -111,8 +112,19 @@ def test_what_happens_anyway_may_be_said(tmp_path, name, value):
 
 TOGETHER = {
     "checkpoints": ({"push_to_hub": True, "hub_strategy": "checkpoint"}, "--hub_strategy checkpoint.*Use.*end"),
-    "no number of steps": ({"max_steps": -2}, "--max_steps is -2; give a positive number, or 0 to evaluate"),
-    "no number of epochs": ({"num_train_epochs": -1}, "--num_train_epochs is -1; give a positive number, or 0"),
+    "no number of steps": ({"max_steps": -2}, "--max_steps is -2; allowed is 1 or more, 0 to train nothing"),
+    "no number of epochs": ({"num_train_epochs": -1}, "--num_train_epochs is -1; allowed is 0 or more"),
+    "no row": ({"per_device_train_batch_size": 0}, "--per_device_train_batch_size is 0; allowed is 1 or more"),
+    "no batch": ({"gradient_accumulation_steps": 0}, "--gradient_accumulation_steps is 0; allowed is 1 or more"),
+    "no rate": ({"learning_rate": math.nan}, "--learning_rate is nan; allowed is 0 or more"),
+    "no seed": ({"seed": 2**40}, "--seed is 1099511627776; allowed is a whole number from 0 to 4294967295"),
+    "no share": ({"adam_beta1": 1.0}, "--adam_beta1 is 1.0; allowed is 0 or more and below 1"),
+    "no interval": (
+        {"save_steps": 0, "save_strategy": "steps"},
+        "--save_steps is 0; allowed is a number of steps from 1",
+    ),
+    "a place without its package": ({"report_to": "wandb"}, "--report_to wandb needs its package.*pip install wandb"),
+    "an unknown place": ({"report_to": ["tensorbord"]}, "'tensorbord' is unknown. Did you mean 'tensorboard'"),
     "not finite": ({"on_nonfinite": "ignore"}, "--on_nonfinite is 'ignore', allowed are stop and skip"),
     "tpu": ({"debug": "tpu_metrics_debug"}, "needs a TPU"),
     "static graph": ({"ddp_static_graph": True, "gradient_accumulation_steps": 2}, "ddp_find_unused_parameters false"),

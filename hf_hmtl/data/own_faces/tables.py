@@ -3,6 +3,7 @@
 Folders, CSV and JSON are read here, in memory, and not by `load_dataset`: its cache can serve files that have changed.
 """
 
+import os
 from pathlib import Path
 
 import datasets
@@ -55,8 +56,13 @@ def from_folder(folder: Path, reading: Reading, ledger: Ledger) -> Found:
 
 def from_file(path: Path, reading: Reading, ledger: Ledger) -> Found:
     """The rows of one table; images are looked for beside it, below its folder, or in `image_dir`."""
-    tree = walk(reading.image_dir or path.parent)
+    place = reading.image_dir or path.parent
+    # Paths that lead to their files by themselves need no look at what else lies around, which may be very much.
+    tree = Tree(Path(os.path.abspath(place)))
     (candidate,) = candidates(tree, [path], reading)
+    if candidate.rows is None or candidate.rows.names:
+        tree = walk(place)
+        (candidate,) = candidates(tree, [path], reading)
     if candidate.refused is not None:
         raise ValueError(candidate.refused)
     tree.images, tree.tables, tree.others = [], [], []  # the table alone was given

@@ -104,7 +104,10 @@ def load(
     if "train" not in found.tables:
         raise ValueError(f"custom: {name} has the splits {', '.join(found.tables)} but no train split")
     if label_column is None:
-        return _without_labels(name, found, report_columns, ledger)
+        unused = {"group_column": group_column, "group_pattern": group_pattern, "class_map": class_map}
+        unused |= {"merge_case": merge_case, "label_columns": label_columns, "label_kinds": label_kinds}
+        given = [option for option, value in unused.items() if value]
+        return _without_labels(name, found, report_columns, ledger, given)
     labels = LabelColumns(
         {task: label_column, **(label_columns or {})}, label_kinds or {}, ClassNames(class_map or {}, merge_case)
     )
@@ -144,8 +147,14 @@ def _lengths(splits: Mapping[str, datasets.Dataset]) -> dict[str, int]:
     return {split: len(data) for split, data in splits.items()}
 
 
-def _without_labels(name: str, found: Found, report_columns: Sequence[str], ledger: Ledger) -> Source:
-    """Training rows without labels; the splits that a fine-tuned model will be selected and tested on stay unseen."""
+def _without_labels(
+    name: str, found: Found, report_columns: Sequence[str], ledger: Ledger, unused: Sequence[str]
+) -> Source:
+    """Training rows without labels; the splits that a fine-tuned model will be selected and tested on stay unseen.
+
+    Args:
+        unused: options that were given and are for labels or for carving splits, neither of which is done.
+    """
     held_out = [split for split in found.tables if split != "train"]
     for split in held_out:
         ledger.leave_out(split, HELD_OUT, _files(found.tables[split], found.folder) or _numbered(found, split))
@@ -162,6 +171,9 @@ def _without_labels(name: str, found: Found, report_columns: Sequence[str], ledg
     splits = datasets.DatasetDict({"train": split})
     ledger.check({}, _lengths(splits), "custom")
     notes = (f"layout: {found.layout}", *found.notes, "labels were not read", told)
+    if unused:
+        options = " and ".join(f"--{option}" for option in unused)
+        notes += (f"{options} did nothing: no label was read, and no split carved that could tear persons apart",)
     return Source(name, splits, LICENCE, CITATION, HOMEPAGE, notes, report_columns=tuple(report_columns), ledger=ledger)
 
 

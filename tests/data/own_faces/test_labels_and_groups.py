@@ -1,7 +1,7 @@
 """How classes are written, what a missing label is, and who a row is of."""
 
 import pytest
-from data_trees import all_labels, labels, write_images, write_text
+from data_trees import all_labels, labels, write_classes, write_images, write_text
 
 from hf_hmtl.data.sources import custom
 
@@ -194,3 +194,11 @@ def test_labels_stay_with_their_rows(root):
         number = int(name[:-4])
         assert label == (("a", "b", None)[number % 3] if number < 39 else "a")
     assert len(labels(source)) == len(source.splits["train"])
+
+
+def test_options_for_labels_and_persons_that_do_nothing_without_labels_are_told(tmp_path):
+    write_classes(tmp_path)
+    given = {"group_pattern": r"(\d+)", "class_map": {"happy": "glad"}, "merge_case": True}
+    notes = custom.load(tmp_path, label_column=None, **given).notes
+    assert "--group_pattern and --class_map and --merge_case did nothing: no label was read" in notes[-1]
+    assert not any("did nothing" in note for note in custom.load(tmp_path, label_column=None).notes)

@@ -4,6 +4,7 @@ import datasets
 import pytest
 from data_trees import all_labels, encoded, labels, write_classes, write_images, write_text
 
+from hf_hmtl.data.own_faces import tables
 from hf_hmtl.data.sources import custom
 
 WORDS = ("happy", "sad")
@@ -198,3 +199,17 @@ def test_parquet_files_without_a_split_are_shards(tmp_path):
         datasets.Dataset.from_dict(rows, features=feature).to_parquet(tmp_path / "faces" / f"data-0000{shard}.parquet")
     source = custom.load(tmp_path / "faces")
     assert sum(map(len, source.splits.values())) == 20 and noted(source, "train: 2 parquet files were put together")
+
+
+def test_a_table_whose_paths_lead_to_their_files_needs_no_look_around(tmp_path, monkeypatch):
+    """There may be a hundred thousand files beside it."""
+    write_images(tmp_path, *[f"images/{number}.jpg" for number in range(30)], "images/stray.jpg")
+    rows = [f"images/{number}.jpg,{('happy', 'sad')[number % 2]}" for number in range(30)]
+    write_text(tmp_path / "faces.csv", "file_name,label", *rows)
+    walked, walk = [], tables.walk
+    monkeypatch.setattr(tables, "walk", lambda folder: (walked.append(folder), walk(folder))[1])
+    direct = custom.load(tmp_path / "faces.csv")
+    assert walked == [] and sum(map(len, direct.splits.values())) == 30 and direct.ledger.count() == 0
+    write_text(tmp_path / "faces.csv", "file_name,label", *[row.removeprefix("images/") for row in rows])
+    found = custom.load(tmp_path / "faces.csv")
+    assert len(walked) == 1 and all_labels(found) == all_labels(direct)
