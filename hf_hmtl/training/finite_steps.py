@@ -123,27 +123,28 @@ class FiniteSteps(TrainerCallback):
 
     def _reason(self, batches: Sequence[_Batch]) -> str:
         """What is not finite, and on which rows, of all processes."""
-        found: list[tuple[list[str], list[str]]] = gather_object([self._described(batches)])
-        parts = list(dict.fromkeys(part for parts, _ in found for part in parts))
-        names = [name for _, names in found for name in names]
+        unsound = [batch for batch in batches if not batch.is_sound]
+        found = gather_object([(self._described(unsound), self._names(unsound), self._names(batches))])
+        parts = list(dict.fromkeys(part for parts, _, _ in found for part in parts))
+        names = [name for _, names, _ in found for name in names] or [name for *_, names in found for name in names]
         what = ", ".join(parts) or "the gradients are not finite, though the losses are"
         if len(names) > NAMES_SHOWN:
             logger.warning("rows of the step that is not finite: %s", ", ".join(names))
         return f"{what}; {_shown(names)}" if names else what
 
-    def _described(self, batches: Sequence[_Batch]) -> tuple[list[str], list[str]]:
-        parts, names = [], []
-        unsound = [batch for batch in batches if not batch.is_sound] or batches
-        for batch in unsound:
+    def _described(self, batches: Sequence[_Batch]) -> list[str]:
+        parts = []
+        for batch in batches:
             for name, loss in batch.losses.items():
                 if not loss.isfinite():
                     parts.append(f"the loss of {name} is {loss.item():g}")
                 elif not batch.finite[name].all():
                     parts.append(f"predictions of {name} are not finite")
-            if batch.rows is not None:
-                rows = _rows_of(batch, batch.rows.tolist())
-                names += names_of(self.trainer.train_dataset, rows)
-        return parts, names
+        return parts
+
+    def _names(self, batches: Sequence[_Batch]) -> list[str]:
+        numbers = [row for batch in batches if batch.rows is not None for row in _rows_of(batch, batch.rows.tolist())]
+        return names_of(self.trainer.train_dataset, numbers)
 
 
 def _rows_of(batch: _Batch, rows: list[int]) -> list[int]:

@@ -1,10 +1,14 @@
-"""Two processes of torch's own launcher: one network, one set of batch-norm statistics in every evaluation."""
+"""Two processes of torch's own launcher: one network, one set of batch-norm statistics in every evaluation, and one
+verdict on every step."""
 
 import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from hf_hmtl.data.sampler import EpochRowSampler
 
 SCRIPT = """
 import json, sys, torch
@@ -53,3 +57,61 @@ def test_every_process_evaluates_the_statistics_that_are_saved(tmp_path, broadca
     assert first["seen"] == second["seen"] and len(first["seen"]) == 3
     assert first["scores"]["eval_emotion_accuracy"] == second["scores"]["eval_emotion_accuracy"]
     assert first["scores"]["eval_emotion_count"] == 32
+
+
+SPOILED = """
+import json, sys, torch
+import datasets
+from pathlib import Path
+from transformers import set_seed
+from hf_hmtl import HMTLForImageClassification, HMTLTrainer, HMTLTrainingArguments
+from hf_hmtl.data.drawn_faces.dataset import synthetic_faces
+from hf_hmtl.tasks.regression import Regression
+
+faces, bad = synthetic_faces(train=64, validation=8, test=8, size=48, seed=0)["train"], 17
+valence = [3e38 if row == bad else value for row, value in enumerate(faces["valence"][:])]
+faces = faces.remove_columns("valence").add_column("valence", valence, feature=datasets.Value("float32"))
+tasks = [Regression(name="valence", loss="mse")]
+set_seed(0)
+model = HMTLForImageClassification.for_tasks(tasks, backbone="test_resnet", image_size=48)
+folder = Path(sys.argv[1])
+args = HMTLTrainingArguments(
+    str(folder / "out"), use_cpu=True, per_device_train_batch_size=8, max_steps=4, save_strategy="no", seed=7,
+    report_to="none", disable_tqdm=True, on_nonfinite=sys.argv[2],
+)
+trainer, said = HMTLTrainer(model, args, tasks, train_dataset=faces), ""
+try:
+    trainer.train()
+except ValueError as error:
+    said = str(error)
+content = {"said": said, "left out": trainer.finite_steps.left_out, "processes": args.world_size}
+content["weights"] = [float(each.double().sum()) for each in model.parameters()]
+(folder / f"{args.process_index}.json").write_text(json.dumps(content))
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["skip", "stop"])
+def test_a_step_that_is_not_finite_in_one_process_is_judged_by_all(tmp_path, policy):
+    (tmp_path / "script.py").write_text(SPOILED)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*launcher, str(tmp_path / "script.py"), str(tmp_path), policy], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert first["processes"] == 2 and first["weights"] == second["weights"]
+    batches = EpochRowSampler(64, 16, 7).order(0).reshape(-1, 16)  # of both processes together
+    step = next(number for number, rows in enumerate(batches, 1) if 17 in rows)
+    assert np.isfinite(first["weights"]).all()
+    if policy == "skip":
+        assert first["left out"] == second["left out"] == [step] and not first["said"]
+    else:
+        assert first["said"] == second["said"] and first["said"].startswith(
+            f"step {step}: the loss of valence is inf; "
+        )
+        shown = first["said"].partition("rows: ")[2].partition(". No weight")[0].split(", ")
+        rank = list(batches[step - 1]).index(17) % 2  # every second row of a batch is a process's
+        assert shown == [f"drawn-train-{row:06}.jpg" for row in batches[step - 1][rank::2]]
