@@ -79,7 +79,7 @@ class RunOptions:
     )
     probe: str | None = _option("Fit a classifier to the frozen backbone: linear, nonlinear or knn.", "KIND")
     loss_weighting: str | None = _option(
-        "Weights of the losses: static, uncertainty (learned) or dynamic (from epoch to epoch).", "HOW"
+        "Weights of the losses: static, uncertainty (learned) or dynamic (every epoch).", "HOW"
     )
     balancing: str | None = _option("Balance the classes of the training rows: none, down or up.", "HOW")
     on_broken_image: str | None = _option("What to do with a broken image: replace it by another row, or raise.", "HOW")

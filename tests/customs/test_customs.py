@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from releases import write_fairface
 
 from hf_hmtl.commands.train import run as train
 from hf_hmtl.model.image_processing_hmtl import decode
@@ -78,6 +79,7 @@ assert list(model.config.id2label.values()) == ["sleepy", "awake"]
 assert pixels["train"][0]["pixel_values"].shape == (3, 48, 48)
 ((name, dataset),) = pushed
 assert name == "user/my-faces-with-features" and len(dataset["train"][0]["features"]) == backbone.pooled_channels
+assert len(faces["train"]) > len(faces["validation"]) > 0 and "gender" in features["train"].column_names
 assert 0 < adapted.get_nb_trainable_parameters()[0] < sum(parameter.numel() for parameter in model.parameters())
 """
 
@@ -86,6 +88,8 @@ def test_what_the_readme_shows_of_transformers(class_folders, tmp_path):
     section = (HERE.parents[1] / "README.md").read_text().split("## At home in transformers")[1].split("\n## ")[0]
     blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     (tmp_path / "my_faces").symlink_to(class_folders)
+    (tmp_path / "DIR").mkdir()
+    write_fairface(tmp_path / "DIR")
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs" / "quickstart").symlink_to(HERE / "version_0_2_0")
     (tmp_path / "readme.py").write_text("\n".join([STUBS, *blocks, CHECKS]))
