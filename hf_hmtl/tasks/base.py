@@ -92,6 +92,12 @@ def number_correct(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return ((logits.argmax(-1) == target) & labelled).sum(), labelled.sum()
 
 
+def share_correct(predictions: np.ndarray, targets: np.ndarray) -> float:
+    """Share of the labelled elements that the arg-max hits, on whole arrays; NaN where nothing is labelled."""
+    hits = (predictions.argmax(-1) == targets)[targets != MISSING]
+    return float(hits.mean()) if len(hits) else float("nan")
+
+
 def classifier_head(shape: list[int], dropout: float, hidden: int | None) -> dict[str, Any]:
     """An auxiliary head that classifies: linear, or with one hidden layer (appendix C: 512 units)."""
     described = {"kind": "linear", "shape": shape, "dropout": dropout, "auxiliary": True}

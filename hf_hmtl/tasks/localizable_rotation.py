@@ -13,7 +13,15 @@ import torch
 from torch import Tensor
 
 from hf_hmtl.draws import Draws
-from hf_hmtl.tasks.base import MISSING, Pretext, classifier_head, cross_entropies, number_correct, require_choice
+from hf_hmtl.tasks.base import (
+    MISSING,
+    Pretext,
+    classifier_head,
+    cross_entropies,
+    number_correct,
+    require_choice,
+    share_correct,
+)
 from hf_hmtl.tasks.rotation import turn_tiles
 
 QUADRANTS, QUARTERS = 4, 4
@@ -104,9 +112,7 @@ class LocalizableRotation(Pretext):
         return {"accuracy": number_correct(prediction, target)}
 
     def score(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        labelled = targets != MISSING
-        hits = (predictions.argmax(-1) == targets)[labelled]
-        return {"accuracy": float(hits.mean()) if len(hits) else float("nan")}
+        return {"accuracy": share_correct(predictions, targets)}
 
 
 TASK = LocalizableRotation

@@ -16,6 +16,7 @@ from hf_hmtl.tasks.base import (
     cross_entropies,
     number_correct,
     require_choice,
+    share_correct,
 )
 
 DIRECTIONS = 8  # multiples of 45 degrees (section 3.2)
@@ -123,9 +124,7 @@ class Rotation(Pretext):
         return {"accuracy": number_correct(prediction, target)}
 
     def score(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        labelled = targets != MISSING
-        hits = (predictions.argmax(-1) == targets)[labelled]
-        return {"accuracy": float(hits.mean()) if len(hits) else float("nan")}
+        return {"accuracy": share_correct(predictions, targets)}
 
 
 TASK = Rotation

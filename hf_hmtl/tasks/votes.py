@@ -89,6 +89,7 @@ class Votes(Classification):
         return torch.where(target.isnan(), target, F.one_hot(chosen, target.shape[1]).float())
 
     def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(rows,) losses of (rows, classes) logits and shares, 0 where the shares are NaN."""
         known = self.labelled(target)
         shares = torch.where(known[:, None], target, 0).float()
         if self.way == "multi_target":

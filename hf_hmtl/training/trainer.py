@@ -128,7 +128,6 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         )
         self._handle_images(self.model.config.image_size)  # again, because the Trainer has put its defaults there
         self.callback_handler.processing_class = self.processing_class
-        self.model_accepts_loss_kwargs = True  # the same as loss_is_scaled_for_ga, in the words of transformers 5.17
         self.weights = {task.name: task.weight for task in self.tasks}
         self.calibrated: dict[str, float] = {}
         self.dynamic_weights = dynamic_weights

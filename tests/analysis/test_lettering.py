@@ -70,3 +70,4 @@ def test_measures_of_columns_with_a_dollar_or_another_script_are_drawn(tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         plot_curves(history, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 1000

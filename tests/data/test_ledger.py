@@ -54,6 +54,7 @@ def test_what_is_expected_may_take_any_share():
     ledger.leave_out(FOLDER, SYSTEM, [str(number) for number in range(1000)], ["calm"] * 1000)
     ledger.leave_out("test", HELD_OUT, [str(number) for number in range(1000)])
     ledger.check({"train": {"happy": 1}}, {"train": 1}, "mine")
+    assert ledger.count("test") == ledger.count(FOLDER) == 1000
 
 
 def test_an_unknown_reason_cannot_be_allowed():
