@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` im
     from hf_hmtl.tasks.classification import Classification
     from hf_hmtl.tasks.head_pose import HeadPose
     from hf_hmtl.tasks.inpainting import InPainting
+    from hf_hmtl.tasks.label_augmentation import LabelAugmentation
     from hf_hmtl.tasks.localizable_rotation import LocalizableRotation
     from hf_hmtl.tasks.puzzle import Puzzle
     from hf_hmtl.tasks.regression import Regression
@@ -48,6 +49,7 @@ _PUBLIC = {
     "HMTLTrainingArguments": "hf_hmtl.training.arguments",
     "HeadPose": "hf_hmtl.tasks.head_pose",
     "InPainting": "hf_hmtl.tasks.inpainting",
+    "LabelAugmentation": "hf_hmtl.tasks.label_augmentation",
     "LocalizableRotation": "hf_hmtl.tasks.localizable_rotation",
     "Puzzle": "hf_hmtl.tasks.puzzle",
     "Recipe": "hf_hmtl.recipe",
@@ -72,6 +74,7 @@ __all__ = [
     "HMTLTrainingArguments",
     "HeadPose",
     "InPainting",
+    "LabelAugmentation",
     "LocalizableRotation",
     "Puzzle",
     "Recipe",

@@ -33,9 +33,11 @@ class Draws:
         epochs: (batch,) epoch of each row, or one for all.
         rows: (batch,) stable number of each row in its dataset.
         stream: name put before every purpose; `view` uses it to make independent numbers for another view of the rows.
+        progress: (batch,) share of the training that is done when each row comes, or one for all; no number depends on
+            it, but a share of the rows that moves over the training does.
     """
 
-    def __init__(self, seed: int, epochs, rows, stream: str = ""):
+    def __init__(self, seed: int, epochs, rows, stream: str = "", progress=0.0):
         self.seed = int(seed)
         self.rows = np.atleast_1d(np.asarray(rows, dtype=np.int64))
         self.epochs = np.asarray(epochs, dtype=np.int64)
@@ -46,17 +48,18 @@ class Draws:
                 f"epochs and rows must be two vectors of one length, got {self.epochs.shape} and {self.rows.shape}"
             )
         self.stream = stream
+        self.progress = np.broadcast_to(np.asarray(progress, dtype=np.float64), self.rows.shape)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def of(self, places: np.ndarray) -> "Draws":
         """The numbers of some of the rows: those at these places of the batch."""
-        return Draws(self.seed, self.epochs[places], self.rows[places], stream=self.stream)
+        return Draws(self.seed, self.epochs[places], self.rows[places], self.stream, self.progress[places])
 
     def view(self, name: str) -> "Draws":
         """Independent numbers for another view of the same rows (Barlow Twins: two views of one image)."""
-        return Draws(self.seed, self.epochs, self.rows, stream=f"{self.stream}{name}/")
+        return Draws(self.seed, self.epochs, self.rows, f"{self.stream}{name}/", self.progress)
 
     def words(self, purpose: str, count: int) -> np.ndarray:
         """(batch, count) independent uniform 64-bit words."""
@@ -80,8 +83,9 @@ class Draws:
         """Uniform integers in 0 .. high - 1: (batch,), or (batch, count) when a count is given."""
         return np.floor(self.uniform(purpose, 0.0, high, count)).astype(np.int64)
 
-    def chosen(self, purpose: str, share: float) -> np.ndarray:
-        """(batch,) bool: True with probability `share`; exactly all at 1 and none at 0."""
+    def chosen(self, purpose: str, share: float | np.ndarray) -> np.ndarray:
+        """(batch,) bool: True with probability `share`, of each row its own where there are several; exactly all at 1
+        and none at 0."""
         return self.uniform(purpose) < share
 
     def permutations(self, purpose: str, size: int) -> np.ndarray:

@@ -15,6 +15,7 @@ ROOT = PACKAGE.parent
 # (`__init__`, `__main__`) put the rest together.
 GROUND = {
     "draws": set(),
+    "schedule": set(),
     "files": set(),
     "option_types": set(),
     "_version": set(),
@@ -23,11 +24,11 @@ GROUND = {
     "metrics": set(),
 }
 ALLOWED = GROUND | {
-    "tasks": {"metrics", "draws"},
+    "tasks": {"metrics", "draws", "schedule"},
     "results": {"metrics", "_version", "files"},
     "hub": {"model", "results", "files"},
     "data": {"tasks", "draws", "files", "option_types", "model.image_processing_hmtl", "hub.research_data"},
-    "training": {"model", "tasks", "data", "files", "hub"},
+    "training": {"model", "tasks", "data", "files", "hub", "schedule"},
     "analysis": {"model", "metrics", "tasks", "data", "draws", "files"},
     "run": {
         "model",
@@ -40,6 +41,7 @@ ALLOWED = GROUND | {
         "recipe",
         "files",
         "option_types",
+        "schedule",
         "_version",
         "hub",
     },

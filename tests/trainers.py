@@ -17,7 +17,7 @@ def make(
     labels = tuple(faces["validation"].features["emotion"].names)
     emotion = Classification(name="emotion", labels=labels, dropout=dropout)
     supervised = [emotion] if supervised else []
-    learned = [task for task in (*supervised, *pretexts) if task.weight > 0]
+    learned = [task for task in (*supervised, *pretexts) if task.is_learned]
     settings = {
         "output_dir": str(folder),
         "per_device_train_batch_size": 16,

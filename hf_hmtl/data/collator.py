@@ -127,6 +127,9 @@ class TrainingCollator(Collator):
         super().__post_init__()
         for pretext in self.pretexts:
             pretext.check_side(self.image_size)
+        copying = [pretext.name for pretext in self.pretexts if pretext.copies]
+        if len(copying) > 1:
+            raise ValueError(f"{copying[0]} and {copying[1]} both copy the image that all see; leave one of them out")
         self._check_turns()
 
     def _check_turns(self) -> None:
@@ -146,7 +149,7 @@ class TrainingCollator(Collator):
         count = len(rows[self.image_column])
         if "row" not in rows:
             rows = {**rows, "row": torch.randint(2**31, (count,)).tolist(), "epoch": [0] * count}
-        draws = Draws(self.seed, rows["epoch"], rows["row"])
+        draws = Draws(self.seed, rows["epoch"], rows["row"], progress=rows.get("progress", 0.0))
         rows, images, broken = self.filled(rows, draws)
         pixels, views, targets = [], {}, self.targets(rows)
         flipped = torch.from_numpy(mirrored(draws, self.augmentation))
@@ -160,17 +163,22 @@ class TrainingCollator(Collator):
             views.update(dict.fromkeys(names, (first, first + len(view))))
 
         sharing = [pretext for pretext in self.pretexts if pretext.shares_the_image]
+        copying = [pretext for pretext in self.pretexts if pretext.copies and pretext.is_learned]
         if self.supervised or sharing:
             view, made = self.view(images, draws, sharing)
             add([task.name for task in self.supervised] + list(made), view)
             targets.update(made)
+            for pretext in copying:
+                copies, targets[pretext.name] = pretext.copied(view, targets, draws)
+                pixels.append(copies)
+                views[pretext.name] = (0, len(view) + len(copies))
         for pretext in self.pretexts:
             if pretext.augmented_views:
                 level = self.augmentation if pretext.view_level is None else Augmentation.level(pretext.view_level)
                 parts = [draws.view(f"{pretext.name}/{number}") for number in range(pretext.augmented_views)]
                 add([pretext.name], torch.cat([self.view(images, part, [], level)[0] for part in parts]))
                 targets[pretext.name] = pretext.view_target(len(images))
-            elif not pretext.shares_the_image:
+            elif not pretext.shares_the_image and not pretext.copies:
                 chosen = np.flatnonzero(pretext.chosen(draws))
                 view, made = self.view([images[place] for place in chosen], draws.of(chosen), [pretext])
                 add(list(made), view)
@@ -202,7 +210,7 @@ class TrainingCollator(Collator):
                 pixels, targets[pretext.name] = corrupted
         # The augmentation's own cutout comes after the puzzle, as in the authors' code (protocols: cutout moves last).
         cutout(pixels, draws, augmentation)
-        return pixels, {pretext.name: targets[pretext.name] for pretext in pretexts if pretext.weight > 0}
+        return pixels, {pretext.name: targets[pretext.name] for pretext in pretexts if pretext.is_learned}
 
     def filled(self, rows: Mapping[str, list], draws: Draws) -> tuple[Mapping[str, list], list[np.ndarray], list[int]]:
         """Rows and images of a whole batch, with others in the place of broken ones, and the numbers of these.

@@ -42,10 +42,10 @@ class ReadRows(dict[str, list]):
 
 
 class RowReader(Dataset):
-    """Reads whole batches of rows, for keys that are rows or (epoch, row).
+    """Reads whole batches of rows, for keys that are rows, (epoch, row) or (epoch, row, progress).
 
-    Returns the columns of the rows (the image as encoded bytes or a path, where the dataset has those) with their `row`
-    and `epoch`; plain row numbers, which the evaluation uses, belong to epoch 0.
+    Returns the columns of the rows (the image as encoded bytes or a path, where the dataset has those) with their
+    `row`, `epoch` and `progress`; plain row numbers, which the evaluation uses, belong to epoch 0.
 
     Args:
         dataset: a `datasets.Dataset`, or any torch dataset of known length whose items are dictionaries.
@@ -65,12 +65,13 @@ class RowReader(Dataset):
         return len(self.dataset)
 
     def __getitems__(self, keys: Sequence) -> ReadRows:
-        epochs, rows = _epochs_and_rows(keys)
+        addresses = _addresses(keys)
+        rows = addresses["row"]
         if isinstance(self.dataset, datasets.Dataset):
             columns = self.dataset[rows]
         else:
             columns = columns_of([self.dataset[row] for row in rows])
-        return ReadRows({**columns, "epoch": epochs, "row": rows}, self)
+        return ReadRows({**columns, **addresses}, self)
 
     def __getitem__(self, key) -> ReadRows:
         return self.__getitems__([key])
@@ -79,7 +80,7 @@ class RowReader(Dataset):
 class GivenRows(Dataset):
     """The rows as the dataset gives them, for a collator in the manner of transformers: a list of dictionaries.
 
-    Keys are rows or (epoch, row), as for `RowReader`.
+    Keys are as for `RowReader`.
     """
 
     def __init__(self, dataset):
@@ -90,7 +91,7 @@ class GivenRows(Dataset):
         return len(self.dataset)
 
     def __getitems__(self, keys: Sequence) -> list:
-        return [self.dataset[row] for row in _epochs_and_rows(keys)[1]]
+        return [self.dataset[row] for row in _addresses(keys)["row"]]
 
     def __getitem__(self, key):
         return self.__getitems__([key])[0]
@@ -119,7 +120,7 @@ def _undecoded(dataset: datasets.Dataset) -> datasets.Dataset:
     return dataset
 
 
-def _epochs_and_rows(keys: Sequence) -> tuple[list[int], list[int]]:
-    pairs = [key if isinstance(key, tuple) else (0, int(key)) for key in keys]
-    epochs, rows = zip(*pairs, strict=True)
-    return list(epochs), list(rows)
+def _addresses(keys: Sequence) -> dict[str, list]:
+    """{"epoch": ..., "row": ..., "progress": ...} of keys."""
+    whole = [(*key, 0.0)[:3] if isinstance(key, tuple) else (0, int(key), 0.0) for key in keys]
+    return dict(zip(("epoch", "row", "progress"), map(list, zip(*whole, strict=True)), strict=True))

@@ -1,8 +1,10 @@
 """The order of the rows: the only place that knows epochs, processes and where a resumed epoch begins.
 
-The sampler yields (epoch, row), so that everything drawn for a row later on, in any worker, is a function of the two.
+The sampler yields (epoch, row, progress), so that everything drawn for a row later on, in any worker, is a function of
+the first two, and what moves over the training of the third.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,8 +13,8 @@ from torch.utils.data import Sampler
 from hf_hmtl.draws import Draws
 
 
-class EpochRowSampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, row) for one process, shuffled anew in every epoch.
+class EpochRowSampler(Sampler[list[tuple[int, int, float]]]):
+    """Batches of (epoch, row, progress) for one process, shuffled anew in every epoch.
 
     All processes cut the same global batches; process p takes every world-size-th row of each. A run with two
     processes of batch 16 therefore sees the batches of one process of batch 32. The last batch of an epoch is filled
@@ -25,6 +27,9 @@ class EpochRowSampler(Sampler[list[tuple[int, int]]]):
         seed: seed of the run.
         process_index, process_count: this process among all.
         drop_last: leave an incomplete last batch out.
+
+    Attributes:
+        planned: batches of the whole training, of which the progress of a row is a share; endless if nobody says.
     """
 
     def __init__(
@@ -45,7 +50,7 @@ class EpochRowSampler(Sampler[list[tuple[int, int]]]):
                 f"{rows} training rows make no batch of {batch_size} x {process_count} process(es)"
                 f"{' with drop_last' if drop_last else ''}; use a smaller --per_device_train_batch_size"
             )
-        self.epoch = 0
+        self.epoch, self.planned = 0, math.inf
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration yields."""
@@ -59,8 +64,13 @@ class EpochRowSampler(Sampler[list[tuple[int, int]]]):
         shuffled = np.argsort(Draws(self.seed, epoch, np.arange(self.rows)).words("order", 1)[:, 0])
         return np.resize(shuffled, self.batches * self.global_batch)
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+    def progress(self, epoch: int, batch: int) -> float:
+        """Share of the training that is done before a batch of an epoch, 0..1."""
+        return min((epoch * self.batches + batch) / self.planned, 1.0)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int, float]]]:
         epoch = self.epoch
         batches = self.order(epoch).reshape(self.batches, self.global_batch)
-        for batch in batches[:, self.process_index :: self.process_count]:
-            yield [(epoch, int(row)) for row in batch]
+        for number, batch in enumerate(batches[:, self.process_index :: self.process_count]):
+            progress = self.progress(epoch, number)
+            yield [(epoch, int(row), progress) for row in batch]

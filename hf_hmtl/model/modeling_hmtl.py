@@ -316,7 +316,7 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
             tasks: the supervised and pretext tasks that it is to learn; those of weight 0 get no head.
             config: everything else that `HMTLConfig` takes, like `backbone` and `image_size`.
         """
-        heads = {task.name: task.head() for task in tasks if task.weight > 0}
+        heads = {task.name: task.head() for task in tasks if task.is_learned}
         return cls(HMTLConfig(heads=heads, **config))
 
     def _build(self, head: dict) -> nn.Module:

@@ -12,6 +12,7 @@ from hf_hmtl.data.rows import RowReader
 from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.data.splits import class_counts
 from hf_hmtl.run.experiment import Experiment, parameter_counts, targets_of
+from hf_hmtl.schedule import in_words
 from hf_hmtl.tasks import Supervised, Task
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.training.smallest_batch import check_smallest_batch
@@ -47,7 +48,7 @@ def plan(experiment: Experiment) -> str:
     )
     for task in [*experiment.supervised, *experiment.pretexts]:
         lines.append(f"loss         {task.name}: {_described(task)}")
-    pupils = sum(pretext.needs_teacher for pretext in experiment.pretexts if pretext.weight > 0)
+    pupils = sum(pretext.needs_teacher for pretext in experiment.pretexts if pretext.is_learned)
     of_teacher = f", and {2 * pupils} of the teacher" if pupils else ""
     lines.append(f"passes       {_backbone_passes(experiment):g} of the backbone for each row and step{of_teacher}")
     steps, seconds = _steps(experiment), _seconds_a_step(experiment)
@@ -88,18 +89,24 @@ def _number_lines(task: Supervised, experiment: Experiment) -> list[str]:
 def _described(task: Task) -> str:
     head = task.head()
     shape = " x ".join(map(str, head["shape"])) if "shape" in head else head["kind"]
-    parts = [f"weight {task.weight:g}", "no head" if task.weight == 0 else f"head {shape}"]
+    parts = [f"weight {in_words(task.weight)}", f"head {shape}" if task.is_learned else "no head"]
     if task.auxiliary:
         parts += ["calibrated before the first step"] * task.calibrate
-        parts += [f"{task.augmented_views} views of its own" if task.augmented_views else f"view {task.view}"]
-        parts += [f"share {task.share:g}"] + ["compared by a teacher"] * task.needs_teacher
+        parts += [f"{task.augmented_views} views of its own"] * bool(task.augmented_views)
+        parts += [f"{task.copies} copies of the image"] * bool(task.copies)
+        parts += [f"view {task.view}"] * (not task.augmented_views and not task.copies)
+        parts += [f"share {in_words(task.share)}"] + ["compared by a teacher"] * task.needs_teacher
     return ", ".join(parts)
 
 
 def _backbone_passes(experiment: Experiment) -> float:
     """Views that go through the backbone in its one call: the shared one, and those that pretexts have alone, of which
     only the chosen rows pass."""
-    own = [pretext.augmented_views or pretext.share for pretext in experiment.pretexts if not pretext.shares_the_image]
+    own = [
+        pretext.augmented_views or pretext.copies or pretext.mean_share
+        for pretext in experiment.pretexts
+        if not pretext.shares_the_image
+    ]
     shared = bool(experiment.supervised) or any(pretext.shares_the_image for pretext in experiment.pretexts)
     return sum(own) + shared
 

@@ -71,7 +71,7 @@ class Experiment:
     @property
     def learned(self) -> list[Task]:
         """The tasks with a head: all but pretexts of weight 0."""
-        return [task for task in [*self.supervised, *self.pretexts] if task.weight > 0]
+        return [task for task in [*self.supervised, *self.pretexts] if task.is_learned]
 
     def training_collator(self, **changes: Any) -> TrainingCollator:
         """Collator of augmented and corrupted batches; `changes` replace its settings."""
@@ -163,10 +163,12 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
         require_column(splits["train"], column, recipe)
     if recipe.probe and type(supervised[0]) is not Classification:
         raise ValueError(f"recipe {recipe.name}: a probe fits classes, and {supervised[0].name!r} is of another kind")
-    pretexts = [build_pretext(name, settings, recipe.name) for name, settings in recipe.auxiliary.items()]
+    pretexts = [
+        build_pretext(name, settings, recipe.name).with_tasks(supervised) for name, settings in recipe.auxiliary.items()
+    ]
     for pretext in pretexts:
         pretext.check_side(recipe.image_size)
-    learned = [task for task in [*supervised, *pretexts] if task.weight > 0]
+    learned = [task for task in [*supervised, *pretexts] if task.is_learned]
     config = HMTLConfig(
         backbone=recipe.backbone,
         image_size=recipe.image_size,
@@ -179,7 +181,7 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     experiment = Experiment(recipe, args, source, splits, supervised, pretexts, model, processor)
     if recipe.pretrained:
         experiment.origin = take_backbone(model, recipe.pretrained)
-    if any(pretext.needs_teacher and pretext.weight > 0 for pretext in pretexts) and recipe.teacher:
+    if any(pretext.needs_teacher and pretext.is_learned for pretext in pretexts) and recipe.teacher:
         experiment.teacher = load_teacher(recipe.teacher, recipe, experiment.fingerprint)
     return experiment
 

@@ -48,7 +48,7 @@ def report(
             "base_model": started_from["base_model"] if started_from else None,
             "primary": experiment.model.config.primary,
             "supervised": [task.name for task in experiment.supervised],
-            "auxiliary": [task.name for task in experiment.pretexts if task.weight > 0],
+            "auxiliary": [task.name for task in experiment.pretexts if task.is_learned],
         },
         metrics=evaluation.metrics,
         baselines=evaluation.baselines,

@@ -3,9 +3,10 @@
 A task is a frozen dataclass of its options: no state, no device, no generator. It never imports the model.
 """
 
+import math
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from hf_hmtl.draws import Draws
 from hf_hmtl.metrics.measure import Measure
+from hf_hmtl.schedule import Scheduled, average, is_moving, largest, scheduled, value_at
 
 MISSING = -100
 """Target of a row that has no label (torch's own `ignore_index`); real-valued targets use NaN."""
@@ -114,21 +116,40 @@ class Task:
 
     Attributes:
         name: name of the task, of its head and of its target.
-        weight: factor of its loss in the sum (lambda of Eq. 5).
+        weight: factor of its loss in the sum (lambda of Eq. 5); it may move over the training (see `schedule`).
         dropout: dropout before its head.
     """
 
     name: str
-    weight: float = 1.0
+    weight: Scheduled = 1.0
     dropout: float = 0.0
 
     auxiliary: ClassVar[bool] = False
 
     def __post_init__(self):
-        if not self.weight >= 0:
-            raise ValueError(f"{self.name}: weight is {self.weight}, allowed is 0 or more")
+        checked = scheduled(self.weight, f"{self.name}: weight", 0, math.inf, "0 or more")
+        object.__setattr__(self, "weight", checked)
         if not 0 <= self.dropout < 1:
             raise ValueError(f"{self.name}: dropout is {self.dropout}, allowed is 0 <= dropout < 1")
+
+    @property
+    def largest_weight(self) -> float:
+        """The weight, or of one that moves the largest."""
+        return largest(self.weight)
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether its loss counts at any time of the training; a task of weight 0 has no head."""
+        return self.largest_weight > 0
+
+    def weight_at(self, progress: float) -> float:
+        """The weight at this progress of the training, 0..1."""
+        return float(value_at(self.weight, progress))
+
+    @property
+    def moves(self) -> bool:
+        """Whether anything of it moves over the training."""
+        return is_moving(self.weight)
 
     def head(self) -> dict[str, Any]:
         """The head this task needs, as the model's config stores it: kind, shape, dropout, auxiliary, labels."""
@@ -241,28 +262,32 @@ class Supervised(Task):
 class Pretext(Task):
     """A self-supervised task: it makes its own target from the pixels.
 
-    It may use four capabilities, and leaves out those it does not need:
+    It may use five capabilities, and leaves out those it does not need:
     (a) `affine`: an angle composed last into the one warp of the augmentation;
     (b) `augmented_views` extra views of the row, augmented independently at `view_level`;
     (c) `corrupt`: change the uint8 batch and return its target, at the place that `order` gives it;
-    (d) `head`: the head it needs.
+    (d) `head`: the head it needs;
+    (e) `copies`: further copies of the shared view as the supervised heads see it, changed as `copied` says, with a
+        target made of the supervised ones; `compared` may then set its answers beside those of the supervised heads.
 
     Attributes:
         view: "image" corrupts the image that the supervised heads see (the paper's hybrid learning); "own" corrupts a
             copy of it, which costs a backbone pass of the corrupted rows.
         share: share of the rows that are corrupted; 1.0 in the paper. Rows left whole have no target, and are not in a
-            view of its own.
+            view of its own. It may move over the training (see `schedule`).
         calibrate: multiply the weight by a factor, measured once before the first step, that makes this loss as large
-            as the supervised ones at the start (section 4.4, lambda of Eq. 3, whose value the paper does not give).
+            as the supervised ones at the start (section 4.4, lambda of Eq. 3, whose value the paper does not give). A
+            weight that moves is then multiplied by that factor all along.
     """
 
     dropout: float = 0.2
     view: str = "image"
-    share: float = 1.0
+    share: Scheduled = 1.0
     calibrate: bool = False
 
     auxiliary: ClassVar[bool] = True
     augmented_views: ClassVar[int] = 0
+    copies: ClassVar[int] = 0
 
     # A subclass may make a constant, an option or a property of each of these.
 
@@ -295,21 +320,32 @@ class Pretext(Task):
         super().__post_init__()
         if self.view not in ("image", "own"):
             raise ValueError(f"{self.name}: view is {self.view!r}, allowed are 'image' and 'own'")
-        if self.calibrate and self.weight == 0:
+        if self.calibrate and not self.is_learned:
             raise ValueError(f"{self.name}: weight 0 cannot be calibrated; leave calibrate out, or give a weight")
-        if self.view == "own" and self.weight == 0:
+        if self.view == "own" and not self.is_learned:
             raise ValueError(f"{self.name}: with weight 0 nothing would look at its own view; use view: image")
-        if not 0 < self.share <= 1:
-            raise ValueError(f"{self.name}: share is {self.share}, allowed is 0 < share <= 1 (1.0 in the paper)")
+        allowed = "0 < share <= 1 (1.0 in the paper)"
+        object.__setattr__(self, "share", scheduled(self.share, f"{self.name}: share", 0, 1, allowed))
+        if not largest(self.share) > 0:
+            raise ValueError(f"{self.name}: share is {self.share}, allowed is {allowed}")
+
+    @property
+    def moves(self) -> bool:
+        return is_moving(self.weight) or is_moving(self.share)
+
+    @property
+    def mean_share(self) -> float:
+        """The share of the rows, as a mean over the training."""
+        return average(self.share)
 
     @property
     def shares_the_image(self) -> bool:
         """Whether it corrupts the view that the supervised heads see, and so costs no pass of its own."""
-        return self.view == "image" and not self.augmented_views
+        return self.view == "image" and not self.augmented_views and not self.copies
 
     def chosen(self, draws: Draws) -> np.ndarray:
         """(batch,) bool: the rows that are corrupted, a `share` of them."""
-        return draws.chosen(f"{self.name}/share", self.share)
+        return draws.chosen(f"{self.name}/share", value_at(self.share, draws.progress))
 
     def check_side(self, side: int) -> None:
         """Raise when images of this side cannot be corrupted."""
@@ -321,6 +357,19 @@ class Pretext(Task):
     def corrupt(self, pixels: Tensor, draws: Draws) -> tuple[Tensor, Tensor] | None:
         """The corrupted (batch, 3, side, side) uint8 pixels and their target; or None when pixels stay as they are."""
         return None
+
+    def with_tasks(self, supervised: Sequence[Supervised]) -> "Pretext":
+        """The same pretext, knowing the supervised tasks that stand beside it; most need not know them."""
+        return self
+
+    def copied(self, pixels: Tensor, targets: dict[str, Tensor], draws: Draws) -> tuple[Tensor, Tensor]:
+        """The `copies` * batch pixels that stand behind the (batch, 3, side, side) shared view, so that its head sees
+        view and copies, and the target of all of them, which may be made of the supervised `targets`."""
+        raise NotImplementedError
+
+    def compared(self, predictions: dict[str, Tensor], targets: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """What its loss compares, of all that the heads say of a batch."""
+        return predictions[self.name], targets[self.name]
 
     def view_target(self, batch: int) -> Tensor:
         """Target of a pretext that compares its augmented views: nothing but their number of rows."""

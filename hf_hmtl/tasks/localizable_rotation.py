@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hf_hmtl.draws import Draws
+from hf_hmtl.schedule import Scheduled
 from hf_hmtl.tasks.base import (
     MISSING,
     Pretext,
@@ -61,7 +62,7 @@ class LocalizableRotation(Pretext):
     """
 
     name: str = "localizable_rotation"
-    weight: float = 0.1
+    weight: Scheduled = 0.1
     variant: str = "explicit"
 
     def __post_init__(self):

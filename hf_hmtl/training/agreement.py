@@ -48,7 +48,7 @@ def check_tasks(tasks: Sequence[Task]) -> None:
     Raises:
         ValueError: it says so.
     """
-    if not any(task.weight > 0 for task in tasks):
+    if not any(task.is_learned for task in tasks):
         raise ValueError(
             "there is nothing to learn; give HMTLTrainer tasks of a weight above 0: tasks=[Classification.of(dataset, "
             "'label'), Puzzle(grid=2)]"

@@ -22,7 +22,9 @@ def tasks_to_calibrate(tasks: Sequence[Task], measured: dict[str, float]) -> lis
 
 
 def calibrated_weight(pretext: Pretext, tasks: Sequence[Task], sums: dict[str, float]) -> float:
-    """The weight with which weight * loss is `pretext.weight` times the weighted sum of the supervised losses.
+    """The weight with which weight * loss is the pretext's own weight times the weighted sum of the supervised losses.
+
+    Of weights that move, it is the largest: the factor is found for the network as it is at the start.
 
     Args:
         tasks: all of them.
@@ -31,14 +33,14 @@ def calibrated_weight(pretext: Pretext, tasks: Sequence[Task], sums: dict[str, f
     Raises:
         ValueError: one of the losses is 0 there.
     """
-    wanted = sum(task.weight * sums[task.name] for task in tasks if not task.auxiliary)
+    wanted = sum(task.weight_at(0) * sums[task.name] for task in tasks if not task.auxiliary)
     if not (sums[pretext.name] > 0 and wanted > 0):
         raise ValueError(
             f"{pretext.name}: its loss is {sums[pretext.name]:g} and the supervised one {wanted:g} on the first "
             f"batches, so no weight makes them equal; give one: --set auxiliary.{pretext.name}.calibrate=false "
             f"auxiliary.{pretext.name}.weight=..."
         )
-    return pretext.weight * wanted / sums[pretext.name]
+    return pretext.largest_weight * wanted / sums[pretext.name]
 
 
 def first_losses(trainer) -> dict[str, float]:

@@ -127,7 +127,7 @@ def check_train_collator(collator: Callable, tasks: Sequence[Task], dataset: Any
     check_collator(collator, tasks, "train_collator")
     if dataset is None or isinstance(collator, TrainingCollator):
         return
-    learned = [task for task in tasks if task.weight > 0]
+    learned = [task for task in tasks if task.is_learned]
     rows = rows_for(collator, dataset).__getitems__(FIRST_ROWS[: len(dataset)])  # type: ignore[attr-defined]
     with torch.random.fork_rng(devices=[]):
         if isinstance(collator, AdoptedCollator):

@@ -1,12 +1,13 @@
 """From the datasets of a trainer to its loaders."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader, Dataset
-from transformers import Trainer
+from transformers import Trainer, TrainingArguments
 
 from hf_hmtl.data.columns import check_dataset
 from hf_hmtl.data.rows import IMAGE, image_column
@@ -35,6 +36,15 @@ def checked_datasets(train_dataset: Any, eval_dataset: Any, supervised: Sequence
     for name, dataset in named.items():
         check_dataset(dataset, supervised, name, column)
     return column
+
+
+def planned_batches(args: TrainingArguments, of_an_epoch: int) -> float:
+    """Batches of a whole training, when an epoch has so many."""
+    if args.max_steps <= 0:
+        return args.num_train_epochs * of_an_epoch
+    accumulated = args.gradient_accumulation_steps
+    epochs, steps = divmod(args.max_steps, math.ceil(of_an_epoch / accumulated))
+    return epochs * of_an_epoch + steps * accumulated
 
 
 class Loading(Trainer):
@@ -79,7 +89,7 @@ class Loading(Trainer):
     def new_sampler(self) -> EpochRowSampler:
         """The order of the training rows, for this process."""
         args = self.args
-        return EpochRowSampler(
+        sampler = EpochRowSampler(
             len(self.train_dataset),
             self._train_batch_size,
             args.sampling_seed,
@@ -87,6 +97,8 @@ class Loading(Trainer):
             args.world_size,
             args.dataloader_drop_last,
         )
+        sampler.planned = planned_batches(args, len(sampler))
+        return sampler
 
     def broken_over_processes(self, kind: str) -> set[int]:
         """Numbers of the rows whose image was broken, in all processes: of training ("train") or evaluation ("eval").

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
+from hf_hmtl.schedule import value_at
 from hf_hmtl.tasks import Pretext, Task
 from hf_hmtl.training.step import rehearsal
 
@@ -52,14 +54,16 @@ def smallest_views(tasks: Sequence[Task], batch_size: int) -> dict[tuple[str, ..
     """{names of the tasks that look at a view: the fewest rows that it may have}.
 
     Of a view with a `share`, a single row may be chosen: it is reckoned with unless its probability is below `NEVER`,
-    which is n s (1 - s)^(n - 1) for a share s of n rows.
+    which is n s (1 - s)^(n - 1) for a share s of n rows. A share that moves may pass any value between its points.
     """
     own = [task for task in tasks if isinstance(task, Pretext) and not task.shares_the_image]
     shared = tuple(task.name for task in tasks if task not in own)
     rows = {shared: batch_size} if shared else {}
     for task in own:
-        single = batch_size * task.share * (1 - task.share) ** (batch_size - 1) > NEVER
-        rows[(task.name,)] = task.augmented_views * batch_size or (1 if single else batch_size)
+        shares = value_at(task.share, np.linspace(0, 1, 101))
+        single = np.max(batch_size * shares * (1 - shares) ** (batch_size - 1)) > NEVER
+        views = task.augmented_views or task.copies
+        rows[(task.name,)] = views * batch_size or (1 if single else batch_size)
     return rows
 
 

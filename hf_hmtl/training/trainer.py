@@ -30,6 +30,7 @@ from hf_hmtl.training.finite_steps import FiniteSteps
 from hf_hmtl.training.loading import Loading, checked_datasets
 from hf_hmtl.training.log_sums import LogSums
 from hf_hmtl.training.publishing import Publishing
+from hf_hmtl.training.schedules import check_schedules, relative_weights, shares
 from hf_hmtl.training.smallest_batch import check_smallest_batch
 from hf_hmtl.training.step import Step, counts_of, over_processes, sums_of
 from hf_hmtl.training.weighting import PastLosses
@@ -67,7 +68,8 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         model_init, callbacks, optimizers, ...: as the Trainer's.
 
     Attributes:
-        weights: {task: factor of its loss}, calibrated ones included from the first step on.
+        weights: {task: factor of its loss}, calibrated ones included from the first step on; the largest, of one that
+            moves over the training.
         calibrated: {task: weight} of those that were measured.
         factors: {task: further factor of this epoch}; all 1 without `dynamic_weights`.
         seconds: of the training, evaluations during it and, of a resumed run, earlier parts included.
@@ -101,8 +103,9 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         args = HMTLTrainingArguments.of(args)
         agreement.check_options(options, augmentation, train_collator, eval_collator, data_collator)
         agreement.check_tasks(tasks)
+        check_schedules(args, tasks, dynamic_weights)
         agreement.check_evaluations(args, tasks, eval_dataset, compute_metrics)
-        self.all_tasks, self.tasks = list(tasks), [task for task in tasks if task.weight > 0]
+        self.all_tasks, self.tasks = list(tasks), [task for task in tasks if task.is_learned]
         self.supervised = [task for task in tasks if isinstance(task, Supervised)]
         self.metrics_of_user = compute_metrics
         self.args = args  # the Trainer sets it too, but later
@@ -128,7 +131,7 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         )
         self._handle_images(self.model.config.image_size)  # again, because the Trainer has put its defaults there
         self.callback_handler.processing_class = self.processing_class
-        self.weights = {task.name: task.weight for task in self.tasks}
+        self.weights = {task.name: task.largest_weight for task in self.tasks}
         self.calibrated: dict[str, float] = {}
         self.dynamic_weights = dynamic_weights
         self._remember(PastLosses())
@@ -230,9 +233,9 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
             if task.name not in step.counts:
                 continue
             prediction, target = predictions[task.name], targets[task.name]
-            seen = prediction, target
+            seen = task.compared(predictions, targets) if isinstance(task, Pretext) else (prediction, target)
             if isinstance(task, Pretext) and task.needs_teacher:
-                seen = self._seen_by_teacher(prediction, target)
+                seen = self._seen_by_teacher(*seen)
             losses[task.name] = loss = step.share(task, task.statistics(*seen))
             if log:
                 share = loss.detach() / self.args.world_size
@@ -251,8 +254,8 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
 
     def calibrate(self) -> None:
         """Scale the weights of the tasks that ask for it and were not measured yet: on the first batches, weight * loss
-        is then `task.weight` times the weighted sum of the supervised losses. The network and the global random numbers
-        stay as they are."""
+        is then their own weight times the weighted sum of the supervised losses. The network and the global random
+        numbers stay as they are."""
         asking = tasks_to_calibrate(self.tasks, self.calibrated)
         sums = first_losses(self) if asking else {}
         for task in asking:
@@ -291,7 +294,13 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         self.factors = weighting.dynamic(past, names) if self.dynamic_weights else dict.fromkeys(names, 1.0)
 
     def _chosen_weights(self) -> dict[str, float]:
-        return {name: weight * self.factors[name] for name, weight in self.weights.items()}
+        moved = relative_weights(self.tasks, self.progress)
+        return {name: weight * self.factors[name] * moved.get(name, 1) for name, weight in self.weights.items()}
+
+    @property
+    def progress(self) -> float:
+        """Share of the training that is done, 0..1, in optimiser steps."""
+        return self.state.global_step / max(self.state.max_steps, 1)
 
     def train(self, resume_from_checkpoint: str | Path | bool | None = None, **kwargs) -> TrainOutput:
         """As the Trainer's; a resumed run keeps its calibrated weights and its seconds, and one that was cut off after
@@ -386,10 +395,14 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         super().log(logs, start_time)
 
     def _moving_weights(self) -> dict[str, float]:
-        """`weight_<task>` where weights are calibrated, learned or dynamic; a recipe's constants are not logged."""
-        if not (self.calibrated or self.dynamic_weights or self._log_variances):
-            return {}
-        return {f"weight_{task}": weight for task, weight in self.effective_weights(self._log_variances).items()}
+        """`weight_<task>` where weights are calibrated, learned, dynamic or scheduled, and `share_<task>` where it is
+        scheduled, as they are now; a recipe's constants are not logged."""
+        logged = {f"share_{task}": share for task, share in shares(self.all_tasks, self.progress).items()}
+        scheduled = relative_weights(self.tasks, self.progress)
+        if self.calibrated or self.dynamic_weights or self._log_variances or scheduled:
+            weights = self.effective_weights(self._log_variances)
+            logged |= {f"weight_{task}": weight for task, weight in weights.items()}
+        return logged
 
     def effective_weights(self, log_variances: dict[str, torch.Tensor] | None) -> dict[str, float]:
         """{task: what its loss is multiplied by}, dynamic factors and the learned ones of a forward pass included."""

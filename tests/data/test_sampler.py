@@ -15,11 +15,11 @@ def batches(sampler, epoch):
 def test_an_epoch_holds_every_row_once_and_fills_the_last_batch_from_its_start():
     sampler = EpochRowSampler(rows=10, batch_size=4, seed=0)
     epoch = batches(sampler, 3)
-    rows = [row for batch in epoch for _, row in batch]
+    rows = [row for batch in epoch for _, row, _ in batch]
     assert len(sampler) == 3 and [len(batch) for batch in epoch] == [4, 4, 4]
     assert sorted(rows[:10]) == list(range(10))
     assert rows[10:] == rows[:2]
-    assert {number for batch in epoch for number, _ in batch} == {3}
+    assert {number for batch in epoch for number, _, _ in batch} == {3}
 
 
 def test_drop_last_leaves_the_incomplete_batch_out():
@@ -29,15 +29,15 @@ def test_drop_last_leaves_the_incomplete_batch_out():
 
 def test_a_dataset_smaller_than_a_batch_is_repeated():
     (batch,) = batches(EpochRowSampler(rows=3, batch_size=8, seed=0), 0)
-    counts = np.bincount([row for _, row in batch])
+    counts = np.bincount([row for _, row, _ in batch])
     assert sorted(counts) == [2, 3, 3]
 
 
 def test_epochs_and_seeds_differ():
     first = EpochRowSampler(100, 10, seed=0)
     assert batches(first, 0) != batches(first, 1)
-    assert [row for batch in batches(first, 0) for _, row in batch] != [
-        row for batch in batches(EpochRowSampler(100, 10, seed=1), 0) for _, row in batch
+    assert [row for batch in batches(first, 0) for _, row, _ in batch] != [
+        row for batch in batches(EpochRowSampler(100, 10, seed=1), 0) for _, row, _ in batch
     ]
 
 
@@ -70,3 +70,11 @@ def test_rows_are_read_in_one_call_with_epoch_and_row(faces):
     assert rows["image"] == [faces["train"][2]["image"], faces["train"][0]["image"]]
     assert np.isfinite(rows["yaw"]).all()
     assert RowReader(faces["train"]).__getitems__([5])["epoch"] == [0]
+
+
+def test_the_progress_of_a_row_is_the_share_of_the_batches_that_come_before_its_batch():
+    sampler = EpochRowSampler(rows=10, batch_size=4, seed=0)
+    assert {progress for batch in batches(sampler, 5) for *_, progress in batch} == {0.0}  # nobody said how many
+    sampler.planned = 8
+    seen = [progress for epoch in (0, 1, 2) for batch in batches(sampler, epoch) for *_, progress in batch[:1]]
+    assert seen == [0, 1 / 8, 2 / 8, 3 / 8, 4 / 8, 5 / 8, 6 / 8, 7 / 8, 1.0]

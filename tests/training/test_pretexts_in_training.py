@@ -10,6 +10,7 @@ from trainers import assert_same, first_batch, loss_of, make, weights
 
 from hf_hmtl.tasks.barlow_twins import BarlowTwins
 from hf_hmtl.tasks.inpainting import InPainting
+from hf_hmtl.tasks.label_augmentation import LabelAugmentation
 from hf_hmtl.tasks.localizable_rotation import LocalizableRotation
 from hf_hmtl.tasks.puzzle import Puzzle
 from hf_hmtl.tasks.rotation import Rotation
@@ -23,6 +24,7 @@ from hf_hmtl.tasks.rotation import Rotation
         (Rotation(hidden=32), Puzzle(grid=3, hidden=32)),
         (InPainting(loss="rmse"),),
         (BarlowTwins(hidden=32, features=16, weight=0.01),),
+        (LabelAugmentation(of="emotion", classes=8),),
         (Puzzle(grid=2, view="own"), InPainting(), BarlowTwins(hidden=32, features=16, weight=0.01)),
     ],
     ids=lambda pretexts: "+".join(pretext.name for pretext in pretexts),
@@ -234,11 +236,12 @@ def test_dynamic_weights_survive_a_resume(faces, tmp_path, at):
         Rotation(),
         Rotation(tiles=2),
         LocalizableRotation(),
+        LabelAugmentation(of="emotion", classes=8),
         InPainting(),
         InPainting(loss="perceptual", weight=100.0),
         BarlowTwins(hidden=32, features=16, weight=0.01),
     ],
-    ids=["puzzle", "rotation", "tiles", "localizable", "inpainting", "perceptual", "barlow_twins"],
+    ids=["puzzle", "rotation", "tiles", "localizable", "label", "inpainting", "perceptual", "barlow_twins"],
 )
 def test_every_pretext_trains_in_bfloat16(faces, tmp_path, pretext):
     teacher = teacher_of(faces, tmp_path) if pretext.needs_teacher else None
