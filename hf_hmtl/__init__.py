@@ -14,6 +14,7 @@ from hf_hmtl._version import __version__
 if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` imports a name when it is first used
     from hf_hmtl.data.augmentation import Augmentation
     from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
+    from hf_hmtl.data.mixture import Mixture
     from hf_hmtl.model.configuration_hmtl import HMTLConfig
     from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
     from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification, HMTLModel
@@ -51,6 +52,7 @@ _PUBLIC = {
     "InPainting": "hf_hmtl.tasks.inpainting",
     "LabelAugmentation": "hf_hmtl.tasks.label_augmentation",
     "LocalizableRotation": "hf_hmtl.tasks.localizable_rotation",
+    "Mixture": "hf_hmtl.data.mixture",
     "Puzzle": "hf_hmtl.tasks.puzzle",
     "Recipe": "hf_hmtl.recipe",
     "Regression": "hf_hmtl.tasks.regression",
@@ -76,6 +78,7 @@ __all__ = [
     "InPainting",
     "LabelAugmentation",
     "LocalizableRotation",
+    "Mixture",
     "Puzzle",
     "Recipe",
     "Regression",

@@ -64,8 +64,13 @@ class Recipe:
     Attributes:
         name: "file/row", and behind it what was changed: "drawn/puzzle-3x3 with auxiliary.puzzle.weight=0.1".
         about: one line for readers.
-        source: {name: file in `data/sources`, and that source's options}.
+        source: {name: file in `data/sources`, and that source's options}. A list of such in a file is the first source
+            and what it is `mixed_with`.
+        mixed_with: further sources: {name, options, data_dir, share of every batch as a weight (1, as the first has),
+            labels: none for its images alone}. An epoch is a pass of the first source.
         train_fraction: share of the training rows, stratified by the first supervised task; its seed is fixed.
+        label_fraction: share of the labels that are used, chosen as those of `train_fraction` are; the other rows stay,
+            and teach pretexts. No row of the paper does so: its low-data rows drop the images.
         balancing: none, down (every class of the first supervised task cut to the smallest; appendix B) or up (every
             class repeated to the largest), after `train_fraction`.
         backbone: name of a timm model.
@@ -95,7 +100,9 @@ class Recipe:
     name: str
     about: str = ""
     source: dict[str, Any] = field(default_factory=lambda: {"name": "drawn"})
+    mixed_with: list[dict] = field(default_factory=list)
     train_fraction: float = 1.0
+    label_fraction: float = 1.0
     balancing: str = "none"
     backbone: str = "efficientnet_b0"
     pretrained: bool | str | dict[str, str] = False
@@ -123,10 +130,18 @@ class Recipe:
             for task, settings in given[group].items():
                 if settings is not None:
                     require_mapping(settings, f"`{group}.{task}` of recipe {self.name}")
-        if not 0 < self.train_fraction <= 1:
+        for option in ("train_fraction", "label_fraction"):
+            if not 0 < getattr(self, option) <= 1:
+                raise ValueError(
+                    f"{option} is {getattr(self, option)}, allowed is 0 < fraction <= 1 (0.2 keeps a fifth)"
+                )
+        if self.label_fraction < 1 and not (self.supervised and self.auxiliary):
             raise ValueError(
-                f"train_fraction is {self.train_fraction}, allowed is 0 < fraction <= 1 (0.2 keeps every fifth row)"
+                f"label_fraction of recipe {self.name}: rows without labels teach pretexts alone, so it needs a "
+                "supervised and an auxiliary task; train_fraction leaves rows out"
             )
+        if self.paper and (self.mixed_with or self.label_fraction < 1):
+            raise ValueError(f"recipe {self.name}: the paper mixes no sources and hides no labels; leave `paper` out")
         if not (isinstance(self.image_size, int) and self.image_size >= 16):
             raise ValueError(f"image_size is {self.image_size!r}, allowed are whole numbers of pixels from 16")
         require_known(self.crop, ("train", "eval"), f"crop key of recipe {self.name}")
@@ -248,15 +263,25 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     if row not in rows:
         raise ValueError(f"unknown row {row!r} in recipe {label}.{nearest(row, rows)} Known rows: {', '.join(rows)}")
     own = merged(content.get("defaults") or {}, rows[row] or {})
-    fields = merged(own, overrides or {})
+    fields = merged(_with_first_source(own), overrides or {})
     for group in ("supervised", "auxiliary"):
         require_mapping(fields.get(group, {}), f"`{group}` of recipe {label}/{row}")
         fields[group] = {task: settings for task, settings in fields.get(group, {}).items() if settings is not None}
     require_known(fields, [known for known in FIELDS if known != "name"], f"key in recipe {label}/{row}")
-    changed = _changes(DEFAULTS | own, overrides or {})
+    changed = _changes(DEFAULTS | _with_first_source(own), overrides or {})
     if changed:
         fields["paper"] = None  # the figure is that of the unchanged row
     return Recipe(name=f"{label}/{row}{' with ' * bool(changed)}{', '.join(changed)}", **fields)
+
+
+def _with_first_source(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a row whose `source` may be a list: the first, and what it is mixed with."""
+    if not isinstance(fields.get("source"), list):
+        return fields
+    if not fields["source"]:
+        raise ValueError("source is an empty list; it needs a source, or leave it out")
+    first, *further = fields["source"]
+    return fields | {"source": first, "mixed_with": [*further, *fields.get("mixed_with", [])]}
 
 
 def _changes(own: dict[str, Any], overrides: dict[str, Any], prefix: str = "") -> list[str]:
@@ -264,6 +289,9 @@ def _changes(own: dict[str, Any], overrides: dict[str, Any], prefix: str = "") -
     found = []
     for key, value in overrides.items():
         if key in NEUTRAL or own.get(key) == value:
+            continue
+        if key == "mixed_with" and isinstance(value, list):  # folders of this machine stand in there
+            found.append(f"mixed_with={'+'.join(str(each.get('name')) for each in value if isinstance(each, dict))}")
             continue
         if key in OF_THE_USER and own.get("source", {}).get("name") == "custom":
             continue  # a recipe for anybody's data: theirs is no change of it

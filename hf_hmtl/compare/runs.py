@@ -26,8 +26,10 @@ from hf_hmtl.run.record import NAME as RUN_RECORD
 from hf_hmtl.training.checkpoint import last_complete_checkpoint
 
 LOG = "train.log"
-SETTINGS = ("source", "backbone", "image_size", "augmentation", "crop", "supervised", "auxiliary", "train_fraction",
-            "balancing", "loss_weighting", "probe", "pretrained", "teacher")  # fmt: skip
+SETTINGS = (
+    "source", "backbone", "image_size", "augmentation", "crop", "supervised", "auxiliary", "train_fraction",
+    "balancing", "loss_weighting", "probe", "pretrained", "teacher", "label_fraction", "mixed_with",
+)  # fmt: skip
 ARGUMENTS = (*DECISIVE, "per_device_train_batch_size")
 
 

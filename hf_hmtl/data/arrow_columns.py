@@ -27,6 +27,31 @@ def column_batches(dataset: datasets.Dataset, columns: Sequence[str], size: int)
         yield {name: chunks.take(wanted) for name, chunks in whole.items()}
 
 
+def table_of(dataset: datasets.Dataset) -> pa.Table:
+    """The table below a dataset, with the rows that a selection has passed over."""
+    return dataset.data.table
+
+
+def over_table(dataset: datasets.Dataset, table: pa.Table, features: datasets.Features) -> datasets.Dataset:
+    """The same selection of rows of another table with as many rows: columns are exchanged and no image is copied.
+
+    `datasets` would write all rows anew first (`add_column` after `select`). The mark for its cache is drawn.
+    """
+    return datasets.Dataset(
+        table.select(list(features)).cast(features.arrow_schema),
+        info=datasets.DatasetInfo(features=features),
+        split=dataset.split,
+        indices_table=dataset._indices,
+        fingerprint=datasets.fingerprint.generate_random_fingerprint(),
+    )
+
+
+def rows_below(dataset: datasets.Dataset) -> np.ndarray:
+    """(rows,) the row of the table that each row of a dataset is."""
+    rows = _rows(dataset)
+    return np.arange(len(dataset)) if rows is None else rows
+
+
 def _rows(dataset: datasets.Dataset) -> np.ndarray | None:
     """The rows of the table below a dataset that was selected or shuffled; None where it is the table itself."""
     selected = dataset._indices  # datasets has no public name for it

@@ -215,8 +215,9 @@ class TrainingCollator(Collator):
     def filled(self, rows: Mapping[str, list], draws: Draws) -> tuple[Mapping[str, list], list[np.ndarray], list[int]]:
         """Rows and images of a whole batch, with others in the place of broken ones, and the numbers of these.
 
-        Which row comes is a function of (seed, epoch, row, attempt). It is augmented by the numbers of the row that it
-        stands for, so that a row which is in the batch already is not seen twice in the same way.
+        Which row comes, one of the same source, is a function of (seed, epoch, row, attempt). It is augmented by the
+        numbers of the row that it stands for, so that a row which is in the batch already is not seen twice in the same
+        way.
 
         Raises:
             BrokenImage: there is no other, or too many of those that were drawn are broken too.
@@ -225,18 +226,18 @@ class TrainingCollator(Collator):
         if not broken:
             return rows, images, broken
         kept = {name: list(values) for name, values in rows.items()}
-        if isinstance(rows, ReadRows):
-            count, read = len(rows.reader), rows.reader.__getitems__
-        else:
-            good = [place for place, image in enumerate(images) if image is not None]
-            count, read = (
-                len(good),
-                lambda picks: {name: [values[good[pick]] for pick in picks] for name, values in rows.items()},
-            )
+        good = np.array([place for place, image in enumerate(images) if image is not None])
         gaps = [place for place, image in enumerate(images) if image is None]
-        for attempt in range(ATTEMPTS if count else 0):
+        among_rows = isinstance(rows, ReadRows)
+        for attempt in range(ATTEMPTS if among_rows or len(good) else 0):
             of_gaps = draws.of(np.array(gaps))
-            others = read(of_gaps.integers(f"broken/{attempt}", count).tolist())
+            unit = of_gaps.uniform(f"broken/{attempt}")
+            if isinstance(rows, ReadRows):
+                firsts, counts = rows.reader.of_the_same_source([rows["row"][place] for place in gaps])
+                others: Mapping[str, list] = rows.reader.__getitems__((firsts + np.floor(unit * counts)).astype(int))
+            else:
+                picks = good[np.floor(unit * len(good)).astype(int)]
+                others = {name: [values[pick] for pick in picks] for name, values in rows.items()}
             found, also_broken = self._decoded(others, of_gaps)
             broken += also_broken
             for place, image, other in zip(gaps, found, range(len(gaps)), strict=True):

@@ -103,6 +103,11 @@ class Ledger:
             entry.names += names[: NAMES_KEPT - len(entry.names)]
             entry.classes.update(name for name in classes if name is not None)
 
+    def add(self, other: "Ledger", source: str) -> None:
+        """Take over what another source has left out, under its name."""
+        for (split, reason), entry in other.entries.items():
+            self.entries[f"{source}, {split}", reason] = entry
+
     def count(self, split: str | None = None) -> int:
         """How much is left out of a split, or of everything."""
         return sum(entry.count for (where, _), entry in self.entries.items() if split in (None, where))

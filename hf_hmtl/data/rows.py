@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import datasets
+import numpy as np
 from torch.utils.data import Dataset
 
 IMAGE = "image"  # name of the image column wherever there is a choice
@@ -49,14 +50,16 @@ class RowReader(Dataset):
 
     Args:
         dataset: a `datasets.Dataset`, or any torch dataset of known length whose items are dictionaries.
+        parts: first row and number of rows of each source in it; all are of one if not given.
 
     Raises:
         ValueError: the dataset has no length, or no rows to be asked for by number.
     """
 
-    def __init__(self, dataset):
+    def __init__(self, dataset, parts: Sequence[tuple[int, int]] = ()):
         require_rows_by_number(dataset)
         self.dataset = dataset
+        self.parts = np.array(parts or [(0, len(dataset))])
         # What a user's own transform makes of the rows is taken as it comes.
         if isinstance(dataset, datasets.Dataset) and dataset.format["type"] != "custom":
             self.dataset = _undecoded(dataset)
@@ -72,6 +75,12 @@ class RowReader(Dataset):
         else:
             columns = columns_of([self.dataset[row] for row in rows])
         return ReadRows({**columns, **addresses}, self)
+
+    def of_the_same_source(self, rows: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """First row and number of rows of the source of each of these rows."""
+        firsts, counts = self.parts.T
+        places = np.searchsorted(firsts, rows, side="right") - 1
+        return firsts[places], counts[places]
 
     def __getitem__(self, key) -> ReadRows:
         return self.__getitems__([key])

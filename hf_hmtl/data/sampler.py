@@ -13,6 +13,11 @@ from torch.utils.data import Sampler
 from hf_hmtl.draws import Draws
 
 
+def shuffled(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
+    """(rows,) places of rows in their order of an epoch."""
+    return np.argsort(Draws(seed, epoch, rows).words("order", 1)[:, 0])
+
+
 class EpochRowSampler(Sampler[list[tuple[int, int, float]]]):
     """Batches of (epoch, row, progress) for one process, shuffled anew in every epoch.
 
@@ -43,14 +48,18 @@ class EpochRowSampler(Sampler[list[tuple[int, int, float]]]):
     ):
         self.rows, self.batch_size, self.seed = rows, batch_size, seed
         self.process_index, self.process_count = process_index, process_count
-        self.global_batch = batch_size * process_count
-        self.batches = rows // self.global_batch if drop_last else -(-rows // self.global_batch)
+        self.batches = rows // self.taken if drop_last else -(-rows // self.taken)
         if self.batches < 1:
             raise ValueError(
                 f"{rows} training rows make no batch of {batch_size} x {process_count} process(es)"
                 f"{' with drop_last' if drop_last else ''}; use a smaller --per_device_train_batch_size"
             )
         self.epoch, self.planned = 0, math.inf
+
+    @property
+    def taken(self) -> int:
+        """Rows that a batch takes from the order of an epoch: all those of all processes."""
+        return self.batch_size * self.process_count
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration yields."""
@@ -60,9 +69,8 @@ class EpochRowSampler(Sampler[list[tuple[int, int, float]]]):
         return self.batches
 
     def order(self, epoch: int) -> np.ndarray:
-        """(batches * global batch,) row numbers of an epoch, in order."""
-        shuffled = np.argsort(Draws(self.seed, epoch, np.arange(self.rows)).words("order", 1)[:, 0])
-        return np.resize(shuffled, self.batches * self.global_batch)
+        """(batches * taken,) row numbers of an epoch, in order."""
+        return np.resize(shuffled(self.seed, epoch, np.arange(self.rows)), self.batches * self.taken)
 
     def progress(self, epoch: int, batch: int) -> float:
         """Share of the training that is done before a batch of an epoch, 0..1."""
@@ -70,7 +78,7 @@ class EpochRowSampler(Sampler[list[tuple[int, int, float]]]):
 
     def __iter__(self) -> Iterator[list[tuple[int, int, float]]]:
         epoch = self.epoch
-        batches = self.order(epoch).reshape(self.batches, self.global_batch)
+        batches = self.order(epoch).reshape(self.batches, self.taken)
         for number, batch in enumerate(batches[:, self.process_index :: self.process_count]):
             progress = self.progress(epoch, number)
             yield [(epoch, int(row), progress) for row in batch]

@@ -12,7 +12,7 @@ from hf_hmtl import tasks
 from hf_hmtl.option_types import require_types
 from hf_hmtl.recipe import Recipe
 from hf_hmtl.run.options import DESCRIPTION, USAGE, RunOptions
-from hf_hmtl.run.source_options import source_changes
+from hf_hmtl.run.source_options import source_changes, without_labels
 from hf_hmtl.training.arguments import HMTLTrainingArguments
 
 
@@ -120,8 +120,8 @@ CALLED_ELSEWHERE = {
 """{what an option is called in other programs: what it is called here}."""
 
 _RECIPE_KEYS = (
-    "train_fraction", "balancing", "image_size", "backbone", "teacher", "probe", "loss_weighting", "on_broken_image",
-    "report_batch_norm", "report_train", "report_columns",
+    "train_fraction", "label_fraction", "balancing", "image_size", "backbone", "teacher", "probe", "loss_weighting",
+    "on_broken_image", "report_batch_norm", "report_train", "report_columns",
 )  # fmt: skip
 
 
@@ -137,6 +137,8 @@ def overrides(options: RunOptions, name: str) -> dict[str, Any]:
     if options.pretrained is not None:
         switches = {"true": True, "false": False}
         changes["pretrained"] = switches.get(options.pretrained.lower(), options.pretrained)
+    if options.unlabelled is not None:
+        changes["mixed_with"] = [*recipes.load(name).mixed_with, without_labels(options.unlabelled, name)]
     changes = recipes.merged(changes, source_changes(options, name))
     return recipes.merged(changes, recipes.override(options.set))
 

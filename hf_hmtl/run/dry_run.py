@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from hf_hmtl.analysis.lettering import families_for
-from hf_hmtl.data.rows import RowReader
+from hf_hmtl.data.mixed_sampler import sampler_for
+from hf_hmtl.data.mixture import reader_for
 from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.data.splits import class_counts
 from hf_hmtl.run.experiment import Experiment, parameter_counts, targets_of
@@ -158,14 +159,14 @@ def _captions(batch: dict, experiment: Experiment, pictures: int) -> list[str]:
 
 
 def _batches(experiment: Experiment, count: int) -> list[dict]:
-    rows, collate = RowReader(experiment.splits["train"]), experiment.training_collator()
+    rows, collate = reader_for(experiment.training_rows), experiment.training_collator()
     return [collate(rows.__getitems__(keys)) for keys, _ in zip(_sampler(experiment), range(count), strict=False)]
 
 
 def _sampler(experiment: Experiment) -> EpochRowSampler:
     args = experiment.args
-    return EpochRowSampler(
-        len(experiment.splits["train"]),
+    return sampler_for(
+        experiment.training_rows,
         args.train_batch_size,
         args.sampling_seed,
         args.process_index,

@@ -1,6 +1,5 @@
 """From a recipe to everything that a run needs: rows, tasks, collators, model, trainer."""
 
-import copy
 import dataclasses
 import itertools
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from datasets import Dataset, DatasetDict
 from transformers import ProgressCallback, set_seed
@@ -18,19 +16,17 @@ from hf_hmtl import tasks as task_registry
 from hf_hmtl.data import sources
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
-from hf_hmtl.data.crops import CROP
-from hf_hmtl.data.identity import RESERVED, readable
-from hf_hmtl.data.ledger import BALANCING, TRAIN_FRACTION
-from hf_hmtl.data.own_faces import label_columns
-from hf_hmtl.data.splits import balanced, fingerprint, stratified_fraction, without
+from hf_hmtl.data.identity import SOURCE
+from hf_hmtl.data.mixture import Mixture
+from hf_hmtl.data.splits import fingerprint
 from hf_hmtl.model.configuration_hmtl import HMTLConfig
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.option_types import require_types
 from hf_hmtl.recipe import Recipe, require_known
-from hf_hmtl.results.groups import groups_of
 from hf_hmtl.run.earlier_run import load_teacher, located, take_backbone
 from hf_hmtl.run.progress import ProgressLines
+from hf_hmtl.run.rows import Rows, load_rows, require_column
 from hf_hmtl.tasks import Pretext, Supervised, Task
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.training.arguments import HMTLTrainingArguments
@@ -43,11 +39,12 @@ class Experiment:
 
     Attributes:
         recipe: what was asked for.
-        source: where the rows come from, with licence, citation and notes.
+        source: where the rows come from, with licence, citation and notes; of several, what is to be known of all.
         splits: train (after `train_fraction` and `balancing`), and validation and test where the source has them.
         supervised, pretexts: the tasks.
         model: freshly initialised from the seed of `args`, with `recipe.pretrained` weights when asked for.
         processor: the image processor that evaluation and serving share.
+        rows: source and splits, and whose the rows are where there are several sources.
         origin: a sentence on where the backbone's weights come from.
         teacher: network that a perceptual loss compares features with, or None.
     """
@@ -60,6 +57,7 @@ class Experiment:
     pretexts: list[Pretext]
     model: HMTLForImageClassification
     processor: HMTLImageProcessor
+    rows: Rows
     origin: str = "backbone started from random weights"
     teacher: HMTLForImageClassification | None = None
 
@@ -72,6 +70,11 @@ class Experiment:
     def learned(self) -> list[Task]:
         """The tasks with a head: all but pretexts of weight 0."""
         return [task for task in [*self.supervised, *self.pretexts] if task.is_learned]
+
+    @property
+    def training_rows(self) -> Dataset | Mixture:
+        """The training rows, with their sources where they are several."""
+        return Mixture(self.splits["train"], self.rows.parts) if self.rows.parts else self.splits["train"]
 
     def training_collator(self, **changes: Any) -> TrainingCollator:
         """Collator of augmented and corrupted batches; `changes` replace its settings."""
@@ -103,7 +106,7 @@ class Experiment:
             tasks=[*self.supervised, *self.pretexts],
             train_collator=self.training_collator(),
             eval_collator=self.evaluation_collator(),
-            train_dataset=self.splits["train"],
+            train_dataset=self.training_rows,
             eval_dataset=self.splits.get("validation"),
             processing_class=self.processor,
             teacher=self.teacher,
@@ -127,40 +130,15 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
         pretrained=located(recipe.pretrained, recipe, "pretrained"),
         teacher=located(recipe.teacher, recipe, "teacher"),
     )
-    options = dict(recipe.source)
-    name = options.pop("name", None)
-    if name is None:
-        raise ValueError(f"recipe {recipe.name} names no source; known sources: {', '.join(sources.available())}")
-    if recipe.kept_columns and sources.takes(name, "report_columns"):
-        options["report_columns"] = recipe.kept_columns
-    if sources.takes(name, "label_kinds") and recipe.supervised:
-        options["label_kinds"] = _label_kinds(recipe, options) | options.get("label_kinds", {})
-    source = sources.load(name, data_dir, **options)
-    if source.evaluation_only:
-        raise ValueError(f"recipe {recipe.name}: {name} has no rows to train on. {source.notes[0]}")
-    # A ledger of its own: the runs of a comparison share a source, and each leaves out what it leaves out.
-    ledger = copy.deepcopy(source.ledger)
-    source = dataclasses.replace(source, notes=(*source.notes, *_renamed_tasks(recipe)), ledger=ledger)
-    splits = DatasetDict(source.splits)
-    learned_columns = {name: _columns(name, settings) for name, settings in recipe.supervised.items()}
-    for column in (*itertools.chain(*learned_columns.values()), *recipe.kept_columns):
-        require_column(splits["train"], column, recipe)
-    for column in recipe.report_groups:  # before a training, not behind it
-        groups_of(pa.table({column: readable(splits[source.report_split], column)}), column)
-    first = next(iter(learned_columns.values()), (None,))[0]
-    if recipe.train_fraction < 1:
-        whole = splits["train"]
-        splits["train"] = stratified_fraction(whole, first, recipe.train_fraction)
-        ledger.leave_out("train", TRAIN_FRACTION, without(whole, splits["train"]))
-    if recipe.balancing != "none":
-        whole = splits["train"]
-        splits["train"] = balanced(whole, first, recipe.balancing)
-        ledger.leave_out("train", BALANCING, without(whole, splits["train"]))
+    rows = load_rows(recipe, data_dir)
+    source, splits = rows.source, rows.splits
+    if rows.several_are_tested and SOURCE not in recipe.report_groups:
+        recipe = dataclasses.replace(recipe, report_groups=[*recipe.report_groups, SOURCE])
     supervised = [
         build_supervised(name, settings, splits["train"], recipe.name) for name, settings in recipe.supervised.items()
     ]
     for column in itertools.chain.from_iterable(task.columns for task in supervised):
-        require_column(splits["train"], column, recipe)
+        require_column(splits["train"].column_names, column, recipe)
     if recipe.probe and type(supervised[0]) is not Classification:
         raise ValueError(f"recipe {recipe.name}: a probe fits classes, and {supervised[0].name!r} is of another kind")
     pretexts = [
@@ -178,54 +156,12 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     set_seed(args.seed)
     model = HMTLForImageClassification(config)
     processor = HMTLImageProcessor(size=recipe.image_size, crop_fraction=recipe.crop["eval"])
-    experiment = Experiment(recipe, args, source, splits, supervised, pretexts, model, processor)
+    experiment = Experiment(recipe, args, source, splits, supervised, pretexts, model, processor, rows)
     if recipe.pretrained:
         experiment.origin = take_backbone(model, recipe.pretrained)
     if any(pretext.needs_teacher and pretext.is_learned for pretext in pretexts) and recipe.teacher:
         experiment.teacher = load_teacher(recipe.teacher, recipe, experiment.fingerprint)
     return experiment
-
-
-def _label_kinds(recipe: Recipe, options: dict[str, Any]) -> dict[str, str]:
-    """{label of the source: whether its task learns classes or numbers}."""
-    labels = (options.get("task", "emotion"), *options.get("label_columns", ()))
-    kinds = {}
-    for key, settings in recipe.supervised.items():
-        task = task_registry.get((settings or {}).get("task", "classification"))
-        kind = label_columns.CLASSES if issubclass(task, Classification) else label_columns.NUMBERS
-        kinds |= dict.fromkeys(_columns(key, settings), kind)
-    return {name: kind for name, kind in kinds.items() if name in labels}
-
-
-def _renamed_tasks(recipe: Recipe) -> list[str]:
-    """Notes on tasks that are not called as the column they learn."""
-    columns = {recipe.source.get("task", "label"): recipe.source.get("label_column")}
-    columns |= recipe.source.get("label_columns") or {}
-    names = {key: (settings or {}).get("name", key) for key, settings in recipe.supervised.items()}
-    return [
-        f"the task of the column {columns[key]!r} is called {name!r}"
-        for key, name in names.items()
-        if columns.get(key) not in (None, name)
-    ]
-
-
-def require_column(dataset: Dataset, column: str, recipe: Recipe) -> None:
-    """Raise when the dataset lacks the column of a supervised task, or one that is to be reported."""
-    if column not in dataset.column_names:
-        columns = [name for name in dataset.column_names if name not in ("image", *RESERVED, *CROP)]
-        wants = "reports" if column in recipe.kept_columns else "learns"
-        raise ValueError(
-            f"recipe {recipe.name} {wants} {column!r}, which the source {recipe.source['name']!r} does not have. "
-            f"It has: {', '.join(columns)}"
-        )
-
-
-def _columns(name: str, settings: dict[str, Any] | None) -> tuple[str, ...]:
-    """The columns that an entry of `supervised` learns: those of its `column`, else of the task itself or its name."""
-    options = settings or {}
-    of_task = getattr(task_registry.get(options.get("task", "classification")), "column", "")
-    column = options.get("column") or of_task or name
-    return (column,) if isinstance(column, str) else tuple(column)
 
 
 def build_supervised(key: str, settings: dict[str, Any], train: Dataset, recipe_name: str) -> Supervised:

@@ -65,6 +65,13 @@ class RunOptions:
     train_fraction: float | None = _option(
         "Share of the training rows, stratified by label; the same rows for every --seed.", "SHARE"
     )
+    label_fraction: float | None = _option(
+        "Share of the labels that are used; the other rows stay, and teach pretexts alone.", "SHARE"
+    )
+    unlabelled: str | None = _option(
+        "Folder or table of further faces without labels, which are half of every batch and teach pretexts alone.",
+        "FOLDER",
+    )
     image_size: int | None = _option("Side of the images.", "PIXELS")
     backbone: str | None = _option("Any timm model.", "NAME")
     pretrained: str | None = _option(
@@ -130,7 +137,7 @@ OF_TRAINING = {
 
 FIRST_SCREEN = {
     "what": ("dry_run", "set"),
-    "data": ("data_dir", "hub_id", "label_column", "label_columns", "train_fraction", "balancing"),
+    "data": ("data_dir", "hub_id", "label_column", "label_columns", "train_fraction", "unlabelled"),
     "network": ("backbone", "image_size", "pretrained", "probe"),
     "tasks": ("loss_weighting", "teacher"),
     "training": (

@@ -60,6 +60,10 @@ def without_places(recipe: Recipe) -> dict[str, Any]:
     for option in ("csv", "image_dir"):
         if isinstance(fields["source"].get(option), str):
             fields["source"][option] = without_place(fields["source"][option])
+    for entry in fields["mixed_with"]:
+        for option in ("data_dir", "csv", "image_dir"):
+            if isinstance(entry.get(option), str):
+                entry[option] = without_place(entry[option])
     for settings in (*fields["supervised"].values(), *fields["auxiliary"].values()):
         if settings and str(settings.get("task")).endswith(".py"):
             settings["task"] = without_place(settings["task"])

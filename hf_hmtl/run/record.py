@@ -25,8 +25,9 @@ def record(experiment) -> dict[str, Any]:
     """Flat mapping of everything that decides the result: recipe, training arguments, data, task files of one's own."""
     args = experiment.args
     flat = _flat({"recipe": experiment.recipe.to_dict()})
-    if not experiment.recipe.report_groups:
-        del flat["recipe.report_groups"]  # runs that began before there were groups have none, and go on
+    for option, usual in {"report_groups": [], "mixed_with": [], "label_fraction": 1.0}.items():
+        if getattr(experiment.recipe, option) == usual:
+            del flat[f"recipe.{option}"]  # runs that began before there was such an option go on
     flat |= {f"training.{name}": plain(getattr(args, name)) for name in DECISIVE}
     flat["training.global_batch_size"] = args.train_batch_size * args.world_size
     flat["version"] = VERSION

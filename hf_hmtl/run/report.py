@@ -76,6 +76,7 @@ def report(
         broken_images=evaluation.broken_images,
         scored=evaluation.scored,
         left_out=source.ledger.to_dict(),
+        sources=experiment.rows.by_source,
         groups=by_groups(answers, columns, list(measures)) if answers is not None and columns else {},
         calibration=calibration_of(answers, _classes(experiment)) if answers is not None else {},
         left_out_steps=trainer.finite_steps.left_out,
@@ -137,6 +138,14 @@ def _protocol_notes(experiment: Experiment) -> list[str]:
         )
     if experiment.recipe.train_fraction < 1:
         notes.append(f"Trained on a stratified {experiment.recipe.train_fraction:.0%} of the training rows.")
+    if experiment.recipe.label_fraction < 1:
+        notes.append(
+            f"Used a stratified {experiment.recipe.label_fraction:.0%} of the labels; the other training images taught "
+            "the pretexts alone. No row of the paper does so."
+        )
+    if experiment.rows.parts:
+        others = " and ".join(part.name for part in experiment.rows.parts[1:])
+        notes.append(f"Mixed with {others} in every batch. No row of the paper mixes sources.")
     if experiment.recipe.balancing != "none":
         notes.append(f"The classes of the training rows were balanced by sampling them {experiment.recipe.balancing}.")
     if experiment.recipe.pretrained:

@@ -1,5 +1,6 @@
 """What the options of the data change in a recipe."""
 
+from pathlib import Path
 from typing import Any
 
 from hf_hmtl import recipe as recipes
@@ -57,6 +58,21 @@ def source_changes(options: RunOptions, name: str) -> dict[str, Any]:
         task = head_name(options.label_column, avoided=row.auxiliary)
         changes["supervised"] = {next(iter(row.supervised)): {"name": task}}
     return changes
+
+
+def without_labels(place: str, name: str) -> dict[str, Any]:
+    """The source that `--unlabelled` adds to the recipe `name`: a folder or a table, whose images alone are used.
+
+    Raises:
+        ValueError: the recipe has no pretext, so that nothing could be learned from them.
+    """
+    row = recipes.load(name)
+    if not row.auxiliary:
+        raise ValueError(
+            f"--unlabelled {place}: {row.name} has no pretext task, which is all that learns from images without "
+            f"labels. Choose a hybrid row, such as {recipes.other_row(name, 'puzzle-2x2')}"
+        )
+    return {"name": "custom", "labels": "none", "data_dir": str(Path(place).expanduser().absolute())}
 
 
 def _renamed(entry: str) -> tuple[str, str]:

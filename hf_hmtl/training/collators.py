@@ -9,7 +9,8 @@ from torch.utils.data import Dataset
 
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
-from hf_hmtl.data.rows import GivenRows, RowReader
+from hf_hmtl.data.mixture import reader_for
+from hf_hmtl.data.rows import GivenRows
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.tasks import Pretext, Supervised, Task
 from hf_hmtl.training.agreement import check_batch, check_collator, check_processor
@@ -111,7 +112,7 @@ class AdoptedCollator:
 
 def rows_for(collator: Callable, dataset: Any) -> Dataset:
     """The dataset, whose rows come as the collator takes them: as they are given, or as {column: list}."""
-    return GivenRows(dataset) if isinstance(collator, AdoptedCollator) else RowReader(dataset)
+    return GivenRows(dataset) if isinstance(collator, AdoptedCollator) else reader_for(dataset)
 
 
 def check_train_collator(collator: Callable, tasks: Sequence[Task], dataset: Any) -> None:

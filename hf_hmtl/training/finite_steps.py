@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import TrainerCallback
 
 from hf_hmtl.data.identity import names_of
+from hf_hmtl.data.mixture import Mixture
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +145,8 @@ class FiniteSteps(TrainerCallback):
 
     def _names(self, batches: Sequence[_Batch]) -> list[str]:
         numbers = [row for batch in batches if batch.rows is not None for row in _rows_of(batch, batch.rows.tolist())]
-        return names_of(self.trainer.train_dataset, numbers)
+        dataset = self.trainer.train_dataset
+        return names_of(dataset.dataset if isinstance(dataset, Mixture) else dataset, numbers)
 
 
 def _rows_of(batch: _Batch, rows: list[int]) -> list[int]:

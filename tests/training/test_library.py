@@ -17,6 +17,7 @@ from hf_hmtl import (
     HMTLImageProcessor,
     HMTLTrainer,
     HMTLTrainingArguments,
+    Mixture,
     Puzzle,
 )
 from hf_hmtl.data.rows import GivenRows
@@ -370,3 +371,21 @@ def test_adapters_of_peft_train_save_and_merge(faces, tmp_path, tasks):
         arguments(tmp_path / "out", **{**given, "max_steps": 6}), tasks, train_dataset=faces["train"],
     )  # fmt: skip
     assert resumed.train(resume_from_checkpoint=True).global_step == 6
+
+
+def test_a_mixture_trains_as_any_dataset_does(faces, tmp_path):
+    bare = faces["test"].select_columns("image")
+    mixture = Mixture.of({"labelled": faces["train"], "bare": bare}, {"labelled": 3, "bare": 1})
+    tasks = [Classification.of(faces["train"], "emotion"), Puzzle(grid=2)]
+    model = HMTLForImageClassification.for_tasks(tasks, backbone="test_efficientnet", image_size=48)
+    args = HMTLTrainingArguments(
+        str(tmp_path), use_cpu=True, per_device_train_batch_size=16, num_train_epochs=1, logging_steps=1,
+        save_strategy="no", report_to="none", disable_tqdm=True,
+    )  # fmt: skip
+    trainer = HMTLTrainer(model, args, tasks, train_dataset=mixture, eval_dataset=faces["validation"])
+    trainer.train()
+    assert trainer.state.global_step == len(faces["train"]) // 12
+    batch = next(iter(trainer.get_train_dataloader()))
+    assert (batch["targets"]["emotion"] < 0).sum() == 4
+    with pytest.raises(ValueError, match="no column 'mood'"):
+        HMTLTrainer(model, args, [Classification(name="mood", labels=("a", "b"))], train_dataset=mixture)

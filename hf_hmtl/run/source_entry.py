@@ -1,0 +1,64 @@
+"""One entry of a recipe's sources: the labels that are read of it, and its rows."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from datasets import DatasetDict
+
+from hf_hmtl import tasks
+from hf_hmtl.data import sources
+from hf_hmtl.data.mixture import with_classes_called
+from hf_hmtl.data.own_faces import label_columns
+from hf_hmtl.data.sources import Source
+from hf_hmtl.recipe import Recipe
+from hf_hmtl.tasks.classification import Classification
+
+
+def columns_of(key: str, settings: dict[str, Any] | None) -> tuple[str, ...]:
+    """The columns that an entry of `supervised` learns: those of its `column`, else of the task itself or its name."""
+    options = settings or {}
+    of_task = getattr(tasks.get(options.get("task", "classification")), "column", "")
+    column = options.get("column") or of_task or key
+    return (column,) if isinstance(column, str) else tuple(column)
+
+
+def label_kinds(recipe: Recipe, options: dict[str, Any]) -> dict[str, str]:
+    """{label of a source with these options: whether its task learns classes or numbers}."""
+    labels = (options.get("task", "emotion"), *options.get("label_columns", ()))
+    kinds = {}
+    for key, settings in recipe.supervised.items():
+        task = tasks.get((settings or {}).get("task", "classification"))
+        kind = label_columns.CLASSES if issubclass(task, Classification) else label_columns.NUMBERS
+        kinds |= dict.fromkeys(columns_of(key, settings), kind)
+    return {name: kind for name, kind in kinds.items() if name in labels}
+
+
+def load_source(entry: dict[str, Any], recipe: Recipe, data_dir: str | Path | None) -> Source:
+    """The source of an entry.
+
+    Args:
+        entry: {name, and options of the source}; `class_map` for every source.
+        recipe: whose columns are kept, and whose tasks say what a label is.
+        data_dir: its folder, for sources that need one.
+
+    Raises:
+        ValueError: it has no name, or nothing to train on; or as the source.
+    """
+    options = dict(entry)
+    name = options.pop("name", None)
+    if name is None:
+        raise ValueError(f"recipe {recipe.name} names no source; known sources: {', '.join(sources.available())}")
+    if recipe.kept_columns and sources.takes(name, "report_columns"):
+        options["report_columns"] = recipe.kept_columns
+    reads_labels = options.get("label_column", "label") is not None
+    if sources.takes(name, "label_kinds") and recipe.supervised and reads_labels:
+        options["label_kinds"] = label_kinds(recipe, options) | options.get("label_kinds", {})
+    called = {} if name not in sources.available() or sources.takes(name, "class_map") else options.pop("class_map", {})
+    source = sources.load(name, data_dir, **options)
+    if called:
+        renamed = {split: with_classes_called(rows, called) for split, rows in source.splits.items()}
+        source = dataclasses.replace(source, splits=DatasetDict(renamed))
+    if source.evaluation_only:
+        raise ValueError(f"recipe {recipe.name}: {name} has no rows to train on. {source.notes[0]}")
+    return source
