@@ -27,7 +27,15 @@ ALLOWED = GROUND | {
     "tasks": {"metrics", "draws", "schedule"},
     "results": {"metrics", "_version", "files"},
     "hub": {"model", "results", "files"},
-    "data": {"tasks", "draws", "files", "option_types", "model.image_processing_hmtl", "hub.research_data"},
+    "data": {
+        "tasks",
+        "draws",
+        "files",
+        "option_types",
+        "model.image_processing_hmtl",
+        "model.face_detector_hmtl",
+        "hub.research_data",
+    },
     "training": {"model", "tasks", "data", "files", "hub", "schedule"},
     "analysis": {"model", "metrics", "tasks", "data", "draws", "files"},
     "run": {

@@ -125,6 +125,7 @@ class Ledger:
         """
         total = sum(rows.values())
         for (split, _), entry in self.entries.items():
+            counted = _counted(entry.count, entry.reason.words, entry.names)
             reason, left = entry.reason, rows.get(split, 0) if split != FOLDER else total
             if reason.name in self.allowed:
                 continue
@@ -132,21 +133,21 @@ class Ledger:
             if lost and not reason.empties:
                 raise ValueError(
                     f"{source}: {_where(split)} has no row left of the class {', '.join(map(repr, sorted(lost)))}: "
-                    f"{_counted(entry)} are left out. {_advice(reason)}"
+                    f"{counted} are left out. {_advice(reason)}"
                 )
             if not left and not reason.empties:
                 raise ValueError(
-                    f"{source}: {_where(split)} has no row left: {_counted(entry)} are left out. {_advice(reason)}"
+                    f"{source}: {_where(split)} has no row left: {counted} are left out. {_advice(reason)}"
                 )
             if not reason.expected and entry.count > LARGEST_SHARE * (left + entry.count):
                 raise ValueError(
-                    f"{source}: of {left + entry.count:,} in {_where(split)}, {_counted(entry)} would be left out, "
+                    f"{source}: of {left + entry.count:,} in {_where(split)}, {counted} would be left out, "
                     f"which is more than a tenth. {_advice(reason)}"
                 )
 
     def lines(self) -> list[str]:
         """One line a split and reason, for people: "train: 3 rows whose image file does not exist (a.jpg, ...)"."""
-        return [f"{split}: {_counted(entry)}" for (split, _), entry in self.entries.items()]
+        return lines_of(self.to_dict())
 
     def to_dict(self) -> dict[str, dict[str, dict]]:
         """{split: {reason: {count, names: the first three, what}}}, as result.json keeps it."""
@@ -160,13 +161,21 @@ class Ledger:
         return found
 
 
+def lines_of(left_out: Mapping[str, Mapping[str, Mapping]]) -> list[str]:
+    """`Ledger.lines` of what `to_dict` gave."""
+    return [
+        f"{split}: {_counted(entry['count'], entry['what'], entry['names'])}"
+        for split, reasons in left_out.items()
+        for entry in reasons.values()
+    ]
+
+
 def _where(split: str) -> str:
     return "the folder" if split == FOLDER else f"the {split} split"
 
 
-def _counted(entry: Entry) -> str:
-    more = ", ..." * (entry.count > len(entry.names))
-    return f"{entry.count:,} {entry.reason.words} ({', '.join(entry.names)}{more})"
+def _counted(count: int, words: str, names: Sequence[str]) -> str:
+    return f"{count:,} {words} ({', '.join(names)}{', ...' * (count > len(names))})"
 
 
 def _advice(reason: Reason) -> str:

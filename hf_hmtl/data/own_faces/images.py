@@ -150,3 +150,14 @@ def _there(path: str | None, table: Path | None, finder: Finder | None) -> str |
     if finder is not None and table is not None:
         return finder.find(path, table)
     return path if path.startswith(URLS) or os.path.isfile(path) else None
+
+
+def files_of(table: datasets.Dataset, folder: Path | None) -> list[str] | None:
+    """Path of every image relative to the folder; None where the images are not files."""
+    prefix, files = f"{(folder or Path()).as_posix()}/", []
+    for chunk in table.select_columns(["image"]).with_format("arrow")[:]["image"].chunks:
+        content, paths = chunk.flatten()[:2]
+        if content.null_count < len(content):
+            return None
+        files += [path.replace("\\", "/").removeprefix(prefix) for path in paths.to_pylist()]
+    return files

@@ -48,3 +48,17 @@ class Found:
     layout: str
     folder: Path | None = None
     notes: list[str] = field(default_factory=list)
+
+
+def image_folder(given: str | Path | None, folder: Path) -> Path | None:
+    """The folder that the paths of a table are relative to, as the user says it: absolute, or relative to the data.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    if given is None:
+        return None
+    place = (folder / Path(given).expanduser()).resolve()
+    if not place.is_dir():
+        raise FileNotFoundError(f"custom: there is no folder {place}; --image_dir is absolute, or relative to {folder}")
+    return place

@@ -3,6 +3,7 @@
 Folders, CSV and JSON are read here, in memory, and not by `load_dataset`: its cache can serve files that have changed.
 """
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from hf_hmtl.data.own_faces.layouts import SPLIT_NAMES, class_folders, split_of
 from hf_hmtl.data.own_faces.reading import HELP, Found, Reading
 from hf_hmtl.data.own_faces.tree import PARQUET, Tree, shortened, walk
 from hf_hmtl.data.sources._building import IMAGE, images_of_paths
+
+UNLABELLED = "image files without labels"
 
 
 def from_folder(folder: Path, reading: Reading, ledger: Ledger) -> Found:
@@ -69,6 +72,33 @@ def from_file(path: Path, reading: Reading, ledger: Ledger) -> Found:
     found = _of_tables([candidate], str(path), tree, reading, ledger)
     found.folder = Path(reading.image_dir or path.parent)
     return found
+
+
+def with_every_column(place: Path, reading: Reading) -> tuple[Found, Ledger]:
+    """The rows of a folder or table with all that is known of them, and what is left out: every column of its tables;
+    else the class of its class folders, as `label`; else, of photographs that lie about, nothing.
+
+    Args:
+        place: folder or table.
+        reading: how; its label column does not count.
+
+    Raises:
+        FileNotFoundError: there is no image.
+        ValueError: a file or column does not fit.
+    """
+    ledger = Ledger()
+    if place.is_file():
+        return from_file(place, reading, ledger), ledger
+    found = from_folder(place, dataclasses.replace(reading, label_column=None), ledger)
+    if found.layout != UNLABELLED:
+        return found, ledger
+    of_classes = Ledger()
+    try:
+        classes = _of_class_folders(walk(place), reading, of_classes)
+    except FileNotFoundError:  # no class folders
+        return found, ledger
+    classes.notes = found.notes + classes.notes
+    return classes, of_classes
 
 
 def is_saved(folder: Path) -> bool:
@@ -186,7 +216,7 @@ def _unlabelled(tree: Tree, ledger: Ledger) -> Found:
     for path, reason in [*tree.others, *tree.unread_tables]:
         ledger.leave_out(FOLDER, reason, [path])
     tables = {split: _dataset(pa.table({"image": images_of_paths(files)})) for split, files in splits.items()}
-    return Found(tables, "image files without labels", tree.root)
+    return Found(tables, UNLABELLED, tree.root)
 
 
 def _dataset(table: pa.Table) -> datasets.Dataset:

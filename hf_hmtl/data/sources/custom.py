@@ -10,11 +10,12 @@ import pyarrow as pa
 from hf_hmtl.data.identity import FEATURES, ID, has_groups, identity, numbered
 from hf_hmtl.data.ledger import HELD_OUT, NO_LABEL, UNLABELLED_SPLIT, Ledger
 from hf_hmtl.data.own_faces.groups import Grouping
+from hf_hmtl.data.own_faces.images import files_of
 from hf_hmtl.data.own_faces.label_columns import LabelColumns, classes_among, has_label
 from hf_hmtl.data.own_faces.labels import ClassNames, check_classes, find_column
 from hf_hmtl.data.own_faces.layouts import LAYOUTS
 from hf_hmtl.data.own_faces.leaks import leaks
-from hf_hmtl.data.own_faces.reading import HELP, Found, Reading
+from hf_hmtl.data.own_faces.reading import HELP, Found, Reading, image_folder
 from hf_hmtl.data.own_faces.tables import from_file, from_folder, from_hub
 from hf_hmtl.data.sources import SPLITS, Source, did_you_mean, resolve
 from hf_hmtl.data.sources._building import in_memory
@@ -118,7 +119,7 @@ def load(
     notes = [f"layout: {found.layout}", *found.notes]
     columns, told = labels.read(found.tables)
     kept = [column for column in report_columns if column not in labels.columns]
-    files = {split: _files(table, found.folder) for split, table in found.tables.items()}
+    files = {split: files_of(table, found.folder) for split, table in found.tables.items()}
     groups = grouping.of(found.tables, files, list(labels.columns.values()))
     splits = datasets.DatasetDict(
         {
@@ -157,7 +158,7 @@ def _without_labels(
     """
     held_out = [split for split in found.tables if split != "train"]
     for split in held_out:
-        ledger.leave_out(split, HELD_OUT, _files(found.tables[split], found.folder) or _numbered(found, split))
+        ledger.leave_out(split, HELD_OUT, files_of(found.tables[split], found.folder) or _numbered(found, split))
     if held_out:
         told = f"{' and '.join(held_out)} stay unseen, so that a model fine-tuned from this one is tested on new images"
     else:
@@ -166,7 +167,7 @@ def _without_labels(
             "images that this one saw, without their labels"
         )
     train = found.tables["train"]
-    files = _files(train, found.folder)
+    files = files_of(train, found.folder)
     split = _contract(train, "train", name, files, None, {}, report_columns)
     splits = datasets.DatasetDict({"train": split})
     ledger.check({}, _lengths(splits), "custom")
@@ -193,20 +194,11 @@ def _read(data_dir, hub_id, csv, image_dir, reading: Reading, ledger: Ledger) ->
         if not path.is_file():
             others = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
             raise FileNotFoundError(f"custom: there is no file {path}.{did_you_mean(path.name, others)}\n{HELP}")
-        reading.image_dir = _image_dir(image_dir, path.parent)
+        reading.image_dir = image_folder(image_dir, path.parent)
         return path.stem, from_file(path.resolve(), reading, ledger)
     folder = resolve("custom", data_dir, HELP).resolve()
-    reading.image_dir = _image_dir(image_dir, folder)
+    reading.image_dir = image_folder(image_dir, folder)
     return folder.name, from_folder(folder, reading, ledger)
-
-
-def _image_dir(given: str | Path | None, folder: Path) -> Path | None:
-    if given is None:
-        return None
-    place = (folder / Path(given).expanduser()).resolve()
-    if not place.is_dir():
-        raise FileNotFoundError(f"custom: there is no folder {place}; --image_dir is absolute, or relative to {folder}")
-    return place
 
 
 def _contract(
@@ -231,17 +223,6 @@ def _contract(
     who = identity(name, ids, files, groups) if ids is not None else numbered(name, split, len(table), groups)
     features.update({column: FEATURES[column] for column in who})
     return in_memory(pa.table({**arrays, **who}), features)
-
-
-def _files(table: datasets.Dataset, folder: Path | None) -> list[str] | None:
-    """Path of every image relative to the folder; None where the images are not files."""
-    prefix, files = f"{(folder or Path()).as_posix()}/", []
-    for chunk in table.select_columns(["image"]).with_format("arrow")[:]["image"].chunks:
-        content, paths = chunk.flatten()[:2]
-        if content.null_count < len(content):
-            return None
-        files += [path.replace("\\", "/").removeprefix(prefix) for path in paths.to_pylist()]
-    return files
 
 
 def _labelled(
