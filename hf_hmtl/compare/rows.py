@@ -21,7 +21,8 @@ FIRST_SEED = 1
 
 @dataclass(frozen=True)
 class Row:
-    """One label of the table: a row of the recipe file, changes to it as --set takes them, and its seeds."""
+    """One label of the table: a row of the recipe file, its seeds, and changes to it: entries as --set takes them, and
+    options of the command train, such as "--max_steps=900"."""
 
     label: str
     recipe: str
@@ -30,7 +31,13 @@ class Row:
 
     def arguments(self, common: Sequence[str]) -> list[str]:
         """The part of the command line of train that all seeds share; `common` are options of every row."""
-        return [self.recipe, *common, *(["--set", *self.changes] if self.changes else [])]
+        options = [change for change in self.changes if change.startswith("--")]
+        return [self.recipe, *common, *options, *(["--set", *self.entries] if self.entries else [])]
+
+    @property
+    def entries(self) -> list[str]:
+        """The changes to the recipe."""
+        return [change for change in self.changes if not change.startswith("--")]
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,7 @@ def preset(name: str) -> Comparison:
 
 def _tasks_of(row: Row) -> list[str]:
     """Names of the supervised tasks of a row, the primary one first."""
-    learned = recipes.load(row.recipe, recipes.override([*row.changes])).supervised
+    learned = recipes.load(row.recipe, recipes.override(row.entries)).supervised
     return [(settings or {}).get("name", key) for key, settings in learned.items()]
 
 
@@ -200,7 +207,7 @@ def planned(comparison: Comparison, folder: Path) -> list[Run]:
 
 
 def _plan(row: Row, seed: int, folder: Path, runs: dict[Path, Run]) -> Run:
-    recipe = recipes.load(row.recipe, recipes.override(list(row.changes)))
+    recipe = recipes.load(row.recipe, recipes.override(row.entries))
     origins = {}
     for option in ("pretrained", "teacher"):
         origin = getattr(recipe, option)

@@ -140,7 +140,12 @@ def overrides(options: RunOptions, name: str) -> dict[str, Any]:
     if options.unlabelled is not None:
         changes["mixed_with"] = [*recipes.load(name).mixed_with, without_labels(options.unlabelled, name)]
     changes = recipes.merged(changes, source_changes(options, name))
-    return recipes.merged(changes, recipes.override(options.set))
+    entries = recipes.override(options.set)
+    if "training" in entries:
+        given = entries["training"]
+        option, value = next(iter(given.items())) if isinstance(given, dict) and given else ("max_steps", "900")
+        raise ValueError(f"--set training: training arguments are options themselves, as --{option} {value}")
+    return recipes.merged(changes, entries)
 
 
 def _unknown_option(option: str, parser: HfArgumentParser) -> str:

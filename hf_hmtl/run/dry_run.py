@@ -1,24 +1,17 @@
 """What a run would do, without doing it: rows, classes, heads, weights, steps, minutes, and a picture of a batch."""
 
-import copy
-import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from hf_hmtl.analysis.lettering import families_for
-from hf_hmtl.data.mixed_sampler import sampler_for
-from hf_hmtl.data.mixture import reader_for
-from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.data.splits import class_counts
 from hf_hmtl.run.experiment import Experiment, parameter_counts, targets_of
+from hf_hmtl.run.step_time import first_batches, sampler_of, seconds_a_step
 from hf_hmtl.schedule import in_words
 from hf_hmtl.tasks import Supervised, Task
 from hf_hmtl.tasks.classification import Classification
-from hf_hmtl.training.smallest_batch import check_smallest_batch
 
-TIMED_STEPS = 5
 PICTURED_ROWS = 24
 
 
@@ -27,7 +20,7 @@ def dry_run(experiment: Experiment) -> None:
     print(plan(experiment))
     folder = Path(experiment.args.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    batch = _batches(experiment, 1)[0]
+    batch = first_batches(experiment, 1)[0]
     path = folder / "first_batch.png"
     draw_batch(batch, experiment, path)
     print(f"first batch  {path}")
@@ -52,7 +45,7 @@ def plan(experiment: Experiment) -> str:
     pupils = sum(pretext.needs_teacher for pretext in experiment.pretexts if pretext.is_learned)
     of_teacher = f", and {2 * pupils} of the teacher" if pupils else ""
     lines.append(f"passes       {_backbone_passes(experiment):g} of the backbone for each row and step{of_teacher}")
-    steps, seconds = _steps(experiment), _seconds_a_step(experiment)
+    steps, seconds = _steps(experiment), seconds_a_step(experiment)
     batch = args.train_batch_size * args.world_size * args.gradient_accumulation_steps
     lines.append(f"steps        {steps} of {batch} rows, {seconds:.3f} s each on this machine")
     lines.append(f"estimate     {steps * seconds / 60:.1f} minutes of training (evaluation comes on top)")
@@ -158,47 +151,8 @@ def _captions(batch: dict, experiment: Experiment, pictures: int) -> list[str]:
     return [", ".join(row) or "no label" for row in words]
 
 
-def _batches(experiment: Experiment, count: int) -> list[dict]:
-    rows, collate = reader_for(experiment.training_rows), experiment.training_collator()
-    return [collate(rows.__getitems__(keys)) for keys, _ in zip(_sampler(experiment), range(count), strict=False)]
-
-
-def _sampler(experiment: Experiment) -> EpochRowSampler:
-    args = experiment.args
-    return sampler_for(
-        experiment.training_rows,
-        args.train_batch_size,
-        args.sampling_seed,
-        args.process_index,
-        args.world_size,
-        args.dataloader_drop_last,
-    )
-
-
 def _steps(experiment: Experiment) -> int:
     args = experiment.args
     if args.max_steps > 0:
         return args.max_steps
-    return int(-(-len(_sampler(experiment)) // args.gradient_accumulation_steps) * args.num_train_epochs)
-
-
-def _seconds_a_step(experiment: Experiment) -> float:
-    """Median time of a few real steps, on a copy of the model: decoding, forward, backward and update."""
-    rehearsal = copy.copy(experiment)
-    rehearsal.model = copy.deepcopy(experiment.model)
-    trainer = rehearsal.trainer()
-    check_smallest_batch(trainer)
-    model = trainer.model.train()
-    optimizer = trainer.create_optimizer()
-    times = []
-    for _ in range(TIMED_STEPS):
-        started = time.perf_counter()
-        (batch,) = _batches(experiment, 1)
-        step = trainer._get_num_items_in_batch([batch], trainer.args.device)
-        trainer.compute_loss(model, trainer._prepare_inputs(batch), num_items_in_batch=step).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - started)
-    return sorted(times)[len(times) // 2]
+    return int(-(-len(sampler_of(experiment)) // args.gradient_accumulation_steps) * args.num_train_epochs)

@@ -136,7 +136,7 @@ def outcome(arguments, folder):
 
 @pytest.mark.parametrize("kind", ["command lines", "recipe files"])
 def test_every_mistake_is_told_in_one_line(tmp_path, monkeypatch, capsys, kind):
-    monkeypatch.setattr(dry_run, "_seconds_a_step", prepared)
+    monkeypatch.setattr(dry_run, "seconds_a_step", prepared)
     monkeypatch.setattr(dry_run, "draw_batch", lambda *arguments: None)
     monkeypatch.setenv("HF_HMTL_DATA", str(tmp_path / "nowhere"))
     draw, told = random.Random(kind), 0
