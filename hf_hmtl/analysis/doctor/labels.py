@@ -79,8 +79,6 @@ def _of_classes(examined: Examined, column: str) -> list[Finding]:
         findings.append(Finding("imbalance", WARNING, text, len(names)))
     values = examined.column(column)
     rows = examined.names()
-    outside = [rows[row] for row, value in enumerate(values) if value is not None and not -1 <= value < len(names)]
-    findings += found("out_of_range", PROBLEM, f"{column}: {{count}} rows have a number that is no class", outside)
     missing = [rows[row] for row, value in enumerate(values) if value is None or value == -1]
     findings += found("no_label", NOTE, f"{column}: {{count}} rows have no label", missing)
     return findings + _permuted(column, counts)

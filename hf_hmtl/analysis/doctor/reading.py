@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hf_hmtl.analysis.doctor.findings import PROBLEM, Finding
+from hf_hmtl.analysis.doctor.findings import PROBLEM, Finding, found
 from hf_hmtl.data import sources
 from hf_hmtl.data.arrow_columns import column_array
 from hf_hmtl.data.identity import FEATURES, FILE, ID, RESERVED, identity, numbered
 from hf_hmtl.data.ledger import Ledger
+from hf_hmtl.data.own_faces.dividing import SPLIT_COLUMNS
 from hf_hmtl.data.own_faces.groups import GROUP_COLUMNS, Grouping
 from hf_hmtl.data.own_faces.images import IMAGE_COLUMNS, files_of
 from hf_hmtl.data.own_faces.labels import class_column, find_column, number_column
@@ -30,6 +31,7 @@ RANGES = {
 """Of columns that are called so."""
 _MOST_CLASSES = 100
 _ROWS_A_CLASS = 5
+_LABELS = ("string", "large_string", "bool", "int", "uint", "float")
 
 
 @dataclass
@@ -110,11 +112,11 @@ def of_folder(
         raise FileNotFoundError(f"doctor: there is no folder or table {place}")
     reading = reading or Reading()
     image_dir = image_folder(reading.image_dir, place.parent if place.is_file() else place)
-    found, ledger = with_every_column(place, replace(reading, image_dir=image_dir))
-    tables = {split: found.tables[split] for split in SPLITS if len(found.tables.get(split, ()))}
+    read, ledger = with_every_column(place, replace(reading, image_dir=image_dir))
+    tables = {split: read.tables[split] for split in SPLITS if len(read.tables.get(split, ()))}
     if label_column is not None:
         find_column(tables, label_column, "--label_column NAME")
-    files = {split: files_of(table, found.folder) for split, table in tables.items()}
+    files = {split: files_of(table, read.folder) for split, table in tables.items()}
     columns, findings = _labels(tables, label_column)
     grouping = Grouping(group_column, group_pattern)
     # Columns of groups are looked for in the training rows; a data set to evaluate on has none.
@@ -132,7 +134,7 @@ def of_folder(
             features[column], values = of_splits[split]
             arrays[column] = pa.array(values)
         splits[split] = in_memory(pa.table(arrays), features)
-    notes = [f"layout: {found.layout}", *found.notes, *grouping.notes]
+    notes = [f"layout: {read.layout}", *read.notes, *grouping.notes]
     examined = Examined(name, datasets.DatasetDict(splits), ledger, notes, findings)
     wanted = [name for name in (label_column, *USUAL) if name in examined.classes]
     examined.primary = next(iter([*wanted, *examined.classes]), None)
@@ -165,7 +167,10 @@ def _labels(
             continue
         kind = _kind(tables, name, name == wanted or (wanted is None and name in USUAL))
         try:
-            if kind == "classes":
+            if isinstance(first.features[name], datasets.ClassLabel):
+                columns[name], told = _named_classes(tables, name)
+                findings += told
+            elif kind == "classes":
                 names, places, _ = class_column({"train": first, **tables}, name)
                 columns[name] = {split: (datasets.ClassLabel(names=names), places[split]) for split in tables}
             elif kind == "numbers":
@@ -177,31 +182,42 @@ def _labels(
     return columns, findings
 
 
+def _named_classes(tables: Mapping[str, datasets.Dataset], name: str) -> tuple[dict[str, tuple], list[Finding]]:
+    """A column of ClassLabel by split, and the rows whose number is none of its classes, which get no label."""
+    inside, outside = {}, []
+    for split, table in tables.items():
+        numbers = column_array(table, name)
+        is_outside = pc.fill_null(pc.greater_equal(numbers, len(table.features[name].names)), False)
+        rows = np.flatnonzero(is_outside.to_numpy(zero_copy_only=False))
+        outside += [f"{split}/{row}: {numbers[int(row)].as_py()}" for row in rows]
+        arrow = table.select_columns(name).with_format("arrow")[:]
+        kept = pc.if_else(is_outside, pa.scalar(None, numbers.type), numbers)
+        features = datasets.Features({name: table.features[name]})
+        inside[split] = in_memory(arrow.set_column(0, name, kept), features)
+    names, places, _ = class_column({"train": next(iter(inside.values())), **inside}, name)
+    text = f"{name}: {{count}} rows have a number that is no class"
+    columns = {split: (datasets.ClassLabel(names=names), places[split]) for split in tables}
+    return columns, found("out_of_range", PROBLEM, text, outside)
+
+
 def _kind(tables: Mapping[str, datasets.Dataset], name: str, surely: bool) -> str | None:
     """ "classes", "numbers" or None for a column that is no label."""
     feature = next(iter(tables.values())).features[name]
-    if isinstance(feature, datasets.ClassLabel):
-        return "classes"
-    values = (
-        pa.concat_arrays([column_array(table, name).cast(pa.string()) for table in tables.values()]).drop_null()
-        if isinstance(feature, datasets.Value)
-        else None
-    )
-    if values is None:
-        return None
     if surely:
         return "classes"
     if name.lower() in RANGES:
         return "numbers"
-    if name.lower() in (*GROUP_COLUMNS, *IMAGE_COLUMNS, "split", "usage", "id"):
+    known = (*GROUP_COLUMNS, *IMAGE_COLUMNS, "id", *SPLIT_COLUMNS)
+    if name.lower() in known or not isinstance(feature, datasets.Value) or not feature.dtype.startswith(_LABELS):
         return None
+    values = pa.concat_arrays([column_array(table, name).cast(pa.string()) for table in tables.values()]).drop_null()
     distinct = len(pc.unique(values))
     few = 1 < distinct <= min(_MOST_CLASSES, max(2, len(values) // _ROWS_A_CLASS))
-    if feature.dtype.startswith(("float", "double")):
+    if feature.dtype.startswith("float"):
         return "numbers"
     if feature.dtype.startswith(("int", "uint")):
         return "classes" if few and distinct <= 20 else "numbers" if distinct < len(values) else None
-    return "classes" if few and feature.dtype in ("string", "large_string", "bool") else None
+    return "classes" if few else None
 
 
 def numbers_of(examined: Examined, name: str) -> np.ndarray:

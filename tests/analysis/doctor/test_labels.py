@@ -1,13 +1,17 @@
 """What is wrong with labels, planted on purpose."""
 
+import datasets
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from data_trees import write_classes, write_images
+from data_trees import encoded, write_classes, write_images
 from doctor_trees import examined_of, kinds
 
 from hf_hmtl.analysis.doctor import labels as module
 from hf_hmtl.analysis.doctor.labels import known_set, labels
 from hf_hmtl.analysis.doctor.reading import of_folder
+from hf_hmtl.data import sources
 
 
 def table(folder, **columns):
@@ -100,6 +104,19 @@ def test_a_column_that_cannot_be_learned_is_a_finding_and_not_the_end(tmp_path):
     (finding,) = examined.findings
     assert finding.kind == "labels" and "writes one class in two ways" in finding.text
     assert examined.classes == ["gender"]
+
+
+def test_numbers_of_no_class_are_told_and_the_rest_is_looked_at(tmp_path):
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])})
+    rows = {"image": [{"bytes": encoded(number), "path": None} for number in range(24)],
+            "label": [number % 2 for number in range(22)] + [7, -1]}  # fmt: skip
+    pq.write_table(pa.table(rows).cast(features.arrow_schema), tmp_path / "train.parquet")
+    examined = examined_of(tmp_path)
+    (finding,) = examined.findings
+    assert (finding.kind, finding.rows) == ("out_of_range", ("train/22: 7",)) and examined.primary == "label"
+    assert kinds(labels(examined)) == {"no_label": 2}
+    with pytest.raises(ValueError, match="1 rows have the number 7 .* no class: 0 to 1 are a, b. Mend the rows"):
+        sources.load("custom", tmp_path)
 
 
 def test_columns_that_tell_rows_apart_are_no_labels(tmp_path):
