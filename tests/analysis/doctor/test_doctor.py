@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +24,9 @@ from hf_hmtl.commands import doctor
 from hf_hmtl.model.face_detector_hmtl import Face
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 
+ROOT = os.environ.get("HF_HMTL_DATA")
+REAL = Path(ROOT, "fer2013") if ROOT else None
+
 
 def report_of(folder, detector=None, **options):
     return examine(examined_of(folder), str(folder), detector, **options)[0]
@@ -29,6 +34,7 @@ def report_of(folder, detector=None, **options):
 
 def test_unreadable_and_blank_pictures_are_named_and_measured_once(tmp_path, monkeypatch):
     write_classes(tmp_path, count=10)
+    write_images(tmp_path, *[f"happy/more-{number}.jpg" for number in range(60)])
     Image.new("L", (20, 20), 7).save(tmp_path / "sad/blank.png")
     (tmp_path / "sad/torn.jpg").write_bytes(b"\xff\xd8\xff")
     (tmp_path / "sad/empty.jpg").touch()
@@ -36,7 +42,9 @@ def test_unreadable_and_blank_pictures_are_named_and_measured_once(tmp_path, mon
     found = {finding.kind: finding for finding in report.findings}
     assert found["blank"].rows == ("sad/blank.png",) and found["unreadable"].count == 2
     assert found["unreadable"].rows[0].startswith("sad/empty.jpg: ")
-    assert [finding.severity for finding in report.findings] == ["problem", "problem", "note"]  # the worst first
+    severities = [finding.severity for finding in report.findings]
+    assert severities == [*["problem"] * 2, "warning", *["note"] * (len(severities) - 3)]
+    assert report.findings[2].kind == "imbalance"
     monkeypatch.setattr(of_pictures, "_facts", None)
     assert report_of(tmp_path).to_dict() == report.to_dict()
     write_images(tmp_path, "sad/new.jpg")
@@ -61,7 +69,8 @@ def test_the_report_says_what_is_there_and_what_to_type_next(tmp_path):
 
 
 class Corners:
-    """Finds a face whose eyes are up where the upper left corner is the brightest; as large as its red says."""
+    """Finds a face whose eyes are up where the upper left corner is the brightest, as large as its red says; and, less
+    surely, one that stands on its head."""
 
     weights, threshold = "none", 0.5
 
@@ -72,9 +81,9 @@ class Corners:
         self.asked += 1
         corners = [int(image[row, column, 1]) for row in (1, -2) for column in (1, -2)]
         side = len(image) * int(image[len(image) // 2, len(image) // 2, 0]) / 255
-        if not side or corners[0] != max(corners):
+        if not side or max(corners) not in (corners[0], corners[3]):
             return []
-        return [Face((0.0, 0.0, side, side), 0.9)]
+        return [Face((0.0, 0.0, side, side), 0.9 if corners[0] == max(corners) else 0.6)]
 
 
 def marked(path, corner=(0, 0), share=200, side=120):
@@ -189,3 +198,20 @@ def test_a_model_of_other_classes_is_refused(tmp_path):
     examined = examined_of(tmp_path / "pile")
     with pytest.raises(ValueError, match="has no column of classes"):
         disagreements(examined, measured(examined), tmp_path / "model", tmp_path / "rows.csv")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(REAL is None or not REAL.is_dir(), reason="HF_HMTL_DATA holds no fer2013 folder")
+def test_fer2013_has_the_faults_that_it_is_known_for():
+    """288 test images in train: `data.splits.cross_split_duplicates` counts as many."""
+    report = report_of(REAL)
+    assert sum(report.rows.values()) == pytest.approx(35_887, abs=5) and list(report.rows) == [
+        "train",
+        "validation",
+        "test",
+    ]
+    assert len(report.classes["label"]["train"]) == 7 and report.known_as == "fer2013"
+    found = kinds(report.findings)
+    assert found["duplicates_train_test"] == pytest.approx(288, abs=3) and found["blank"] == 12
+    assert found["near_duplicates_train_test"] == pytest.approx(267, abs=10) and "permuted" not in found
+    assert report.next_command == f"hf-hmtl train fer2013/puzzle-3x3 --data_dir {REAL} --dry_run"

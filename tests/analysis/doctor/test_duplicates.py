@@ -34,6 +34,16 @@ def test_pairs_are_those_of_a_comparison_bit_by_bit(monkeypatch):
     assert {pair[:2] for pair in expected} == {(0, 40), (5, 41), (30, 43)} and len(pairs) == len(expected)
 
 
+def test_56_bits_are_near_and_57_are_not():
+    """Measured on FER2013, see `NEAR`."""
+    bits = np.random.default_rng(1).integers(0, 2, (3, 256))
+    bits[1:] = bits[0]
+    bits[1, :56] ^= 1
+    bits[2, -57:] ^= 1
+    pairs, _ = near_pairs(np.packbits(bits, axis=1), {"train": (0, 3)}, np.ones(3, dtype=bool))
+    assert [(pair.first, pair.second, pair.distance) for pair in pairs] == [(0, 1, 56)]
+
+
 def test_what_is_too_much_to_compare_is_said_and_splits_come_first(monkeypatch):
     monkeypatch.setattr(module, "MOST_COMPARISONS", 450)
     hashes = np.zeros((50, 32), dtype=np.uint8)

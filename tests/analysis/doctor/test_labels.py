@@ -43,7 +43,7 @@ def test_balanced_classes_have_nothing(tmp_path):
 
 
 def test_numbers_out_of_range_missing_or_all_the_same_are_told(tmp_path):
-    valence = [-0.5, 0.25, -2, -2, 1, None, 0.5, 0.125]
+    valence = [-0.5, -1, -2, -2, 1, None, 0.5, 0.125]
     folder = table(tmp_path, valence=valence, pose=[1.5] * 8, yaw=[*range(-90, 70, 24), 500])
     examined = examined_of(folder)
     assert examined.numbers == ["valence", "pose", "yaw"] and not examined.classes and examined.primary is None
