@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from hf_hmtl.analysis.lettering import families_for
+from hf_hmtl.data.crops import BOX
+from hf_hmtl.data.sources import shares_of
 from hf_hmtl.data.splits import class_counts
 from hf_hmtl.run.experiment import Experiment, parameter_counts, targets_of
 from hf_hmtl.run.step_time import first_batches, sampler_of, seconds_a_step
@@ -40,6 +42,7 @@ def plan(experiment: Experiment) -> str:
         f"backbone     {recipe.backbone}, {recipe.image_size} px; {parameters['supervised']:,} parameters stay, "
         f"{parameters['auxiliary']:,} auxiliary ones go"
     )
+    lines.append(f"crop         {_crop(experiment)}")
     for task in [*experiment.supervised, *experiment.pretexts]:
         lines.append(f"loss         {task.name}: {_described(task)}")
     pupils = sum(pretext.needs_teacher for pretext in experiment.pretexts if pretext.is_learned)
@@ -51,6 +54,17 @@ def plan(experiment: Experiment) -> str:
     lines.append(f"estimate     {steps * seconds / 60:.1f} minutes of training (evaluation comes on top)")
     lines += [f"note         {note}" for note in experiment.source.notes]
     return "\n".join(lines)
+
+
+def _crop(experiment: Experiment) -> str:
+    """What of each picture the network sees, and what its source recommends where that is something else."""
+    used, recommended = experiment.recipe.crop, experiment.source.crop
+    of_face = "; of the face, which each row's box cuts out first" * (BOX in experiment.splits["train"].column_names)
+    words = shares_of(used) if set(used.values()) != {1.0} else "whole pictures"
+    if recommended is None or recommended == used:
+        return f"{words}{of_face}"
+    typed = " ".join(f"crop.{split}={share:g}" for split, share in recommended.items())
+    return f"{words}{of_face}; for this release {shares_of(recommended)} is recommended: --set {typed}"
 
 
 def _class_lines(task: Classification, experiment: Experiment) -> list[str]:

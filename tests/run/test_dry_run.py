@@ -1,10 +1,13 @@
 """A dry run says what the run would do, and does nothing of it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from runs import TINY
 
 from hf_hmtl.commands.train import run as main
+from hf_hmtl.data.sources import drawn
 
 
 def test_dry_run_prints_the_plan_and_draws_a_batch(tmp_path, capsys):
@@ -27,6 +30,26 @@ def test_a_dry_run_counts_and_shows_what_the_run_would_take(tmp_path, capsys, mo
         main([*arguments, *options])
         assert f" {steps}" in capsys.readouterr().out
     assert torch.equal(seen[0], seen[1]) and not torch.equal(seen[0], seen[2])
+
+
+def test_a_dry_run_says_which_part_of_the_pictures_is_seen(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("hf_hmtl.run.dry_run.draw_batch", lambda *_: None)
+    arguments = ["quickstart", *TINY, "--dry_run", "--output_dir", str(tmp_path)]
+    main(arguments)
+    assert "\ncrop         whole pictures\n" in capsys.readouterr().out
+    load = drawn.load
+    monkeypatch.setattr(
+        drawn, "load", lambda *given, **options: replace(load(*given, **options), crop={"train": 0.69, "eval": 0.8})
+    )
+    main(arguments)
+    recommended = "the central 0.69 of each side in training, 0.8 in evaluation"
+    expected = (
+        f"crop         whole pictures; for this release {recommended} is recommended: --set crop.train=0.69 crop.eval"
+    )
+    assert expected in capsys.readouterr().out
+    main([*arguments[: arguments.index("--dry_run")], "crop.train=0.69", "crop.eval=0.8", *arguments[-3:]])
+    assert f"crop         {recommended}\n" in capsys.readouterr().out
+    assert f"  crop: {recommended} is recommended" in drawn.load(None, train=8, validation=8, test=8).describe()
 
 
 @pytest.mark.parametrize(

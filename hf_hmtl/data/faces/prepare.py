@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
 
 from hf_hmtl.data.faces import shards as writing
 from hf_hmtl.data.faces.given import GivenFaces
@@ -28,6 +29,7 @@ from hf_hmtl.data.own_faces.images import files_of
 from hf_hmtl.data.own_faces.reading import Reading, image_folder
 from hf_hmtl.data.own_faces.tables import with_every_column
 from hf_hmtl.data.sources import SPLITS
+from hf_hmtl.data.sources._building import in_memory
 from hf_hmtl.data.splits import fingerprint
 from hf_hmtl.files import replacing
 
@@ -175,17 +177,16 @@ def _identified(table: datasets.Dataset, split: str, place: Path, files, groups)
     name = place.stem if place.is_file() else place.name
     ids = table[ID][:] if ID in table.column_names else files
     who = identity(name, ids, files, groups) if ids is not None else numbered(name, split, len(table), groups)
-    kept = [column for column in table.column_names if column not in (*writing.OF_FACES, ID)]
-    if groups is not None:
-        kept = [column for column in kept if column != GROUP]
-    table = table.select_columns(kept)
+    own = set(table.column_names) - ({ID} if groups is None else {ID, GROUP})
+    kept = [column for column in table.column_names if column not in (*writing.OF_FACES, *RESERVED)]
     arrays = table.with_format("arrow")[:]
-    features = datasets.Features(table.features)
+    features = datasets.Features({column: table.features[column] for column in kept})
+    columns = {column: arrays[column] for column in kept}
     for column in RESERVED:
-        if column not in features and (column != GROUP or groups is not None):
-            arrays = arrays.append_column(column, who[column])
+        if column in own or column != GROUP or groups is not None:
             features[column] = FEATURES[column]
-    return datasets.Dataset(arrays.cast(features.arrow_schema), info=datasets.DatasetInfo(features=features))
+            columns[column] = arrays[column] if column in own else who[column]
+    return in_memory(pa.table(columns), features)
 
 
 def _given_faces(given: GivenFaces, splits: datasets.DatasetDict) -> dict[str, list]:

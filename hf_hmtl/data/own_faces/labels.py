@@ -166,9 +166,20 @@ def _values(dataset: datasets.Dataset, column: str) -> pa.Array:
 
 
 def as_texts(dataset: datasets.Dataset, column: str) -> pa.Array:
-    """The name of each row's class, null where missing."""
+    """The name of each row's class, null where missing.
+
+    Raises:
+        ValueError: a number that is no class, or a column that holds none.
+    """
     feature, values = dataset.features[column], _values(dataset, column)
     if isinstance(feature, datasets.ClassLabel):
+        outside = values.filter(pc.greater_equal(values, len(feature.names)))
+        if len(outside):
+            raise ValueError(
+                f"custom: {len(outside):,} rows have the number {outside[0].as_py()} or another in {column!r} that is "
+                f"no class: 0 to {len(feature.names) - 1} are {', '.join(feature.names)}. Mend the rows, or write -1 "
+                "for a missing label"
+            )
         named = pa.array(feature.names, pa.string())
         missing = pc.or_(pc.is_null(values), pc.less(values, 0))
         return named.take(pc.if_else(missing, pa.scalar(None, pa.int64()), values.cast(pa.int64())))

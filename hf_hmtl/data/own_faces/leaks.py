@@ -1,6 +1,7 @@
 """What makes scores flatter a model: persons and images on both sides of a split, images under two labels."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import datasets
 import pyarrow.compute as pc
@@ -19,13 +20,11 @@ def leaks(splits: datasets.DatasetDict, classes: Sequence[str]) -> list[str]:
         splits: the rows, with their reserved columns.
         classes: columns of classes.
     """
-    notes = []
-    groups = {
-        split: pc.unique(column_array(data, GROUP).drop_null()) for split, data in splits.items() if has_groups(data)
-    }
-    for split in list(groups)[1:]:
-        if "train" in groups and (shared := pc.sum(pc.is_in(groups[split], value_set=groups["train"])).as_py()):
-            notes.append(f"{shared} groups are in train and in {split}: scores flatter the model")
+    notes = [
+        f"{len(shared)} groups are in train and in {later}: scores flatter the model"
+        for earlier, later, shared in shared_groups(splits)
+        if earlier == "train"
+    ]
     if sum(map(len, splits.values())) > LARGEST:
         return [*notes, f"identical images across splits were not looked for: over {LARGEST:,} rows"]
     hashes = {split: image_hashes(data) for split, data in splits.items()}
@@ -33,6 +32,18 @@ def leaks(splits: datasets.DatasetDict, classes: Sequence[str]) -> list[str]:
         if count:
             notes.append(f"{count} {later} images also occur, byte for byte, in {earlier}")
     return notes + [note for column in classes for note in _two_labels(splits, hashes, column)]
+
+
+def shared_groups(splits: datasets.DatasetDict) -> list[tuple[str, str, list[str]]]:
+    """(earlier, later, groups of both) for every two splits that have a group in common."""
+    groups = {
+        split: pc.unique(column_array(data, GROUP).drop_null()) for split, data in splits.items() if has_groups(data)
+    }
+    common = [
+        (earlier, later, groups[later].filter(pc.is_in(groups[later], value_set=groups[earlier])).to_pylist())
+        for earlier, later in combinations(groups, 2)
+    ]
+    return [each for each in common if each[2]]
 
 
 def _two_labels(splits: datasets.DatasetDict, hashes: dict[str, list[bytes]], task: str) -> list[str]:

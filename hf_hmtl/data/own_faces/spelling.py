@@ -22,6 +22,11 @@ KNOWN_CLASSES = frozenset(word for words in SYNONYMS for word in words)
 _FIRST = {word: words[0] for words in SYNONYMS for word in words}
 
 
+def plain_class(text: str) -> str:
+    """One word for all spellings and synonyms of a class, in small letters."""
+    return _FIRST.get(text.casefold(), text.casefold())
+
+
 def normal(text: str) -> str:
     """The text as one writes it: composed characters, no blanks around it."""
     return unicodedata.normalize("NFC", text).strip()
@@ -66,7 +71,7 @@ def spellings(
     alike = [group for group in alike if not kept.issuperset(group)]
     synonyms = [
         group
-        for group in _alike(classes.values(), lambda name: _FIRST.get(name.casefold(), name.casefold()))
+        for group in _alike(classes.values(), plain_class)
         if len({name.casefold() for name in group}) > 1 and not kept.issuperset(group)
     ]
     if alike or synonyms:

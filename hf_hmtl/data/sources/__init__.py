@@ -9,7 +9,7 @@ import importlib
 import inspect
 import os
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -100,8 +100,15 @@ class Source:
                     shown = [f"{name} {count:,}" for name, count in counts.items()]
                     shown += [f"(no label) {missing:,}"] * (missing > 0)
                     lines.append(f"    {column}: {', '.join(shown)}")
+        if self.crop is not None:
+            lines.append(f"  crop: {shares_of(self.crop)} is recommended")
         lines += [f"  left out, {line}" for line in self.ledger.lines()]
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
+
+
+def shares_of(crop: Mapping[str, float]) -> str:
+    """A central crop in words: "the central 0.69 of each side in training, 0.8 in evaluation"."""
+    return f"the central {crop['train']:g} of each side in training, {crop['eval']:g} in evaluation"
 
 
 def available() -> list[str]:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from hf_hmtl.data.identity import identity
 from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_SPLIT, NOT_IN_TABLE, Ledger, Reason
 from hf_hmtl.data.own_faces.tree import Tree, shortened, walk
-from hf_hmtl.data.sources import SPLITS, Source, fer2013, resolve
+from hf_hmtl.data.sources import DATA_ROOT, SPLITS, Source, fer2013, resolve
 from hf_hmtl.data.sources._building import drift, make_dataset
 from hf_hmtl.data.sources._votes import NO_FACE, UNKNOWN, distribution, majority, several
 from hf_hmtl.data.splits import class_counts
@@ -48,7 +48,8 @@ NOT_AN_EMOTION = Reason("unknown", "rows whose votes are for no emotion, or too 
 NOT_A_FACE = Reason("no_face", "rows voted to be no face", expected=True)
 
 LAYOUTS = """FER+ is read as one of
-  FOLDER/fer2013new.csv  fer2013.csv                         votes of Microsoft, pixels of Kaggle, row by row
+  FOLDER/fer2013new.csv  fer2013.csv                         votes of Microsoft, pixels of Kaggle, row by row (or in
+                                                             $HF_HMTL_DATA/fer2013)
   FOLDER/FER2013Train/label.csv  fer0000000.png  ...         and FER2013Valid, FER2013Test, as Microsoft's script leaves
                                                              them
 The votes are at github.com/microsoft/FERPlus; the source fer2013 says where the pixels are. Then type
@@ -87,7 +88,7 @@ def load(
         votes: what the votes of a training row mean: "majority", the class of more than half of them; "probability" and
             "cross_entropy", the shares of the leading classes; "multi_target", equal shares of all classes from 30 % of
             the votes. The task `votes` learns from shares, in the way of the same name.
-        fer2013_dir: folder of fer2013.csv, where it is not beside the votes.
+        fer2013_dir: folder of fer2013.csv; None looks beside the votes, then in ${HF_HMTL_DATA}/fer2013.
         allow_left_out: names of reasons that may take more than a tenth of the rows.
 
     Raises:
@@ -121,17 +122,34 @@ def _read(tree: Tree, fer2013_dir: str | Path | None, ledger: Ledger) -> tuple[d
         there = shortened(sorted(path.name for path in tree.root.iterdir()), 8) or "nothing"
         raise FileNotFoundError(f"ferplus: {tree.root} holds no {VOTES} and no {FOLDERS['train']}/{FOLDER_LIST} "
                                 f"(found: {there}).\n{LAYOUTS}")  # fmt: skip
-    beside = tree if fer2013_dir is None else walk(resolve("fer2013", fer2013_dir, fer2013.LAYOUTS))
-    pixels = next((path for name in fer2013.CSVS if (path := _table(beside, name))), None)
-    if pixels is None:
-        raise FileNotFoundError(
-            f"ferplus: {beside.root} holds no {' or '.join(fer2013.CSVS)}, whose pixels belong to the votes. Put it "
-            f"beside {VOTES}, or type --set source.fer2013_dir=FOLDER.\n{LAYOUTS}"
-        )
+    beside, pixels = _pixels(tree, fer2013_dir)
     for path in tree.images:
         ledger.leave_out(FOLDER, NO_SPLIT, [path])
     rows = _from_lists(tree.root / votes, beside.root / pixels)
     return rows, {votes, pixels} if beside is tree else {votes}, f"{VOTES} and {pixels.split('/')[-1]}"
+
+
+def _pixels(tree: Tree, fer2013_dir: str | Path | None) -> tuple[Tree, str]:
+    """The folder and the path of FER2013's CSV: in the folder that the user names, or beside the votes, or else where
+    the source fer2013 would look for it.
+
+    Raises:
+        FileNotFoundError: it is in none of them.
+    """
+    usual = Path(os.environ.get(DATA_ROOT, ""), "fer2013")
+    if fer2013_dir is not None:
+        places = [walk(resolve("fer2013", fer2013_dir, fer2013.LAYOUTS))]
+    else:
+        places = [tree, *([walk(usual)] if os.environ.get(DATA_ROOT) and usual.is_dir() else [])]
+    for place in places:
+        pixels = next((path for name in fer2013.CSVS if (path := _table(place, name))), None)
+        if pixels is not None:
+            return place, pixels
+    raise FileNotFoundError(
+        f"ferplus: {' and '.join(str(place.root) for place in places)} holds no {' or '.join(fer2013.CSVS)}, whose "
+        f"pixels belong to the votes. Put it beside {VOTES} or into ${DATA_ROOT}/fer2013, or type --set "
+        f"source.fer2013_dir=FOLDER.\n{LAYOUTS}"
+    )
 
 
 def _table(tree: Tree, name: str) -> str | None:

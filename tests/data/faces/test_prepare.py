@@ -223,6 +223,30 @@ def test_tables_keep_every_column_and_persons_stay_known(tmp_path, weights):
     assert [row["_group"] for row in rows] == ["0", "1", "2"] * 2
 
 
+def test_tables_with_images_inside_keep_their_classes_and_may_be_prepared_again(tmp_path, weights):
+    features = datasets.Features({"image": datasets.Image(), "emotion": datasets.ClassLabel(names=["sad", "happy"])})
+    content = io.BytesIO()
+    Image.fromarray(picture_of(FACES[1])).save(content, "PNG")
+    rows = {"image": [{"bytes": content.getvalue(), "path": None}] * 5, "emotion": [0, 1, 1, 0, -1]}
+    splits = datasets.DatasetDict({name: datasets.Dataset.from_dict(rows, features) for name in ("train", "test")})
+    splits.save_to_disk(tmp_path / "saved")
+    prepared = prepare(tmp_path / "saved", tmp_path / "faces", Method(Cutting(format="png"), weights=weights))
+    assert prepared.faces == {"train": 5, "test": 5}
+    assert prepared.next_command().endswith("faces --label_column emotion")
+    loaded = datasets.load_dataset("parquet", data_files=str(tmp_path / "faces/train*"), split="train")
+    assert loaded.features["emotion"].names == ["sad", "happy"] and loaded["emotion"][:] == rows["emotion"]
+    assert loaded["_id"][:] == [f"train/{number}" for number in range(5)]
+    boxes = [f"{split}/{row},0,0,8,8" for split in ("train", "test") for row in range(5)]
+    write_text(tmp_path / "boxes.csv", "_id,x,y,width,height", *boxes)
+    again = prepare(tmp_path / "faces", tmp_path / "again", Method(Cutting(margin=0)), boxes=tmp_path / "boxes.csv")
+    assert again.columns == prepared.columns and again.faces == prepared.faces
+    (first, *_), (before, *_) = rows_of(tmp_path / "again"), rows_of(tmp_path / "faces")
+    assert first["_face_box"] == [0, 0, 8, 8] and pixels(first).shape == (8, 8, 3)
+    assert {name: first[name] for name in ("_id", "_source", "emotion")} == {
+        name: before[name] for name in ("_id", "_source", "emotion")
+    }
+
+
 def test_photographs_that_lie_about_need_no_labels(tmp_path, weights, capsys):
     for number in range(3):
         photograph(tmp_path / f"pile/{number}.png", 1, number=number)

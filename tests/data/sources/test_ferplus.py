@@ -129,11 +129,18 @@ def test_files_and_lines_of_the_folders_that_do_not_meet_are_counted(tmp_path):
     }  # fmt: skip
 
 
-def test_pixels_are_those_of_the_row_and_may_lie_elsewhere(tmp_path):
+def test_pixels_are_those_of_the_row_and_may_lie_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.delenv("HF_HMTL_DATA", raising=False)
     write_ferplus(tmp_path / "one", pixels="../two/icml_face_data.csv")
     with pytest.raises(FileNotFoundError, match="no fer2013.csv or icml_face_data.csv.*source.fer2013_dir=FOLDER"):
         ferplus.load(tmp_path / "one")
     test = ferplus.load(tmp_path / "one", fer2013_dir=tmp_path / "two").splits["test"]
+    monkeypatch.setenv("HF_HMTL_DATA", str(tmp_path / "root"))
+    with pytest.raises(FileNotFoundError, match=r"into \$HF_HMTL_DATA/fer2013"):
+        ferplus.load(tmp_path / "one")
+    (tmp_path / "root/fer2013").mkdir(parents=True)
+    (tmp_path / "two/icml_face_data.csv").rename(tmp_path / "root/fer2013/icml_face_data.csv")
+    assert ferplus.load(tmp_path / "one").splits["test"][:] == test[:], "where the source fer2013 has it"
     assert numbered(test) == [18, 19]
     shown = np.asarray(Image.open(io.BytesIO(test[1]["image"]["bytes"])))
     assert np.array_equal(shown.ravel(), np.random.default_rng(19).integers(0, 256, 48 * 48))
