@@ -63,6 +63,12 @@ class FaceAnalysisPipeline(ChunkPipeline):
         self._detectors: dict[float, Detector] = {}
 
     @property
+    def asked(self) -> list:
+        """How the heads are read that the pipeline was asked for."""
+        heads = self._postprocess_params.get("heads")
+        return [answer for answer in self._answers if heads is None or answer.head in heads]
+
+    @property
     def units(self) -> dict:
         """{name of a number: its unit}, of the numbers that have one."""
         return {key: answer.unit for answer in self._answers if answer.unit for key in answer.keys}
@@ -143,6 +149,14 @@ class FaceAnalysisPipeline(ChunkPipeline):
             pixels = self.pixels(picture, face, margin)
             last = number == len(faces)
             yield {"pixel_values": pixels, "face": face, "answered": True, "error": None, "is_last": last}
+
+    def prepared(self, picture) -> list[dict]:
+        """All that `preprocess` gives of a picture, with the options of the pipeline."""
+        return list(self.preprocess(picture, **self._preprocess_params))
+
+    def answered(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """`values` of (rows, 3, side, side) pixels on the CPU, computed on the device of the pipeline."""
+        return self.forward({"pixel_values": pixel_values})["pixel_values"]
 
     def _forward(self, seen: dict) -> dict:
         return {**seen, "pixel_values": self.values(seen["pixel_values"])}
