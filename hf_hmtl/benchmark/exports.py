@@ -27,19 +27,20 @@ _CALIBRATION = 64
 Answering = Callable[[torch.Tensor], object]
 
 
-def rows(rounds: int, backbone: str = USUAL, side: int = 224, batch: int = 32, repeats: int = 8) -> Iterator[Row]:
+def rows(rounds: int, backbone: str = USUAL, side: int = 224, batch: int = 32, images: int = 64) -> Iterator[Row]:
     """Rows of one image, and of a batch, each against the model as it is.
 
     Args:
         rounds: of each row.
         backbone, side: of the network.
         batch: images of the larger batch.
-        repeats: batches that one measurement passes.
+        images: that one measurement passes, one by one or in batches.
     """
     with tempfile.TemporaryDirectory() as folder:
         model = HMTLForImageClassification.for_tasks([emotion()], backbone=backbone, image_size=side)
         ways, missing = _ways(model, folder)
         for count in (1, batch):
+            repeats = max(1, images // count)
             pixels = torch.randint(256, (count, 3, side, side), dtype=torch.uint8)
             with torch.inference_mode():
                 seconds = in_turn({name: _passing(way, pixels, repeats) for name, way in ways.items()}, rounds)

@@ -11,7 +11,7 @@ from transformers.pipelines.base import ChunkPipeline
 
 from .answers_hmtl import RAW, answers_of, note_of
 from .face_detector_hmtl import Face, FaceDetector
-from .image_processing_hmtl import decode
+from .image_processing_hmtl import LARGEST_IMAGE, decode
 
 DEFAULT_MARGIN = 0.25
 """Where nobody knows how the faces of the training were cut: as `hf-hmtl prepare` cuts them."""
@@ -196,8 +196,15 @@ def square_around(box: Sequence[float], margin: float) -> tuple[int, int, int, i
     Args:
         box: left, top, right, bottom in pixels.
         margin: share of the longer side of the box.
+
+    Raises:
+        ValueError: the box has no area, or the square would be larger than the largest image.
     """
     left, top, right, bottom = box
+    if not (right > left and bottom > top):
+        raise ValueError(f"the detector gave a face's box without an area: {tuple(box)}")
+    if max(right - left, bottom - top) * (1 + 2 * margin) > LARGEST_IMAGE**0.5:
+        raise ValueError(f"the detector gave a face's box that is larger than {LARGEST_IMAGE:,} pixels: {tuple(box)}")
     side = max(1, round(max(right - left, bottom - top) * (1 + 2 * margin)))
     first, upper = round((left + right - side) / 2), round((top + bottom - side) / 2)
     return first, upper, first + side, upper + side

@@ -78,7 +78,7 @@ def test_exports_answer_as_the_model_and_stand_beside_it(monkeypatch):
     monkeypatch.setattr(exports, "_CALIBRATION", 8)
     monkeypatch.setattr(exports, "_ways", lambda *arguments: kept.append(ways_of(*arguments)) or kept[-1])
     torch.manual_seed(0)
-    made = list(exports.rows(1, "test_resnet", 48, 4, repeats=1))
+    made = list(exports.rows(1, "test_resnet", 48, 4, images=4))
     assert len(made) == 8 and len({row.row for row in made}) == 8
     missing = [row for row in made if row.ratio is None]
     assert [row.note for row in missing] == ["torch.compile: no C++ compiler"] * 2

@@ -111,6 +111,12 @@ def test_the_margin_of_the_training_is_taken_where_the_configuration_tells(folde
         serving_model(face_margin=-1)
 
 
+@pytest.mark.parametrize("box", [(5, 5, 5, 9), (5, 9, 9, 5), (0, 0, 1e6, 10), (0, 0, float("nan"), 4)])
+def test_a_box_of_a_foreign_detector_that_cannot_be_cut_is_told(analyse, box):
+    with pytest.raises(ValueError, match="the detector gave a face's box"):
+        analyse(picture(1), detector=lambda _: [Face(box, 0.9)])
+
+
 def test_faces_below_the_threshold_are_none(analyse):
     assert [len(analyse(picture(3), threshold=level)) for level in (0.1, 0.75, 0.85, 0.95)] == [3, 2, 1, 0]
 
