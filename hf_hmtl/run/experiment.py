@@ -153,7 +153,7 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
         image_size=recipe.image_size,
         heads={task.name: task.head() for task in learned},
         loss_weighting="uncertainty" if recipe.loss_weighting == "uncertainty" else "static",
-        learned_from=list(dict.fromkeys([name, *(earlier["sources"] if earlier else ())])),
+        learned_from=list(dict.fromkeys([*rows.names, *(earlier["sources"] if earlier else ())])),
         face_margin=source.face_margin,
     )
     set_seed(args.seed)
