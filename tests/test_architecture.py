@@ -53,9 +53,10 @@ ALLOWED = GROUND | {
         "_version",
         "hub",
     },
-    "benchmark": {"run", "training", "model", "tasks", "data", "analysis", "draws", "files"},
+    "serving": {"model", "data", "files", "_version"},
+    "benchmark": {"serving", "run", "training", "model", "tasks", "data", "analysis", "draws", "files"},
     "compare": {"run", "results", "training.checkpoint", "metrics", "recipe", "files"},
-    "commands": {"hub", "results", "benchmark", "compare", "run", "analysis", "data", "recipe", "files"},
+    "commands": {"hub", "results", "benchmark", "serving", "compare", "run", "analysis", "data", "recipe", "files"},
 }
 
 

@@ -13,6 +13,7 @@ GROUPS = {
     "loaders": "loaders with two workers",
     "loops": "training loops: against bare PyTorch, hybrid against supervised, in-painting",
     "evaluations": "evaluation and feature extraction",
+    "exports": "one image and a batch on the CPU: as it is, channels last, compiled, as ONNX, in 8 bits",
     "gpus": "training on a GPU, where there is one",
     "starts": "from a command to its first step; memory of many rows",
 }

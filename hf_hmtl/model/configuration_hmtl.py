@@ -58,6 +58,10 @@ class HMTLConfig(PreTrainedConfig):
             first one given by default. `id2label`, `label2id`, `num_labels` and `problem_type` follow from it.
         format_version: of the saved configuration; files without one are of version 1.
         loss_weighting: "static", or "uncertainty" for a learned log-variance per head (Kendall, Gal and Cipolla 2018).
+        learned_from: names of the sources whose images its weights have learned from, as far as is known; "drawn" are
+            faces drawn by code, and whatever such a model answers says so.
+        face_margin: share of a face's sides that its crops show beyond the face's box, where that is known; None leaves
+            it to whoever cuts faces out of pictures (see pipeline_hmtl.py).
 
     Setting `id2label`, `label2id` or `num_labels`, in `from_pretrained` or on a finished config, gives the primary head
     other labels; a network without one gets a new linear head "label". What then becomes of the weights says
@@ -81,6 +85,10 @@ class HMTLConfig(PreTrainedConfig):
     primary: str | None = None
     loss_weighting: str = "static"
     format_version: int = FORMAT
+    learned_from: list = field(default_factory=list)
+    face_margin: float | None = None
+
+    pipelines_are_registered = False  # by registration.py, which stays behind where the code has travelled
 
     def __post_init__(self, **kwargs):
         if self.format_version > FORMAT:
@@ -107,6 +115,8 @@ class HMTLConfig(PreTrainedConfig):
     def from_dict(cls, config_dict: dict, **kwargs):
         """As the base class's; labels that are asked for in several words are taken together, whatever their order."""
         asked = asked_labels(*(kwargs.pop(name, None) for name in _LABEL_ARGUMENTS))
+        if cls.pipelines_are_registered:  # pipeline() would ask for trust_remote_code, and run the code of the folder
+            config_dict = {name: value for name, value in config_dict.items() if name != "custom_pipelines"}
         loaded = super().from_dict(config_dict, **kwargs)
         config = loaded[0] if isinstance(loaded, tuple) else loaded
         if asked is not None:
@@ -387,6 +397,13 @@ def _check_backbone_fields(config: HMTLConfig):
                 f"[0.485, 0.456, 0.406] and [0.229, 0.224, 0.225]), and no deviation is 0; got {given}"
             )
         setattr(config, name, values)
+    if not isinstance(config.learned_from, list) or not all(isinstance(name, str) for name in config.learned_from):
+        raise ValueError(f"learned_from is a list of names of sources, like ['fer2013'], got {config.learned_from!r}")
+    margin = config.face_margin
+    if margin is not None and (
+        isinstance(margin, bool) or not isinstance(margin, (int, float)) or not 0 <= margin <= 2
+    ):
+        raise ValueError(f"face_margin is a share of a face's sides, from 0 to 2, like 0.25, got {margin!r}")
 
 
 def _refuse_misspelt(names):

@@ -29,12 +29,7 @@ from .numbers_hmtl import expectation
 from .outputs_hmtl import AnswerCheck, HMTLOutput
 from .pixels_hmtl import PixelNormalisation
 from .publishing_hmtl import Publishing
-
-_AUTO_MAP = {
-    "AutoModel": "modeling_hmtl.HMTLModel",
-    "AutoModelForImageClassification": "modeling_hmtl.HMTLForImageClassification",
-    "AutoImageProcessor": "image_processing_hmtl.HMTLImageProcessor",
-}
+from .travelling_hmtl import name_code
 
 
 class HMTLPreTrainedModel(Publishing, PreTrainedModel):
@@ -100,14 +95,11 @@ class HMTLPreTrainedModel(Publishing, PreTrainedModel):
         return loaded
 
     def save_pretrained(self, save_directory, **kwargs):
-        """Saves config, safetensors and the code that loads them anywhere; see the base class.
+        """Saves config, safetensors and the code that loads them anywhere, the pipeline's too; see the base class.
 
         All heads are saved, those that serve training only as well; `slim().save_pretrained(...)` leaves these out.
         """
-        # The base class names the saved class only: AutoModel would refuse the folder of a classifier. The image
-        # processor stands here and not in its own file because there pipeline() takes the name for that of a video
-        # processor as well, and asks whether it may run code although the class is installed.
-        self.config.auto_map = dict(_AUTO_MAP)
+        name_code(self.config)
         super().save_pretrained(save_directory, **kwargs)
 
     def load_pretrained_backbone(self, source: str | os.PathLike | None = None):

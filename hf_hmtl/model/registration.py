@@ -6,14 +6,17 @@ from transformers import AutoConfig
 
 from .configuration_hmtl import HMTLConfig
 
+TASK = "face-analysis"
+
 
 def register_on_first_use():
-    """Registers the configuration at once, and models and image processor when the first configuration is made.
+    """Registers the configuration at once, and models, image processor and pipeline with the first configuration.
 
     Every Auto class begins with a configuration. The classes of the models need most of transformers, timm and
     torchvision, which cost seconds to import: a script pays them when it loads something, not for `import hf_hmtl`.
     """
     AutoConfig.register(HMTLConfig.model_type, HMTLConfig, exist_ok=True)
+    HMTLConfig.pipelines_are_registered = True
     make = HMTLConfig.__init__
 
     @functools.wraps(make)
@@ -26,11 +29,13 @@ def register_on_first_use():
 
 
 def register():
-    """Registers configuration, models and image processor; may be called twice."""
+    """Registers configuration, models, image processor and pipeline; may be called twice."""
     from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification
+    from transformers.pipelines import PIPELINE_REGISTRY
 
     from .image_processing_hmtl import HMTLImageProcessor
     from .modeling_hmtl import HMTLForImageClassification, HMTLModel
+    from .pipeline_hmtl import FaceAnalysisPipeline
 
     AutoConfig.register(HMTLConfig.model_type, HMTLConfig, exist_ok=True)
     AutoModel.register(HMTLConfig, HMTLModel, exist_ok=True)
@@ -38,3 +43,6 @@ def register():
     # One class for either backend: transformers asks for "torchvision" where that is installed and else for "pil".
     classes = {"torchvision": HMTLImageProcessor, "pil": HMTLImageProcessor}
     AutoImageProcessor.register(HMTLConfig, image_processor_classes=classes, exist_ok=True)
+    if TASK not in PIPELINE_REGISTRY.get_supported_tasks():
+        kinds = {"pt_model": AutoModelForImageClassification, "type": "image"}
+        PIPELINE_REGISTRY.register_pipeline(TASK, FaceAnalysisPipeline, **kinds)

@@ -24,7 +24,7 @@ from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.option_types import require_types
 from hf_hmtl.recipe import Recipe, require_known
-from hf_hmtl.run.earlier_run import load_teacher, located, take_backbone
+from hf_hmtl.run.earlier_run import known_of, load_teacher, located, take_backbone
 from hf_hmtl.run.progress import ProgressLines
 from hf_hmtl.run.rows import Rows, load_rows, require_column
 from hf_hmtl.tasks import Pretext, Supervised, Task
@@ -147,11 +147,14 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     for pretext in pretexts:
         pretext.check_side(recipe.image_size)
     learned = [task for task in [*supervised, *pretexts] if task.is_learned]
+    earlier = known_of(recipe.pretrained, recipe.backbone)
     config = HMTLConfig(
         backbone=recipe.backbone,
         image_size=recipe.image_size,
         heads={task.name: task.head() for task in learned},
         loss_weighting="uncertainty" if recipe.loss_weighting == "uncertainty" else "static",
+        learned_from=list(dict.fromkeys([*rows.names, *(earlier["sources"] if earlier else ())])),
+        face_margin=source.face_margin,
     )
     set_seed(args.seed)
     model = HMTLForImageClassification(config)

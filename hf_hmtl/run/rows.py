@@ -28,12 +28,14 @@ class Rows:
     Attributes:
         source: the source, or what is to be known of several.
         splits: the rows of each split.
+        names: of the sources, as recipes call them.
         parts: the sources of the training rows; none where there is only one.
         by_source: {source: {split: rows}} where there are several.
     """
 
     source: Source
     splits: DatasetDict
+    names: tuple[str, ...]
     parts: tuple[Part, ...] = ()
     by_source: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -73,11 +75,11 @@ def load_rows(recipe: Recipe, data_dir: str | Path | None) -> Rows:
         hidden = f"labels of {recipe.label_fraction:.0%} of the training rows are used (label_fraction)"
         source = dataclasses.replace(source, notes=(*source.notes, hidden))
     if not further:
-        return Rows(source, splits)
+        return Rows(source, splits, (str(recipe.source["name"]),))
     every = {str(recipe.source["name"]): splits} | {each.name: each.source.splits for each in further}
     together, parts = mixed(recipe, every, further, [*columns, *(f"{column}_shares" for column in learned)])
     by_source = {name: {split: len(rows) for split, rows in of_source.items()} for name, of_source in every.items()}
-    return Rows(described(source, further, parts), together, tuple(parts), by_source)
+    return Rows(described(source, further, parts), together, tuple(every), tuple(parts), by_source)
 
 
 def chosen_rows(rows: Dataset, learned: list[str], recipe: Recipe, ledger: Ledger) -> Dataset:

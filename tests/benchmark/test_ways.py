@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hf_hmtl.benchmark import evaluations, images, loops, peers
+from hf_hmtl.benchmark import evaluations, exports, images, loops, peers
 from hf_hmtl.benchmark.faces import FILE_SIDE, jpeg_faces
 from hf_hmtl.data.augment import warp, warp_matrices
 from hf_hmtl.data.augmentation import Augmentation
@@ -67,3 +67,29 @@ def test_evaluations_are_measured():
     rows = list(evaluations.rows(1, *SMALL, count=16))
     assert [row.row.split(" ")[0] for row in rows] == ["evaluate", "extract_features"]
     assert all(row.ratio > 0 for row in rows)
+
+
+def test_exports_answer_as_the_model_and_stand_beside_it(monkeypatch):
+    def without_compiler(model):
+        raise RuntimeError("no C++ compiler\nand a long story")
+
+    ways_of, kept = exports._ways, []
+    monkeypatch.setattr(torch, "compile", without_compiler)
+    monkeypatch.setattr(exports, "_CALIBRATION", 8)
+    monkeypatch.setattr(exports, "_ways", lambda *arguments: kept.append(ways_of(*arguments)) or kept[-1])
+    torch.manual_seed(0)
+    made = list(exports.rows(1, "test_resnet", 48, 4, images=4))
+    assert len(made) == 8 and len({row.row for row in made}) == 8
+    missing = [row for row in made if row.ratio is None]
+    assert [row.note for row in missing] == ["torch.compile: no C++ compiler"] * 2
+    assert [row.row for row in made if row.goal == ">= 1.5"] == ["ONNX / eager, test_resnet at 48 px, batches of 1"]
+    assert all(row.unit == "images/s" and " ms a batch, eager " in row.note for row in made if row.ratio is not None)
+    ((ways, _),) = kept
+    faces = [decode_for_training(row["image"], 48, gray_allowed=False)[:48, :48] for row in jpeg_faces(8)]
+    pixels = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        expected = ways["eager"](pixels).logits
+        torch.testing.assert_close(ways["channels last"](pixels).logits, expected, rtol=1e-4, atol=1e-4)
+        for name, tolerance in (("ONNX", 1e-4), ("ONNX in 8 bits", 0.1)):
+            found = torch.from_numpy(ways[name](pixels)["emotion_logits"])
+            torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)

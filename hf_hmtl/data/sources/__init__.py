@@ -42,6 +42,7 @@ class Source:
         notes: what was found and decided: layout, drifted counts, rows left out and why.
         crop: recommended share of the image's sides that the central crop keeps, {"train": x, "eval": y}; None
             keeps the whole image.
+        face_margin: share of the face's longer side that an image shows on each side of it; None where nobody says.
         report_columns: further columns, which are no labels but stand in predictions.parquet.
         ledger: what was found and is not used, by reason.
         evaluation_only: whether there is nothing to train on, but a test split alone.
@@ -57,6 +58,7 @@ class Source:
     homepage: str = ""
     notes: tuple[str, ...] = ()
     crop: dict[str, float] | None = None
+    face_margin: float | None = None
     report_columns: tuple[str, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
     evaluation_only: bool = False

@@ -91,7 +91,7 @@ def load(
     _leave_out_the_rest(tree, places, padding, named | set(lists.values()), ledger)
     counts = {split: class_counts(data, "gender") for split, data in splits.items()}
     ledger.check(counts, {split: len(data) for split, data in splits.items()}, "fairface")
-    return Source("fairface", splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), CROPS[padding], ledger=ledger)
+    return Source("fairface", splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), CROPS[padding], padding, ledger=ledger)
 
 
 def _lists(tree: Tree) -> dict[str, str]:

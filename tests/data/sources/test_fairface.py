@@ -49,6 +49,7 @@ def test_both_paddings_in_every_placement(tmp_path, places, sides, padding, side
     row = source.splits["train"].cast_column("image", fairface.datasets.Image())[0]
     assert row["image"].size == (side, side)
     wide = padding == 1.25 or BOTH[1:] == places or sides == [448]
+    assert source.face_margin == (1.25 if wide else 0.25)
     assert source.crop == {"train": 3 / 7, "eval": 3 / 7} if wide else {"train": 1.0, "eval": 1.0}
     left_out = source.ledger.to_dict()
     assert (left_out["folder"]["other_padding"]["count"] == 8) if len(places) == 2 else not left_out

@@ -1,0 +1,123 @@
+"""The network as it is exported: pixels in, the named outputs of its supervised heads out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import nn
+
+from hf_hmtl.model.answers_hmtl import CLASSES, YES_NO, Answer, answers_of, note_of
+from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
+from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
+
+INPUT = "pixel_values"
+LOGITS = "logits"
+
+
+@dataclass(frozen=True)
+class Output:
+    """A named output of the exported network.
+
+    Attributes:
+        name: `<head>_probabilities` and `<head>_logits` of classes and of yes-or-no questions, else the head's own.
+        kind: that of the answer, or "logits".
+        answer: how the head is read.
+    """
+
+    name: str
+    kind: str
+    answer: Answer
+
+
+class ExportedNetwork(nn.Module):
+    """The supervised network in float32 on the CPU, in evaluation mode: uint8 pixels to a tuple of all `outputs`.
+
+    Args:
+        model: one of ours; it is copied, and stays in the mode that it is in.
+        heads: names of the heads that are asked for; all supervised ones by default.
+
+    Raises:
+        ValueError: there is no such head.
+    """
+
+    def __init__(self, model: HMTLForImageClassification, heads: Sequence[str] | None = None):
+        super().__init__()
+        self.answers = answers_of(model.config, heads)
+        self.network = model.slim().float().cpu().eval().requires_grad_(False)
+        self.outputs = [output for answer in self.answers for output in _outputs(answer)]
+        self.require_evaluation()
+
+    def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The outputs, in their order, of (rows, 3, side, side) uint8 pixels."""
+        predictions = self.network(pixel_values, return_dict=True).predictions
+        values = []
+        for output in self.outputs:
+            prediction = predictions[output.answer.head]
+            values.append(prediction.float() if output.kind == LOGITS else output.answer.values(prediction))
+        return tuple(values)
+
+    def require_evaluation(self) -> None:
+        """Raises RuntimeError where a part is in training mode: batch norms and dropout would be exported as such."""
+        training = [name or "the network" for name, module in self.network.named_modules() if module.training]
+        if training:
+            raise RuntimeError(f"{training[0]} and {len(training) - 1} others are in training mode")
+
+    def pixels(self, rows: int, seed: int = 0) -> torch.Tensor:
+        """(rows, 3, side, side) uint8 of random pixels, coarse as those of pictures are."""
+        side = self.network.config.image_size
+        coarse = torch.randint(256, (rows, 3, 4, 4), generator=torch.Generator().manual_seed(seed)).float()
+        return nn.functional.interpolate(coarse, size=(side, side), mode="bilinear").to(torch.uint8)
+
+
+def load(folder: str | Path) -> tuple[HMTLForImageClassification, HMTLImageProcessor]:
+    """A saved model in evaluation mode, and its image processor.
+
+    Raises:
+        OSError: the folder holds no model, or the Hub has none of that name.
+        ValueError: it holds a model of another kind.
+    """
+    config = HMTLForImageClassification.config_class.get_config_dict(folder)[0]
+    if config.get("model_type") != "hmtl":
+        raise ValueError(f"{folder} holds a model of the type {config.get('model_type')!r}, and none of hf_hmtl")
+    model = HMTLForImageClassification.from_pretrained(folder)
+    return model.eval(), HMTLImageProcessor.from_pretrained(folder)
+
+
+def description(network: ExportedNetwork, processor: HMTLImageProcessor, name: str, version: str) -> dict:
+    """All that somebody needs to use the exported network, as JSON has it.
+
+    Returns:
+        outputs: [{name, kind, head, key, keys: names of classes, questions or numbers, unit, range}];
+        preprocessing: size (side in pixels), crop_fraction, resample (Pillow's filter), layout, colours, dtype;
+        face_margin, learned_from, note: as the model's configuration tells.
+    """
+    config = network.network.config
+    return {
+        "model": name,
+        "made_by": f"hf_hmtl {version}",
+        "outputs": [
+            output.answer.described() | {"name": output.name, "kind": output.kind} for output in network.outputs
+        ],
+        "preprocessing": {
+            "size": processor.size["height"],
+            "crop_fraction": processor.crop_fraction,
+            "resample": Image.Resampling(processor.resample).name.lower(),
+            "layout": "rows, 3, height, width",
+            "colours": "RGB",
+            "dtype": "uint8",
+        },
+        "face_margin": config.face_margin,
+        "learned_from": config.learned_from,
+        "note": note_of(config),
+    }
+
+
+def _outputs(answer: Answer) -> list[Output]:
+    if answer.kind not in (CLASSES, YES_NO):
+        return [Output(answer.head, answer.kind, answer)]
+    return [
+        Output(f"{answer.head}_probabilities", answer.kind, answer),
+        Output(f"{answer.head}_{LOGITS}", LOGITS, answer),
+    ]

@@ -1,0 +1,149 @@
+"""The table of all faces: its columns, and how it is written so that no row is ever lost or there twice.
+
+Rows go into parts beside the table, each whole or absent, with the place where the next one begins in the part itself.
+Whoever is stopped goes on behind the last part; when all are there, they become the table.
+"""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hf_hmtl.files import replacing
+from hf_hmtl.model.answers_hmtl import CLASSES, NUMBERS, Answer
+
+FORMATS = (".parquet", ".csv", ".jsonl")
+_STATE = b"hf_hmtl"
+_PLAN = "plan.json"
+_BOX = ("xmin", "ymin", "xmax", "ymax")
+
+
+def schema(answers: Sequence[Answer], note: str | None) -> pa.Schema:
+    """The columns of the table; README documents them.
+
+    Args:
+        answers: how the heads are read.
+        note: what the weights learned from, where that has to be said in every row.
+    """
+    columns: list[tuple[str, pa.DataType]] = [
+        ("file", pa.string()), ("frame", pa.int64()), ("seconds", pa.float64()), ("face", pa.int64()),
+        ("track", pa.int64()), *((side, pa.float64()) for side in _BOX), ("score", pa.float64()),
+    ]  # fmt: skip
+    for answer in answers:
+        if answer.kind == CLASSES:
+            columns += [(answer.key, pa.string()), (f"{answer.key}_score", pa.float64())]
+        named = answer.keys if answer.kind == NUMBERS else [f"{answer.key}_{key}" for key in answer.keys]
+        columns += [(name, pa.float64()) for name in named]
+    columns += [("error", pa.string()), *([("note", pa.string())] if note else [])]
+    return pa.schema(columns)
+
+
+def row(entry: dict, place: dict) -> dict[str, Any]:
+    """The row of an entry of `FaceAnalysisPipeline`.
+
+    Args:
+        entry: of one face, or {} or {"error": ...} of a picture without one.
+        place: file, frame, seconds, face and track.
+    """
+    flat = dict(place)
+    for key, value in entry.items():
+        if key == "box":
+            flat |= value
+        elif isinstance(value, dict) and "scores" in value:
+            flat |= {key: value["label"], f"{key}_score": value["score"]}
+            flat |= {f"{key}_{label}": share for label, share in value["scores"].items()}
+        elif isinstance(value, dict):
+            flat |= {f"{key}_{question}": share for question, share in value.items()}
+        elif key != "landmarks":
+            flat[key] = value
+    return flat
+
+
+class Parts:
+    """The parts of a table that is being made, in a folder beside it.
+
+    Args:
+        output: the table; its suffix says its format.
+        plan: all that decides what stands in it, as JSON has it.
+        columns: its schema.
+        overwrite: whether an earlier table or the beginning of another one may be lost.
+
+    Raises:
+        FileExistsError: there is a table already, and it may not be lost.
+        OSError: the folder cannot be written to.
+        ValueError: another format; or the beginning of another table is there.
+    """
+
+    def __init__(self, output: Path, plan: dict, columns: pa.Schema, overwrite: bool = False):
+        if output.suffix not in FORMATS:
+            raise ValueError(f"--output {output}: a table ends in {', '.join(FORMATS)}")
+        self.output, self.columns = output, columns
+        self.folder = output.with_name(f"{output.name}.parts")
+        if output.exists() and not overwrite:
+            raise FileExistsError(f"{output} exists already; give another --output, or --overwrite")
+        if overwrite and self._plan() not in (None, plan):
+            shutil.rmtree(self.folder)
+        before = self._plan()
+        if before not in (None, plan):
+            changed = next(key for key in plan if before.get(key) != plan[key])
+            raise ValueError(
+                f"{self.folder} holds the beginning of another table ({changed} differs). To begin anew give "
+                "--overwrite, to keep it another --output"
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with replacing(self.folder / _PLAN) as temporary:
+            temporary.write_text(json.dumps(plan) + "\n", encoding="utf-8")
+
+    def _plan(self) -> dict | None:
+        path = self.folder / _PLAN
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def files(self) -> list[Path]:
+        """The parts that are there, in order."""
+        return sorted(self.folder.glob("part-*.parquet"))
+
+    def state(self) -> dict | None:
+        """What the last part says about how to go on; None where there is none."""
+        files = self.files()
+        return json.loads(pq.read_schema(files[-1]).metadata[_STATE]) if files else None
+
+    def add(self, rows: list[dict], state: dict) -> None:
+        """Write a part: rows, and how to go on behind them."""
+        described = self.columns.with_metadata({_STATE: json.dumps(state).encode()})
+        with replacing(self.folder / f"part-{len(self.files()):08d}.parquet") as temporary:
+            pq.write_table(pa.Table.from_pylist(rows, described), temporary)
+
+    def rows(self) -> Iterator[dict]:
+        """All rows so far, part after part."""
+        for path in self.files():
+            yield from pq.read_table(path).to_pylist()
+
+    def finish(self) -> None:
+        """Make the table of the parts, and remove them."""
+        with replacing(self.output) as temporary:
+            if self.output.suffix == ".parquet":
+                with pq.ParquetWriter(temporary, self.columns) as writer:
+                    for path in self.files():
+                        writer.write_table(pq.read_table(path).replace_schema_metadata(None))
+            else:
+                with open(temporary, "w", encoding="utf-8", newline="") as file:
+                    self._write_text(file)
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove the parts."""
+        shutil.rmtree(self.folder)
+
+    def _write_text(self, file) -> None:
+        if self.output.suffix == ".jsonl":
+            for each in self.rows():
+                file.write(json.dumps(each, ensure_ascii=False) + "\n")
+            return
+        writer = csv.DictWriter(file, self.columns.names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows())

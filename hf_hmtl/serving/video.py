@@ -1,0 +1,113 @@
+"""Frames of videos, and videos of frames, by PyAV.
+
+PyAV's wheels bring FFmpeg along; it raises where a file is damaged, tells when each frame is shown, and writes videos
+too. OpenCV, which is there anyway, ends in silence at a damaged frame; torchcodec wants an FFmpeg of the system and one
+version of torch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+INSTALL = "pip install 'hf_hmtl[video]'"
+_CODECS = ("libx264", "mpeg4")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame of a video.
+
+    Attributes:
+        number: from 0.
+        seconds: at which it is shown, None where the file does not say.
+        pixels: uint8 (height, width, 3) RGB, upright.
+    """
+
+    number: int
+    seconds: float | None
+    pixels: np.ndarray
+
+
+def package() -> Any:
+    """PyAV.
+
+    Raises:
+        ImportError: it is not installed; the message says what to type.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise ImportError(f"videos are read by the package av. Type: {INSTALL}", name="av") from error
+    return av
+
+
+def frames(path: Path, first: int = 0, every: int = 1) -> Iterator[Frame]:
+    """The frames 0, every, 2 * every ... of a video, from the frame `first` on; one is in memory at a time.
+
+    Raises:
+        ImportError: PyAV is not installed.
+        OSError: the file is no video, or damaged from some frame on.
+    """
+    av = package()
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise OSError(f"{path}: the file has no pictures")
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            for number, frame in enumerate(container.decode(stream)):
+                if number >= first and number % every == 0:
+                    yield Frame(number, frame.time, _upright(frame))
+    except av.error.FFmpegError as error:
+        raise OSError(f"{path}: {error.strerror or type(error).__name__}") from error
+
+
+def count(path: Path) -> int:
+    """About how many frames a video has; 0 where nobody knows."""
+    av = package()
+    try:
+        with av.open(str(path)) as container:
+            (stream, *_) = container.streams.video
+            if stream.frames or not container.duration or not stream.average_rate:
+                return stream.frames
+            return round(container.duration / av.time_base * float(stream.average_rate))
+    except (av.error.FFmpegError, ValueError):
+        return 0
+
+
+def write(path: Path, pictures: Iterator[np.ndarray], like: Path) -> None:
+    """Write pictures as an MP4 file, in the tempo of another video and without its sound.
+
+    Args:
+        path: of the file.
+        pictures: uint8 (height, width, 3), all of one size; an odd last row or column is left out.
+        like: the video whose frames a second are taken.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    av = package()
+    try:
+        with av.open(str(like)) as container:
+            rate = container.streams.video[0].average_rate or 25
+        with av.open(str(path), "w", format="mp4") as target:
+            codec = next(name for name in _CODECS if name in av.codecs_available)
+            stream = target.add_stream(codec, rate=rate)
+            stream.pix_fmt = "yuv420p"
+            for number, picture in enumerate(pictures):
+                picture = np.ascontiguousarray(picture[: len(picture) // 2 * 2, : picture.shape[1] // 2 * 2])
+                if number == 0:
+                    stream.height, stream.width = picture.shape[:2]
+                target.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            target.mux(stream.encode())
+    except av.error.FFmpegError as error:
+        raise OSError(f"{path}: {error.strerror or type(error).__name__}") from error
+
+
+def _upright(frame) -> np.ndarray:
+    pixels = frame.to_ndarray(format="rgb24")
+    # The angle by which players turn it, counted against the clock as numpy does.
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90))) if frame.rotation else pixels
