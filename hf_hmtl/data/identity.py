@@ -52,13 +52,18 @@ def identity(
 
 def numbered(source: str, split: str, rows: int, groups: Sequence | pa.Array | None = None) -> dict[str, Text]:
     """The reserved columns of rows that are known by their number in their split: "train/0", "train/1" ..."""
-    numbers = pa.array(np.arange(rows)).cast(pa.string())
+    blocks = [_numbered(split, first, min(first + _ROWS_AT_ONCE, rows)) for first in range(0, rows, _ROWS_AT_ONCE)]
     return {
-        ID: pc.binary_join_element_wise(split, numbers, "/").cast(pa.string()),
+        ID: pa.chunked_array(blocks, pa.string()),
         FILE: _texts(None, rows),
         SOURCE: _repeated(source, rows),
         GROUP: _texts(groups, rows),
     }
+
+
+def _numbered(split: str, first: int, last: int) -> pa.Array:
+    numbers = pa.array(np.arange(first, last)).cast(pa.string())
+    return pc.binary_join_element_wise(split, numbers, "/").cast(pa.string())
 
 
 def _texts(values: Sequence | pa.Array | None, rows: int) -> Text:
@@ -88,6 +93,8 @@ def has_groups(dataset: datasets.Dataset) -> bool:
     """Whether any row of the dataset belongs to a known group."""
     if GROUP not in dataset.column_names:
         return False
+    if dataset.data.column(GROUP).null_count == len(dataset.data):
+        return False  # nor in any selection of these rows
     groups = column_array(dataset, GROUP)
     return groups.null_count < len(groups)
 

@@ -70,7 +70,8 @@ class EpochRowSampler(Sampler[list[tuple[int, int, float]]]):
 
     def order(self, epoch: int) -> np.ndarray:
         """(batches * taken,) row numbers of an epoch, in order."""
-        return np.resize(shuffled(self.seed, epoch, np.arange(self.rows)), self.batches * self.taken)
+        order, wanted = shuffled(self.seed, epoch, np.arange(self.rows)), self.batches * self.taken
+        return order[:wanted] if wanted <= len(order) else np.resize(order, wanted)
 
     def progress(self, epoch: int, batch: int) -> float:
         """Share of the training that is done before a batch of an epoch, 0..1."""

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hf_hmtl.data.arrow_columns import column_array, column_batches
+from hf_hmtl.data.arrow_columns import column_array, column_batches, distinct_values, selected
 from hf_hmtl.data.identity import GROUP, ID, RESERVED, has_groups
 from hf_hmtl.draws import Draws
 
@@ -41,9 +41,9 @@ def class_counts(dataset: datasets.Dataset, column: str) -> dict[str, int]:
     feature = _feature(dataset, column)
     if not isinstance(feature, datasets.ClassLabel):
         raise ValueError(f"column {column!r} is {feature}, not a ClassLabel: only named classes can be counted")
-    numbers = column_array(dataset, column).drop_null().to_numpy(zero_copy_only=False).astype(np.int64)
-    counted = np.bincount(numbers[numbers >= 0], minlength=len(feature.names))
-    return {name: int(counted[number]) for number, name in enumerate(feature.names)}
+    values, places = distinct_values(dataset, column)
+    counted = dict(zip(values.to_pylist(), np.bincount(places, minlength=len(values)).tolist(), strict=True))
+    return {name: counted.get(number, 0) for number, name in enumerate(feature.names)}
 
 
 def stratified_fraction(
@@ -66,7 +66,7 @@ def stratified_fraction(
         raise ValueError(f"fraction is {fraction}, allowed is 0 < fraction <= 1; a fifth of the rows is 0.2")
     strata, sizes = _strata(dataset, column)
     quotas = _quotas(sizes, fraction, leave_one=False)
-    return dataset.select(_taken(strata, quotas, seed))
+    return selected(dataset, _taken(strata, quotas, seed))
 
 
 def carve(
@@ -99,7 +99,7 @@ def carve(
         )
     stays = np.ones(len(dataset), dtype=bool)
     stays[taken] = False
-    return dataset.select(np.flatnonzero(stays)), dataset.select(taken)
+    return selected(dataset, np.flatnonzero(stays)), selected(dataset, taken)
 
 
 def without(whole: datasets.Dataset, part: datasets.Dataset) -> list[str]:
@@ -131,7 +131,7 @@ def balanced(dataset: datasets.Dataset, column: str, how: str, seed: int = SPLIT
         rows = np.flatnonzero(labels == number)
         rows = rows[np.argsort(words[rows], kind="stable")]
         chosen.append(np.resize(rows, target))  # cut short, or repeated from its beginning
-    return dataset.select(np.sort(np.concatenate(chosen)))
+    return selected(dataset, np.sort(np.concatenate(chosen)))
 
 
 def fingerprint(splits: datasets.DatasetDict, ignored: Sequence[str] = ()) -> str:
@@ -211,15 +211,25 @@ def _strata(dataset: datasets.Dataset, column: str | None) -> tuple[np.ndarray, 
     if column is None:
         return np.zeros(len(dataset), dtype=np.int64), {"all": len(dataset)}
     _feature(dataset, column)
-    values = column_array(dataset, column)
-    if pa.types.is_floating(values.type):
+    kind = dataset.data.column(column).type
+    if pa.types.is_floating(kind):
+        values = column_array(dataset, column)
         missing = pc.or_kleene(pc.is_null(values), pc.is_nan(values)).fill_null(True)
-        values = pc.if_else(missing, UNLABELLED, "labelled")
-    elif pa.types.is_integer(values.type):
-        values = pc.if_else(pc.equal(values, -1), pa.scalar(None, values.type), values)
-    encoded = values.dictionary_encode(null_encoding="encode")
-    names = [UNLABELLED if value is None else value for value in encoded.dictionary.to_pylist()]
-    numbers = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        numbers = missing.to_numpy(zero_copy_only=False).astype(np.int32)
+        if len(numbers) and numbers[0]:  # by the order in which they come
+            names, numbers = [UNLABELLED, "labelled"], 1 - numbers
+        else:
+            names = ["labelled", UNLABELLED]
+        names = names[: numbers.max(initial=-1) + 1]
+    else:
+        distinct, numbers = distinct_values(dataset, column)
+        nothing = (None, -1) if pa.types.is_integer(kind) else (None,)
+        names = [UNLABELLED if value in nothing else value for value in distinct.to_pylist()]
+        if names.count(UNLABELLED) > 1:  # null and -1 say the same
+            first, second = (place for place, name in enumerate(names) if name == UNLABELLED)
+            numbers = np.where(numbers == second, first, numbers)
+            numbers = numbers - (numbers > second)
+            del names[second]
     return numbers, dict(zip(names, np.bincount(numbers, minlength=len(names)).tolist(), strict=True))
 
 

@@ -2,10 +2,19 @@
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from hf_hmtl.data.arrow_columns import column_array, column_batches
+from hf_hmtl.data.arrow_columns import (
+    column_array,
+    column_batches,
+    distinct_values,
+    over_table,
+    rows_below,
+    selected,
+    table_of,
+)
 from hf_hmtl.data.identity import GROUP, SOURCE, identity, numbered
 
 
@@ -19,6 +28,12 @@ def in_chunks(*sizes):
         pieces.append(datasets.Dataset.from_dict({"number": list(rows), "name": names, "image": images}))
         first += size
     return datasets.concatenate_datasets(pieces)
+
+
+def in_pieces(values):
+    """One column of texts, in the pieces that it has."""
+    features = datasets.Features({"value": datasets.Value("string")})
+    return datasets.Dataset(pa.table({"value": values}), info=datasets.DatasetInfo(features=features))
 
 
 def selections():
@@ -62,3 +77,30 @@ def test_a_column_of_one_text_takes_the_memory_of_one_piece():
         assert len({chunk.buffers()[1].address for chunk in columns[name].chunks}) == 1
     assert identity("faces", ["a", "b"])[SOURCE].to_pylist() == ["faces", "faces"]
     assert [len(numbered("faces", "train", rows)[SOURCE]) for rows in (0, 1, 1 << 16)] == [0, 1, 1 << 16]
+
+
+def test_selected_rows_are_those_of_datasets_itself_selection_of_a_selection_included():
+    rows = in_pieces(pa.chunked_array([["a", None, "c"], [], ["d", "a", "f"]], pa.string()))
+    once = [5, 0, 3, 3]
+    ours, theirs = selected(rows, np.array(once)), rows.select(once)
+    assert ours["value"][:] == theirs["value"][:] == ["f", "a", "d", "d"]
+    again = [3, 0]
+    assert selected(ours, np.array(again))["value"][:] == theirs.select(again)["value"][:]
+    assert len(selected(ours, np.empty(0, dtype=int))) == 0 and ours.features == rows.features
+
+
+@pytest.mark.parametrize("taken", [None, [5, 1, 1, 0], [3], []])
+def test_distinct_values_put_each_row_together_again(taken):
+    whole = in_pieces(pa.chunked_array([["a", None, "c"], [], ["d", "a", None]], pa.string()))
+    rows = whole if taken is None else selected(whole, np.array(taken, dtype=int))
+    values, places = distinct_values(rows, "value")
+    assert [values[int(place)].as_py() for place in places] == rows["value"][:]
+    assert sorted(values.to_pylist(), key=str) == sorted(set(rows["value"][:]), key=str) and places.dtype == np.int32
+
+
+def test_an_exchanged_column_stands_in_the_selected_rows():
+    rows = selected(in_pieces(pa.chunked_array([["a", "b", "c"]])), np.array([2, 0]))
+    features = datasets.Features({"value": datasets.Value("string"), "more": datasets.Value("int64")})
+    table = table_of(rows).append_column("more", pa.array([10, 11, 12]))
+    assert over_table(rows, table, features).to_dict() == {"value": ["c", "a"], "more": [12, 10]}
+    assert rows_below(rows).tolist() == [2, 0]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import datasets
 import pyarrow as pa
+import pyarrow.parquet
 
 from hf_hmtl.data.own_faces.images import Rows, find_image_column, with_images
 from hf_hmtl.data.own_faces.layouts import split_of
@@ -16,6 +17,8 @@ from hf_hmtl.data.own_faces.tree import PARQUET, Tree
 from hf_hmtl.data.sources import SPLITS, did_you_mean
 
 _MOST_TEXTS = 20  # .txt and .json files of a tree; more belong to an image each
+_PIECE = 1 << 25  # bytes of a piece of a converted table
+_MOST_ROWS = 10_000  # of a piece
 
 
 @dataclass
@@ -84,9 +87,22 @@ def _read(paths: list[Path], reading: Reading) -> tuple[datasets.Dataset, list[s
     try:
         # Given as data_files, their modification times are part of the cache's key. Loaded split by split, because one
         # load of all files reads the class numbers of every file with the class names of the first.
-        return datasets.load_dataset("parquet", data_files=[str(path) for path in paths], split="train"), []
+        data = datasets.load_dataset(
+            "parquet", data_files=[str(path) for path in paths], split="train", writer_batch_size=_rows_at_once(paths)
+        )
+        pa.default_memory_pool().release_unused()  # what the conversion had taken stays reserved otherwise
+        return data, []
     except (datasets.exceptions.DatasetGenerationError, pa.ArrowException) as error:
         raise ValueError(f"custom: {paths[0]} cannot be read as parquet: {error.__cause__ or error}") from error
+
+
+def _rows_at_once(paths: list[Path]) -> int:
+    """Rows of a piece of the converted table. `datasets` takes 100 where there are images, and each piece costs
+    kilobytes in every column: a gigabyte for ten million small ones."""
+    known = [pyarrow.parquet.read_metadata(path) for path in paths]
+    size = sum(each.row_group(group).total_byte_size for each in known for group in range(each.num_row_groups))
+    a_row = size / max(sum(each.num_rows for each in known), 1)
+    return int(min(max(_PIECE / max(a_row, 1), 100), _MOST_ROWS))
 
 
 def _lacks_labels(data: datasets.Dataset, image_column: str, wanted: str | None, path: Path) -> str | None:

@@ -12,7 +12,7 @@ from hf_hmtl.data.arrow_columns import column_array
 from hf_hmtl.data.identity import RESERVED
 from hf_hmtl.data.own_faces.labels import (
     ClassNames,
-    as_texts,
+    Texts,
     class_column,
     find_column,
     is_numeric,
@@ -119,7 +119,7 @@ def classes_among(data: datasets.Dataset, names: Collection[str]) -> list[str]:
 
 
 def _texts_of(tables: dict[str, datasets.Dataset], column: str) -> set[str]:
-    return {text for table in tables.values() for text in pc.unique(as_texts(table, column)).to_pylist() if text}
+    return {text for table in tables.values() for text in Texts.of(table, column).counts() if text}
 
 
 def _holes(numbers: dict[str, np.ndarray], column: str) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hf_hmtl.data.arrow_columns import column_array
+from hf_hmtl.data.arrow_columns import column_array, distinct_values
 from hf_hmtl.data.own_faces.spelling import spellings
 from hf_hmtl.data.own_faces.text_tables import NO_VALUE
 from hf_hmtl.data.sources import did_you_mean
@@ -55,10 +55,10 @@ def class_column(
             case, in blanks around them or by synonym.
     """
     written = written or ClassNames()
-    texts = {split: as_texts(dataset, column) for split, dataset in splits.items()}
+    texts = {split: Texts.of(dataset, column) for split, dataset in splits.items()}
     counts: Counter = Counter()
-    for values in texts.values():
-        counts.update({entry["values"]: entry["counts"] for entry in pc.value_counts(values.drop_null()).to_pylist()})
+    for each in texts.values():
+        counts.update(each.counts())
     _check_kinds(splits, texts, column)
     classes, notes = spellings(counts, written.class_map, written.merge_case, column)
     feature = splits["train"].features[column]
@@ -74,14 +74,12 @@ def class_column(
     else:
         names = sorted(present)
     places = {name: place for place, name in enumerate(names)}
-    keys = pa.array(list(classes), pa.string())
-    numbers_of = np.array([places[classes[text]] for text in classes] + [-1], dtype=np.int64)
     numbers = {}
-    for split, values in texts.items():
-        found = pc.index_in(values, value_set=keys).fill_null(len(classes))
-        numbers[split] = numbers_of[found.to_numpy(zero_copy_only=False)]
+    for split, each in texts.items():
+        known = [-1 if text is None else places[classes[text]] for text in each.distinct]
+        numbers[split] = np.array(known, dtype=np.int64)[each.places]
         if missing := int((numbers[split] < 0).sum()):
-            notes.append(f"{split}: {missing:,} of {len(values):,} rows have no label in {column!r}")
+            notes.append(f"{split}: {missing:,} of {len(each.places):,} rows have no label in {column!r}")
     words = [name for name in names if name.lower() in NO_VALUE and counts[name]]
     if words and _is_text(feature):
         shown = ", ".join(f"{name!r} ({counts[name]:,} rows)" for name in words)
@@ -138,7 +136,7 @@ def _shown(dataset: datasets.Dataset, column: str) -> str:
         return f"the classes {', '.join(feature.names[:4])}{', ...' * (len(feature.names) > 4)}"
     if not _is_text(feature):
         return f"values of the type {getattr(feature, 'dtype', feature)}"
-    words = [text for text in pc.unique(as_texts(dataset, column)).to_pylist() if text and not _reads_as_number(text)]
+    words = [text for text in Texts.of(dataset, column).counts() if text and not _reads_as_number(text)]
     return f"text ({', '.join(map(repr, words[:3])) or 'numbers in quotes'})"
 
 
@@ -165,18 +163,52 @@ def _values(dataset: datasets.Dataset, column: str) -> pa.Array:
     return column_array(dataset, column)
 
 
-def as_texts(dataset: datasets.Dataset, column: str) -> pa.Array:
-    """The name of each row's class, null where missing.
+@dataclass(frozen=True)
+class Texts:
+    """The names of classes in a column.
 
-    Raises:
-        ValueError: a number that is no class, or a column that holds none.
+    Attributes:
+        distinct: names, None for missing; a name may be there twice, where it is written in two ways.
+        places: (rows,) which of them each row has.
     """
-    feature, values = dataset.features[column], _values(dataset, column)
+
+    distinct: list[str | None]
+    places: np.ndarray
+
+    @classmethod
+    def of(cls, dataset: datasets.Dataset, column: str) -> "Texts":
+        """Those of a dataset's column.
+
+        Raises:
+            ValueError: a number that is no class, or a column that holds none.
+        """
+        values, places = distinct_values(dataset, column)
+        rows = np.bincount(places, minlength=len(values))
+        return cls(_as_texts(dataset, column, values, rows).to_pylist(), places)
+
+    def counts(self) -> Counter:
+        """{name: rows}, in the order in which they come."""
+        counted: Counter = Counter()
+        for text, rows in zip(self.distinct, np.bincount(self.places, minlength=len(self.distinct)), strict=True):
+            if text is not None and rows:
+                counted[text] += int(rows)
+        return counted
+
+
+def _as_texts(dataset: datasets.Dataset, column: str, values: pa.Array, rows: np.ndarray) -> pa.Array:
+    """The name of each value, null where it says that there is none.
+
+    Args:
+        values: of the column, each once.
+        rows: how many rows have each.
+    """
+    feature = dataset.features[column]
     if isinstance(feature, datasets.ClassLabel):
-        outside = values.filter(pc.greater_equal(values, len(feature.names)))
-        if len(outside):
+        outside = pc.fill_null(pc.greater_equal(values, len(feature.names)), False).to_numpy(zero_copy_only=False)
+        if outside.any():
+            first = values[int(np.flatnonzero(outside)[0])].as_py()
             raise ValueError(
-                f"custom: {len(outside):,} rows have the number {outside[0].as_py()} or another in {column!r} that is "
+                f"custom: {rows[outside].sum():,} rows have the number {first} or another in {column!r} that is "
                 f"no class: 0 to {len(feature.names) - 1} are {', '.join(feature.names)}. Mend the rows, or write -1 "
                 "for a missing label"
             )
@@ -205,14 +237,14 @@ def as_texts(dataset: datasets.Dataset, column: str) -> pa.Array:
     return pc.if_else(missing, pa.scalar(None, pa.string()), values.cast(pa.string()))
 
 
-def _check_kinds(splits: dict[str, datasets.Dataset], texts: dict[str, pa.Array], column: str) -> None:
+def _check_kinds(splits: dict[str, datasets.Dataset], texts: dict[str, Texts], column: str) -> None:
     """Raise where one split holds numbers and another words: such labels have nothing in common."""
     kinds: dict[bool, list[str]] = {}
     for split, dataset in splits.items():
-        if texts[split].null_count < len(texts[split]):
+        if texts[split].counts():
             kinds.setdefault(is_numeric(dataset, column), []).append(split)
     if len(kinds) > 1:
-        shown = {kind: sorted(pc.unique(texts[of[0]].drop_null()).to_pylist())[:4] for kind, of in kinds.items()}
+        shown = {kind: sorted(texts[of[0]].counts())[:4] for kind, of in kinds.items()}
         raise ValueError(
             f"custom: column {column!r} holds numbers in {', '.join(kinds[True])} ({', '.join(shown[True])}) and words "
             f"in {', '.join(kinds[False])} ({', '.join(shown[False])}); write the same labels in every split"
