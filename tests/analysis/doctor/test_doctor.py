@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from data_trees import write_classes, write_images
+from data_trees import write_classes, write_images, write_text
 from doctor_trees import examined_of, kinds, smooth
 from face_detectors import picture_of, write_network
 from model_kinds import made
@@ -147,6 +147,9 @@ def test_the_command_writes_a_report_and_a_picture(tmp_path, capsys):
     assert printed == json.loads((out / "report.json").read_text()) and printed["name"] == "data"
     sheet = np.asarray(Image.open(out / "contact_sheet.png").convert("RGB"))
     assert sheet.shape[1] == 960 and (sheet < 250).any()
+    write_text(tmp_path / "torn/1.jpg", "torn")
+    doctor.run([str(tmp_path / "torn"), "--output_dir", str(tmp_path / "none"), "--faces", "0"])
+    assert "1 images cannot be read" in capsys.readouterr().out and not (tmp_path / "none/contact_sheet.png").exists()
     with pytest.raises(FileNotFoundError, match="gone.onnx"):
         doctor.run([*command[:-1], str(tmp_path / "gone.onnx")])
     with pytest.raises(FileNotFoundError, match="there is no folder or table"):
