@@ -67,8 +67,11 @@ class Examined:
     @property
     def numbers(self) -> list[str]:
         """The columns of numbers."""
-        known = ("image", *RESERVED, *self.classes)
-        return [name for name in self.features if name not in known and not name.startswith("_")]
+        return [
+            name
+            for name, feature in self.features.items()
+            if isinstance(feature, datasets.Value) and feature.dtype.startswith(("float", "int"))
+        ]
 
     def __len__(self) -> int:
         return sum(map(len, self.splits.values()))

@@ -21,6 +21,7 @@ from hf_hmtl.analysis.doctor.disagreements import disagreements
 from hf_hmtl.analysis.doctor.pictures import measured
 from hf_hmtl.analysis.doctor.report import examine
 from hf_hmtl.commands import doctor
+from hf_hmtl.data.crops import FEATURES
 from hf_hmtl.model.face_detector_hmtl import Face
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 
@@ -116,6 +117,15 @@ def test_faces_that_are_missing_on_their_side_or_not_cut_out_are_told(tmp_path):
     some = report_of(tmp_path, Corners(), most_faces=3)
     assert all("of 3 pictures" in finding.text for finding in some.findings if finding.kind in ("sideways", "no_face"))
     assert not {"sideways", "faces_not_looked_at"} & set(kinds(report_of(tmp_path, Corners(), most_faces=0).findings))
+
+
+def test_rows_that_say_where_the_face_is_need_not_be_cut_out(tmp_path):
+    marked(tmp_path / "small.png", share=60)
+    examined = examined_of(tmp_path)
+    boxes = [[0.0, 0.0, 28.0, 28.0]]
+    examined.splits["train"] = examined.splits["train"].add_column("_box", boxes, feature=FEATURES["_box"])
+    report, _ = examine(examined, str(tmp_path), Corners())
+    assert "not_cropped" not in kinds(report.findings) and not report.numbers
 
 
 def test_small_pictures_are_enlarged_for_the_detector(tmp_path, monkeypatch):
