@@ -2,6 +2,7 @@
 
 import io
 import json
+from concurrent.futures.process import BrokenProcessPool
 
 import datasets
 import numpy as np
@@ -156,6 +157,30 @@ def test_two_processes_leave_the_bytes_of_one(photographs, tmp_path, weights):
     for processes in (1, 2):
         prepare(photographs, tmp_path / str(processes), method, processes=processes, rows_a_shard=2)
     assert contents(tmp_path / "1") == contents(tmp_path / "2") and len(contents(tmp_path / "1")) == 8
+
+
+def test_a_process_that_is_killed_is_one_line_that_says_how_to_go_on(photographs, tmp_path, weights, monkeypatch):
+    class Killed:
+        def __init__(self, *arguments, **options):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def submit(self, *arguments):
+            raise BrokenProcessPool("a child was terminated abruptly")
+
+        def shutdown(self, **options):
+            pass
+
+    monkeypatch.setattr(shards, "ProcessPoolExecutor", Killed)
+    with pytest.raises(OSError, match="was killed.* Type the same command again: it goes on"):
+        prepare(photographs, tmp_path / "faces", Method(weights=weights), processes=2)
+    monkeypatch.undo()
+    assert prepare(photographs, tmp_path / "faces", Method(weights=weights)).faces["train"] == 9
 
 
 def test_other_options_or_pictures_are_refused_and_the_same_ones_do_nothing(
