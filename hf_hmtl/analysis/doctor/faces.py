@@ -53,6 +53,8 @@ def faces(
         most: pictures to look at.
         watched: passes the rows on.
     """
+    if not most:
+        return [], {}
     if detector is None:
         text = (
             "whether faces are missing, on their side or not cut out was not looked at; for that, pip install "
@@ -63,7 +65,7 @@ def faces(
     chosen = (
         usable[np.unique(np.linspace(0, len(usable) - 1, min(most, len(usable))).astype(int))] if len(usable) else []
     )
-    if not len(chosen) or not most:
+    if not len(chosen):
         return [], {}
     facts = [fingerprint(examined.splits), str(detector.weights), detector.threshold, most]
     table = indexed(f"doctor-faces-{_VERSION}", facts, lambda: _look(examined, detector, chosen, watched))

@@ -93,6 +93,7 @@ def test_what_is_written_trains_as_a_source_in_its_splits(photographs, tmp_path,
     assert len(source.splits["test"]) == 4 and sum(map(len, source.splits.values())) == 13
     assert source.splits["test"].features["emotion"].names == ["a", "b"]
     assert {name.split("/")[0] for name in source.splits["test"]["_id"]} == {"test"}
+    assert not any("_id?" in note for note in source.notes), "a reserved column is offered for no group"
     loaded = datasets.load_dataset("parquet", data_files=str(tmp_path / "faces/test-*.parquet"), split="train")
     assert isinstance(loaded[0]["image"], Image.Image)
 
@@ -246,6 +247,7 @@ def test_tables_keep_every_column_and_persons_stay_known(tmp_path, weights):
     rows = rows_of(tmp_path / "faces") + rows_of(tmp_path / "faces", "test")
     assert [row["valence"] for row in rows] == frame["valence"].tolist() and {row["words"] for row in rows} == {"x y"}
     assert [row["_group"] for row in rows] == ["0", "1", "2"] * 2
+    assert prepared.next_command().endswith("--label_column NAME   (NAME is one of valence, words, split)")
 
 
 def test_tables_with_images_inside_keep_their_classes_and_may_be_prepared_again(tmp_path, weights):
