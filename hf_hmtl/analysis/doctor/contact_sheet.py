@@ -18,9 +18,14 @@ _SIDE = 64
 _MOST_CLASSES = 16
 
 
-def draw_sheet(examined: Examined, report: Report, pictures: Pictures, path: Path) -> None:
-    """Draw a PNG: a line of pictures for each class of the primary column, and one for each kind of finding."""
+def draw_sheet(examined: Examined, report: Report, pictures: Pictures, path: Path) -> bool:
+    """Draw a PNG: a line of pictures for each class of the primary column, and one for each kind of finding.
+
+    Returns whether there is a picture to draw.
+    """
     lines = [line for line in _lines(examined, report, pictures) if line[1]]
+    if not lines:
+        return False
     # A Figure of its own leaves pyplot alone.
     figure = Figure(figsize=(1.0 * COLUMNS, 1.25 * len(lines) + 0.3), layout="constrained", dpi=80)
     axes = figure.subplots(len(lines), COLUMNS, squeeze=False)
@@ -33,6 +38,7 @@ def draw_sheet(examined: Examined, report: Report, pictures: Pictures, path: Pat
             axis.imshow(_picture(examined, row))
     with replacing(path) as unfinished:
         figure.savefig(unfinished, format="png", metadata={"Software": None})
+    return True
 
 
 def _lines(examined: Examined, report: Report, pictures: Pictures) -> list[tuple[str, list[int]]]:

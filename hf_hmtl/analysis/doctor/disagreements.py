@@ -13,6 +13,7 @@ from hf_hmtl.analysis.doctor.reading import Examined
 from hf_hmtl.data.identity import FILE, ID
 from hf_hmtl.data.own_faces.spelling import plain_class
 from hf_hmtl.files import replacing
+from hf_hmtl.model.image_processing_hmtl import decode
 
 COLUMNS = ("split", ID, FILE, "label", "answer", "probability_of_answer", "probability_of_label", "disagreement")
 _BATCH = 64
@@ -90,7 +91,8 @@ def _probabilities(
     images = [(data, row) for data in examined.splits.values() for row in range(len(data))]
     found = []
     for first in watched(range(0, len(rows), _BATCH)):
-        batch = [data[row]["image"] for data, row in (images[number] for number in rows[first : first + _BATCH])]
+        places = (images[number] for number in rows[first : first + _BATCH])
+        batch = [decode(data[row]["image"]) for data, row in places]  # as any image processor takes them
         with torch.inference_mode():
             logits = network(**processor(batch, return_tensors="pt")).logits
         found.append(logits.float().softmax(-1)[:, order].numpy())

@@ -15,6 +15,8 @@ NEAR = 56
 """Bits of 256 that two pictures of one photograph differ in at most. On FER2013 all pairs of up to 64 bits that were
 looked at show one photograph; beyond 70 most show two persons, and pairs grow many."""
 MOST_COMPARISONS = 4e9  # about a minute and a half on two cores
+MOST_PAIRS = 100_000
+"""Of two splits."""
 _BLOCK = 2048
 
 
@@ -28,38 +30,54 @@ class Pair:
 
 
 def near_pairs(
-    hashes: np.ndarray, borders: dict[str, tuple[int, int]], usable: np.ndarray,
+    hashes: np.ndarray, contents: np.ndarray, borders: dict[str, tuple[int, int]], usable: np.ndarray,
     watched: Callable[[Iterable], Iterable] = iter,
-) -> tuple[list[Pair], list[tuple[str, str]]]:  # fmt: skip
-    """All pairs that differ in `NEAR` bits or fewer, and the pairs of splits that are too large to be compared.
+) -> tuple[list[Pair], dict[tuple[str, str], str]]:  # fmt: skip
+    """All pairs of different pictures that differ in `NEAR` bits or fewer, and of which two splits not all are found,
+    with the reason.
 
     Args:
         hashes: (pictures, bytes) uint8.
+        contents: (pictures,) numbers that are the same for files of the same bytes.
         borders: {split: (first, last + 1)}.
         usable: (pictures,) bool, which pictures are compared.
         watched: passes the blocks on.
     """
     rows = {split: np.flatnonzero(usable[first:last]) + first for split, (first, last) in borders.items()}
-    left = MOST_COMPARISONS
-    todo, passed_over = [], []
-    pairs_of_splits = list(combinations_with_replacement(borders, 2))
-    for one, other in sorted(pairs_of_splits, key=lambda pair: pair[0] == pair[1]):  # across splits comes first
+    signs = {split: _signs(hashes[numbers]) for split, numbers in rows.items()}
+    todo, incomplete = _blocks(rows)
+    pairs: list[Pair] = []
+    of_splits: Counter = Counter()
+    for one, other, start in watched(todo):
+        if (one, other) in incomplete:
+            continue
+        behind = start if one == other else 0
+        distances = (HASH_BITS - signs[one][start : start + _BLOCK] @ signs[other][behind:].T) / 2
+        here, there = np.nonzero(distances <= NEAR)
+        first, second = rows[one][start + here], rows[other][behind + there]
+        kept = (contents[first] != contents[second]) & (second > first)  # within a split, each pair once
+        left = MOST_PAIRS - of_splits[one, other]
+        if kept.sum() > left:
+            incomplete[one, other] = f"there are more than {MOST_PAIRS:,} of them, as among frames of one video"
+        kept = np.flatnonzero(kept)[:left]
+        of_splits[one, other] += len(kept)
+        found_here = zip(first[kept], second[kept], distances[here, there][kept], strict=True)
+        pairs += [Pair(int(a), int(b), int(distance)) for a, b, distance in found_here]
+    return pairs, incomplete
+
+
+def _blocks(rows: dict[str, np.ndarray]) -> tuple[list[tuple[str, str, int]], dict[tuple[str, str], str]]:
+    """(split, split, first row) of what is compared at once, pairs across splits first; and what would be too much."""
+    left, todo = MOST_COMPARISONS, []
+    too_many: dict[tuple[str, str], str] = {}
+    for one, other in sorted(combinations_with_replacement(rows, 2), key=lambda pair: pair[0] == pair[1]):
         cost = len(rows[one]) * len(rows[other]) / (1 + (one == other))
         if cost > left:
-            passed_over.append((one, other))
+            too_many[one, other] = f"{len(rows[one]):,} by {len(rows[other]):,} rows are too many to compare"
             continue
         left -= cost
         todo += [(one, other, start) for start in range(0, len(rows[one]), _BLOCK)]
-    signs = {split: _signs(hashes[numbers]) for split, numbers in rows.items()}
-    pairs: list[Pair] = []
-    for one, other, start in watched(todo):
-        behind = start if one == other else 0
-        distances = (HASH_BITS - signs[one][start : start + _BLOCK] @ signs[other][behind:].T) / 2
-        for a, b in zip(*np.nonzero(distances <= NEAR), strict=True):
-            if one != other or b > a:
-                numbers = rows[one][start + a], rows[other][behind + b]
-                pairs.append(Pair(int(numbers[0]), int(numbers[1]), int(distances[a, b])))
-    return pairs, passed_over
+    return todo, too_many
 
 
 def _signs(hashes: np.ndarray) -> np.ndarray:
@@ -77,8 +95,9 @@ def duplicates(
         borders[split] = first, first + len(data)
         first += len(data)
     findings = _exact(examined, pictures, splits, names)
-    pairs, passed_over = near_pairs(pictures.hashes, borders, pictures.seen & ~pictures.blank, watched)
-    pairs = [pair for pair in pairs if pictures.digests[pair.first] != pictures.digests[pair.second]]
+    contents = np.unique([digest.hex() for digest in pictures.digests], return_inverse=True)[1]
+    usable = pictures.seen & ~pictures.blank
+    pairs, incomplete = near_pairs(pictures.hashes, contents, borders, usable, watched)
     pairs.sort(key=lambda pair: (pair.distance, pair.first, pair.second))
     exact = {split: set(pictures.digests[a:b]) for split, (a, b) in borders.items()}
     for earlier, later in combinations_with_replacement(borders, 2):
@@ -94,11 +113,9 @@ def duplicates(
         text = f"{{count}} {later} images more are nearly the same as one in {earlier}: scores flatter the model"
         shown = [f"{names[pair.second]} = {names[pair.first]}" for pair in new]
         findings += found(f"near_duplicates_{earlier}_{later}", PROBLEM, text, shown)
-    for earlier, later in passed_over:
+    for (earlier, later), why in incomplete.items():
         where = f"within {earlier}" if earlier == later else f"between {earlier} and {later}"
-        findings.append(
-            Finding("not_compared", NOTE, f"near duplicates {where} were not looked for: too many pairs of rows", 1)
-        )
+        findings.append(Finding("not_compared", NOTE, f"near duplicates {where} were not all looked for: {why}", 1))
     for column in examined.classes:
         findings += _labels_of_pairs(examined, column, pairs, names)
     return findings, pairs

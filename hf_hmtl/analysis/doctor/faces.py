@@ -10,6 +10,7 @@ import pyarrow as pa
 from hf_hmtl.analysis.doctor.findings import NOTE, WARNING, Finding, found
 from hf_hmtl.analysis.doctor.pictures import Pictures
 from hf_hmtl.analysis.doctor.reading import Examined
+from hf_hmtl.data.crops import BOX
 from hf_hmtl.data.decode import decode_for_training
 from hf_hmtl.data.sources._index import indexed
 from hf_hmtl.data.splits import fingerprint
@@ -52,6 +53,8 @@ def faces(
         most: pictures to look at.
         watched: passes the rows on.
     """
+    if not most:
+        return [], {}
     if detector is None:
         text = (
             "whether faces are missing, on their side or not cut out was not looked at; for that, pip install "
@@ -62,16 +65,18 @@ def faces(
     chosen = (
         usable[np.unique(np.linspace(0, len(usable) - 1, min(most, len(usable))).astype(int))] if len(usable) else []
     )
-    if not len(chosen) or not most:
+    if not len(chosen):
         return [], {}
     facts = [fingerprint(examined.splits), str(detector.weights), detector.threshold, most]
     table = indexed(f"doctor-faces-{_VERSION}", facts, lambda: _look(examined, detector, chosen, watched))
     names = examined.names()
     rows, turns, shares = table["row"].to_numpy(), table["turn"].to_numpy(), table["share"].to_numpy()
+    is_small = ~np.isnan(shares) & (shares < SMALL_FACE)
     kinds = {
         "no_face": rows[np.isnan(shares)],
         "sideways": rows[~np.isnan(shares) & (turns != _UPRIGHT)],
-        "not_cropped": rows[~np.isnan(shares) & (shares < SMALL_FACE)],
+        # Rows that say where the face is are cut to it when they are read.
+        "not_cropped": rows[is_small & (BOX not in examined.features)],
     }
     of = f"of {len(rows):,} pictures that were looked at"
     words = {

@@ -64,6 +64,10 @@ def _of_classes(examined: Examined, column: str) -> list[Finding]:
     findings: list[Finding] = []
     counts, names = counts_of(examined, column), examined.features[column].names
     for split, of_split in counts.items():
+        if not any(of_split.values()):
+            severity = NOTE if split == "test" else PROBLEM  # a competition's test rows have none, and are left out
+            findings.append(Finding("unlabelled_split", severity, f"{column}: {split} has no labels", 0))
+            continue
         absent = [name for name, count in of_split.items() if not count]
         findings += found("no_rows", PROBLEM, f"{column}: {split} has no row of {{count}} classes", absent)
         few = [f"{name} {count}" for name, count in of_split.items() if 0 < count < FEW]

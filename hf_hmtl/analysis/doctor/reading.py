@@ -45,6 +45,7 @@ class Examined:
         notes: how it was read.
         findings: what is wrong with the columns themselves.
         primary: the column of classes that matters most; None where there is none.
+        source: the source that it is read as; None for anybody's own.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Examined:
     notes: list[str]
     findings: list[Finding] = field(default_factory=list)
     primary: str | None = None
+    source: str | None = None
 
     @property
     def features(self) -> datasets.Features:
@@ -67,8 +69,11 @@ class Examined:
     @property
     def numbers(self) -> list[str]:
         """The columns of numbers."""
-        known = ("image", *RESERVED, *self.classes)
-        return [name for name in self.features if name not in known and not name.startswith("_")]
+        return [
+            name
+            for name, feature in self.features.items()
+            if isinstance(feature, datasets.Value) and feature.dtype.startswith(("float", "int"))
+        ]
 
     def __len__(self) -> int:
         return sum(map(len, self.splits.values()))
@@ -148,7 +153,7 @@ def of_source(name: str, place: Path) -> Examined:
         OSError, ValueError: no such source, or it does not find its files.
     """
     source = sources.load(name, place)
-    examined = Examined(source.name, source.splits, source.ledger, list(source.notes))
+    examined = Examined(source.name, source.splits, source.ledger, list(source.notes), source=name)
     examined.primary = next((name for name in USUAL if name in examined.classes), next(iter(examined.classes), None))
     return examined
 

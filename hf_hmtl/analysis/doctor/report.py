@@ -15,6 +15,17 @@ from hf_hmtl.analysis.doctor.pictures import Pictures, measured
 from hf_hmtl.analysis.doctor.reading import Examined, numbers_of
 from hf_hmtl.model.face_detector_hmtl import FaceDetector
 
+ROWS = {
+    "fer2013": "fer2013/puzzle-3x3",
+    "affectnet": "affectnet/puzzle-3x3-weak",
+    "the300w_lp": "300w-lp/puzzle-3x3",
+    "fairface": "fairface/puzzle-3x3",
+    "rafdb": "rafdb/puzzle-3x3",
+    "ferplus": "ferplus/cross-entropy",
+}
+"""What to train first on a source."""
+SMALL_SHARE = 0.1
+"""Of the pictures that were looked at: where more show a small face, faces are to be cut out first."""
 Watch = Callable[[str, int], Callable[[Iterable], Iterable]]
 """(what is done, how often) -> something that passes the rows on, and may show how far they are."""
 
@@ -25,7 +36,7 @@ class Report:
 
     Attributes:
         name: of the folder or source.
-        known_as: the source whose published numbers of rows these are; None where there is none.
+        known_as: the source that it is read as, or whose published numbers of rows these are; None where there is none.
         rows: {split: rows}.
         classes: {column: {split: {class: rows}}}.
         numbers: {column: {split: {count, mean, lowest, highest}}}.
@@ -104,7 +115,8 @@ def examine(
     if not examined.classes and not examined.numbers:
         findings.append(Finding("unlabelled", NOTE, "there are no labels: images to pre-train on", len(examined)))
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    known = known_set(examined)
+    known = examined.source or known_set(examined)
+    small = len(rows.get("not_cropped", ())) > SMALL_SHARE * min(most_faces, len(examined))
     report = Report(
         name=examined.name,
         known_as=known,
@@ -114,7 +126,7 @@ def examine(
         left_out=examined.ledger.to_dict(),
         notes=examined.notes,
         findings=findings,
-        next_command=_next_command(examined, known, place, findings),
+        next_command=_next_command(examined, known, place, small),
         pairs=pairs,
         of_faces=rows,
     )
@@ -133,12 +145,12 @@ def _numbers(examined: Examined) -> dict[str, dict[str, dict[str, float]]]:
     return facts
 
 
-def _next_command(examined: Examined, known: str | None, place: str, findings: list[Finding]) -> str:
+def _next_command(examined: Examined, known: str | None, place: str, are_small: bool) -> str:
     folder = shlex.quote(place)
-    if any(finding.kind == "not_cropped" for finding in findings):
+    if known in ROWS:
+        return f"hf-hmtl train {ROWS[known]} --data_dir {folder} --dry_run"
+    if are_small:
         return f"hf-hmtl prepare {folder} {shlex.quote(f'{examined.name}-faces')}"
-    if known is not None:
-        return f"hf-hmtl train {known}/puzzle-3x3 --data_dir {folder} --dry_run"
     if examined.primary is not None:
         column = "" if examined.primary == "label" else f" --label_column {shlex.quote(examined.primary)}"
         return f"hf-hmtl train custom/puzzle-3x3 --data_dir {folder}{column} --dry_run"

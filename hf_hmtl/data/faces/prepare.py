@@ -77,9 +77,12 @@ class Prepared:
         folder = shlex.quote(str(self.folder))
         if not labels:
             return f"hf-hmtl train custom/pretrain-puzzle-3x3 --data_dir {folder}"
-        column = "" if "label" in labels else f" --label_column {shlex.quote(labels[0])}"
-        others = f"   (columns: {', '.join(labels)})" * (len(labels) > 1)
-        return f"hf-hmtl train custom/supervised --data_dir {folder}{column}{others}"
+        command = f"hf-hmtl train custom/supervised --data_dir {folder}"
+        if "label" in labels:
+            return command
+        if len(labels) == 1:
+            return f"{command} --label_column {shlex.quote(labels[0])}"
+        return f"{command} --label_column NAME   (NAME is one of {', '.join(labels)})"
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hf_hmtl.data.arrow_columns import column_array
-from hf_hmtl.data.identity import GROUP
+from hf_hmtl.data.identity import GROUP, RESERVED
 from hf_hmtl.data.own_faces.tree import shortened
 from hf_hmtl.data.sources import did_you_mean
 
@@ -116,7 +116,7 @@ class Grouping:
         return True
 
     def _note_unknown(self, tables: dict[str, datasets.Dataset], labels: Sequence[str]) -> None:
-        names = [name for name in tables["train"].column_names if name not in ("image", *labels)]
+        names = [name for name in tables["train"].column_names if name not in ("image", *RESERVED, *labels)]
         offered = [name for name in names if _OFFERED.search(_plain(name))]
         column = f" --group_column NAME ({shortened(offered)}?)" if offered else " --group_column NAME"
         self.notes.append(

@@ -8,21 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from data_trees import write_classes, write_images
+from data_trees import write_classes, write_images, write_text
 from doctor_trees import examined_of, kinds, smooth
 from face_detectors import picture_of, write_network
 from model_kinds import made
 from PIL import Image
+from releases import write_fairface
 from transformers import AutoImageProcessor
 
 from hf_hmtl.analysis.doctor import faces as of_faces
 from hf_hmtl.analysis.doctor import pictures as of_pictures
 from hf_hmtl.analysis.doctor.disagreements import disagreements
 from hf_hmtl.analysis.doctor.pictures import measured
-from hf_hmtl.analysis.doctor.report import examine
+from hf_hmtl.analysis.doctor.report import ROWS, examine
 from hf_hmtl.commands import doctor
+from hf_hmtl.data.crops import FEATURES
 from hf_hmtl.model.face_detector_hmtl import Face
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
+from hf_hmtl.run.command_line import parse
 
 ROOT = os.environ.get("HF_HMTL_DATA")
 REAL = Path(ROOT, "fer2013") if ROOT else None
@@ -104,18 +107,52 @@ def test_faces_that_are_missing_on_their_side_or_not_cut_out_are_told(tmp_path):
     marked(tmp_path / "side.png", corner=(0, 1))
     marked(tmp_path / "below.png", corner=(1, 1))
     marked(tmp_path / "small.png", share=60)
+    marked(tmp_path / "smaller.png", share=50)
     marked(tmp_path / "none.png", share=0)
     detector = Corners()
     report = report_of(tmp_path, detector)
     found = {finding.kind: finding for finding in report.findings}
     assert found["sideways"].rows == ("below.png", "side.png")
-    assert found["no_face"].rows == ("none.png",) and found["not_cropped"].rows == ("small.png",)
+    assert found["no_face"].rows == ("none.png",) and found["not_cropped"].rows == ("small.png", "smaller.png")
     assert report.next_command == f"hf-hmtl prepare {tmp_path} {tmp_path.name}-faces"
-    assert detector.asked == 40
-    assert report_of(tmp_path, detector).findings == report.findings and detector.asked == 40  # kept
+    assert detector.asked == 44
+    assert report_of(tmp_path, detector).findings == report.findings and detector.asked == 44  # kept
     some = report_of(tmp_path, Corners(), most_faces=3)
     assert all("of 3 pictures" in finding.text for finding in some.findings if finding.kind in ("sideways", "no_face"))
     assert not {"sideways", "faces_not_looked_at"} & set(kinds(report_of(tmp_path, Corners(), most_faces=0).findings))
+
+
+def test_one_small_face_among_many_does_not_send_all_to_be_cut_out(tmp_path):
+    for number in range(10):
+        marked(tmp_path / f"a/{number}.png")
+    marked(tmp_path / "b/small.png", share=60)
+    report = report_of(tmp_path, Corners())
+    assert kinds(report.findings)["not_cropped"] == 1 and "train custom/puzzle-3x3" in report.next_command
+
+
+@pytest.mark.filterwarnings("ignore:.* rows differ from the published counts")
+def test_a_source_is_looked_at_as_it_reads_its_files(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_fairface(tmp_path / "data")
+    doctor.run(["data", "--source", "fairface", "--faces", "0", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert report["known_as"] == "fairface" and {"gender", "race", "age"} <= set(report["classes"])
+    assert report["next_command"] == "hf-hmtl train fairface/puzzle-3x3 --data_dir data --dry_run"
+    assert (tmp_path / "outputs/doctor-fairface/report.json").is_file()
+
+
+@pytest.mark.parametrize("row", ROWS.values())
+def test_the_rows_to_type_next_exist(row):
+    assert parse([row])[0].name == row
+
+
+def test_rows_that_say_where_the_face_is_need_not_be_cut_out(tmp_path):
+    marked(tmp_path / "small.png", share=60)
+    examined = examined_of(tmp_path)
+    boxes = [[0.0, 0.0, 28.0, 28.0]]
+    examined.splits["train"] = examined.splits["train"].add_column("_box", boxes, feature=FEATURES["_box"])
+    report, _ = examine(examined, str(tmp_path), Corners())
+    assert "not_cropped" not in kinds(report.findings) and not report.numbers
 
 
 def test_small_pictures_are_enlarged_for_the_detector(tmp_path, monkeypatch):
@@ -147,6 +184,14 @@ def test_the_command_writes_a_report_and_a_picture(tmp_path, capsys):
     assert printed == json.loads((out / "report.json").read_text()) and printed["name"] == "data"
     sheet = np.asarray(Image.open(out / "contact_sheet.png").convert("RGB"))
     assert sheet.shape[1] == 960 and (sheet < 250).any()
+    write_text(tmp_path / "torn/1.jpg", "torn")
+    doctor.run([str(tmp_path / "torn"), "--output_dir", str(tmp_path / "none"), "--faces", "0"])
+    shown = capsys.readouterr().out
+    assert (
+        "1 images cannot be read" in shown
+        and "pip install" not in shown
+        and not (tmp_path / "none/contact_sheet.png").exists()
+    )
     with pytest.raises(FileNotFoundError, match="gone.onnx"):
         doctor.run([*command[:-1], str(tmp_path / "gone.onnx")])
     with pytest.raises(FileNotFoundError, match="there is no folder or table"):

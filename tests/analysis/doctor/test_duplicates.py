@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 from data_trees import picture
-from doctor_trees import examined_of, smooth
+from doctor_trees import examined_of, kinds, smooth
 from PIL import Image, ImageEnhance
 
 from hf_hmtl.analysis.doctor import duplicates as module
@@ -23,14 +23,14 @@ def test_pairs_are_those_of_a_comparison_bit_by_bit(monkeypatch):
     usable = np.ones(60, dtype=bool)
     usable[31] = False
     borders = {"train": (0, 30), "validation": (30, 30), "test": (30, 60)}
-    pairs, passed_over = near_pairs(np.packbits(bits, axis=1), borders, usable)
+    pairs, incomplete = near_pairs(np.packbits(bits, axis=1), np.arange(60), borders, usable)
     expected = {
         (a, b, int((bits[a] != bits[b]).sum()))
         for a in range(60)
         for b in range(a + 1, 60)
         if usable[a] and usable[b] and (bits[a] != bits[b]).sum() <= NEAR
     }
-    assert {(pair.first, pair.second, pair.distance) for pair in pairs} == expected and not passed_over
+    assert {(pair.first, pair.second, pair.distance) for pair in pairs} == expected and not incomplete
     assert {pair[:2] for pair in expected} == {(0, 40), (5, 41), (30, 43)} and len(pairs) == len(expected)
 
 
@@ -40,15 +40,29 @@ def test_56_bits_are_near_and_57_are_not():
     bits[1:] = bits[0]
     bits[1, :56] ^= 1
     bits[2, -57:] ^= 1
-    pairs, _ = near_pairs(np.packbits(bits, axis=1), {"train": (0, 3)}, np.ones(3, dtype=bool))
+    pairs, _ = near_pairs(np.packbits(bits, axis=1), np.arange(3), {"train": (0, 3)}, np.ones(3, dtype=bool))
     assert [(pair.first, pair.second, pair.distance) for pair in pairs] == [(0, 1, 56)]
 
 
 def test_what_is_too_much_to_compare_is_said_and_splits_come_first(monkeypatch):
     monkeypatch.setattr(module, "MOST_COMPARISONS", 450)
-    hashes = np.zeros((50, 32), dtype=np.uint8)
-    pairs, passed_over = near_pairs(hashes, {"train": (0, 40), "test": (40, 50)}, np.ones(50, dtype=bool))
-    assert passed_over == [("train", "train")] and len(pairs) == 400 + 45
+    hashes, borders = np.zeros((50, 32), dtype=np.uint8), {"train": (0, 40), "test": (40, 50)}
+    pairs, incomplete = near_pairs(hashes, np.arange(50), borders, np.ones(50, dtype=bool))
+    assert list(incomplete) == [("train", "train")] and len(pairs) == 400 + 45
+    pairs, _ = near_pairs(hashes, np.zeros(50), borders, np.ones(50, dtype=bool))
+    assert pairs == [], "the same bytes are no near duplicates"
+
+
+def test_frames_of_a_video_do_not_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST_PAIRS", 30)
+    monkeypatch.setattr(module, "_BLOCK", 4)
+    for number in range(12):
+        smooth(0).point(lambda value, number=number: min(value + number, 255)).save(tmp_path / f"{number:02}.png")
+    examined = examined_of(tmp_path)
+    findings, pairs = duplicates(examined, measured(examined))
+    assert len(pairs) == 30 and kinds(findings) == {"near_duplicates": 30, "not_compared": 1}
+    (note,) = [finding for finding in findings if finding.kind == "not_compared"]
+    assert "within train were not all looked for: there are more than 30 of them" in note.text
 
 
 def changed(image, kind):

@@ -37,6 +37,17 @@ def test_classes_that_are_few_missing_or_out_of_balance_are_told(tmp_path):
     assert texts["few_rows"].rows == ("angry 3",)
 
 
+def test_a_split_without_any_label_is_one_finding(tmp_path):
+    rows = [("a", "train"), ("b", "train")] * 10 + [("", "validation")] * 4 + [("", "test")] * 4
+    marks, splits = zip(*rows, strict=True)
+    found = labels(examined_of(table(tmp_path, label=marks, split=splits)))
+    assert kinds(found) == {"unlabelled_split": 0, "no_label": 8}
+    assert [(each.severity, each.text) for each in found[:2]] == [
+        ("problem", "label: validation has no labels"),
+        ("note", "label: test has no labels"),
+    ]
+
+
 def test_balanced_classes_have_nothing(tmp_path):
     write_classes(tmp_path, count=10)
     assert labels(examined_of(tmp_path)) == []

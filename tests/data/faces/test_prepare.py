@@ -2,6 +2,7 @@
 
 import io
 import json
+from concurrent.futures.process import BrokenProcessPool
 
 import datasets
 import numpy as np
@@ -92,6 +93,7 @@ def test_what_is_written_trains_as_a_source_in_its_splits(photographs, tmp_path,
     assert len(source.splits["test"]) == 4 and sum(map(len, source.splits.values())) == 13
     assert source.splits["test"].features["emotion"].names == ["a", "b"]
     assert {name.split("/")[0] for name in source.splits["test"]["_id"]} == {"test"}
+    assert not any("_id?" in note for note in source.notes), "a reserved column is offered for no group"
     loaded = datasets.load_dataset("parquet", data_files=str(tmp_path / "faces/test-*.parquet"), split="train")
     assert isinstance(loaded[0]["image"], Image.Image)
 
@@ -158,6 +160,30 @@ def test_two_processes_leave_the_bytes_of_one(photographs, tmp_path, weights):
     assert contents(tmp_path / "1") == contents(tmp_path / "2") and len(contents(tmp_path / "1")) == 8
 
 
+def test_a_process_that_is_killed_is_one_line_that_says_how_to_go_on(photographs, tmp_path, weights, monkeypatch):
+    class Killed:
+        def __init__(self, *arguments, **options):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def submit(self, *arguments):
+            raise BrokenProcessPool("a child was terminated abruptly")
+
+        def shutdown(self, **options):
+            pass
+
+    monkeypatch.setattr(shards, "ProcessPoolExecutor", Killed)
+    with pytest.raises(OSError, match="was killed.* Type the same command again: it goes on"):
+        prepare(photographs, tmp_path / "faces", Method(weights=weights), processes=2)
+    monkeypatch.undo()
+    assert prepare(photographs, tmp_path / "faces", Method(weights=weights)).faces["train"] == 9
+
+
 def test_other_options_or_pictures_are_refused_and_the_same_ones_do_nothing(
     photographs, tmp_path, weights, monkeypatch
 ):
@@ -221,6 +247,7 @@ def test_tables_keep_every_column_and_persons_stay_known(tmp_path, weights):
     rows = rows_of(tmp_path / "faces") + rows_of(tmp_path / "faces", "test")
     assert [row["valence"] for row in rows] == frame["valence"].tolist() and {row["words"] for row in rows} == {"x y"}
     assert [row["_group"] for row in rows] == ["0", "1", "2"] * 2
+    assert prepared.next_command().endswith("--label_column NAME   (NAME is one of valence, words, split)")
 
 
 def test_tables_with_images_inside_keep_their_classes_and_may_be_prepared_again(tmp_path, weights):
