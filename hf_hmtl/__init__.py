@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` im
     from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
     from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification, HMTLModel
     from hf_hmtl.model.outputs_hmtl import HMTLOutput
+    from hf_hmtl.model.pipeline_hmtl import FaceAnalysisPipeline
     from hf_hmtl.recipe import Recipe
     from hf_hmtl.results.result import Result
     from hf_hmtl.tasks.attributes import Attributes
@@ -41,6 +42,7 @@ _PUBLIC = {
     "BarlowTwins": "hf_hmtl.tasks.barlow_twins",
     "Classification": "hf_hmtl.tasks.classification",
     "EvaluationCollator": "hf_hmtl.data.collator",
+    "FaceAnalysisPipeline": "hf_hmtl.model.pipeline_hmtl",
     "HMTLConfig": "hf_hmtl.model.configuration_hmtl",
     "HMTLForImageClassification": "hf_hmtl.model.modeling_hmtl",
     "HMTLImageProcessor": "hf_hmtl.model.image_processing_hmtl",
@@ -67,6 +69,7 @@ __all__ = [
     "BarlowTwins",
     "Classification",
     "EvaluationCollator",
+    "FaceAnalysisPipeline",
     "HMTLConfig",
     "HMTLForImageClassification",
     "HMTLImageProcessor",

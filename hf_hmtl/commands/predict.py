@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--threshold", type=float, metavar="SCORE", help="lowest score of a face; 0.5")
     add("--margin", type=float, metavar="SHARE", help="around a face, of its longer side; the model's own, or 0.25")
     add("--every", type=int, default=1, metavar="N", help="look at every N-th frame of a video; 1")
-    add("--batch_size", type=int, default=32, metavar="N", help="faces that the network sees at once; 32")
+    add("--batch_size", type=int, default=8, metavar="N", help="faces that the network sees at once; 8")
     add("--device", metavar="DEVICE", help="cpu, cuda:0 ...; a GPU where there is one")
     add("--draw", type=Path, metavar="FILE", help="also write the only video with its faces drawn into it, as .mp4")
     add("--overwrite", action="store_true", help="an earlier table of this name may be lost")

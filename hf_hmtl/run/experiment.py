@@ -147,13 +147,12 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     for pretext in pretexts:
         pretext.check_side(recipe.image_size)
     learned = [task for task in [*supervised, *pretexts] if task.is_learned]
-    earlier = known_of(recipe.pretrained, recipe.backbone)
     config = HMTLConfig(
         backbone=recipe.backbone,
         image_size=recipe.image_size,
         heads={task.name: task.head() for task in learned},
         loss_weighting="uncertainty" if recipe.loss_weighting == "uncertainty" else "static",
-        learned_from=list(dict.fromkeys([*rows.names, *(earlier["sources"] if earlier else ())])),
+        learned_from=list(rows.names),
         face_margin=source.face_margin,
     )
     set_seed(args.seed)
@@ -162,6 +161,8 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     experiment = Experiment(recipe, args, source, splits, supervised, pretexts, model, processor, rows)
     if recipe.pretrained:
         experiment.origin = take_backbone(model, recipe.pretrained)
+        earlier = known_of(recipe.pretrained, recipe.backbone)
+        config.learned_from = list(dict.fromkeys([*rows.names, *(earlier["sources"] if earlier else ())]))
     if any(pretext.needs_teacher and pretext.is_learned for pretext in pretexts) and recipe.teacher:
         experiment.teacher = load_teacher(recipe.teacher, recipe, experiment.fingerprint)
     return experiment

@@ -40,7 +40,7 @@ class Choices:
     """
 
     every: int = 1
-    batch_size: int = 32
+    batch_size: int = 8
     draw: Path | None = None
     overwrite: bool = False
 
