@@ -21,19 +21,13 @@ def run(arguments: list[str]) -> None:
         ValueError, OSError: a mistake of the user, or a file that cannot be written.
     """
     options = _parser().parse_args(arguments)
-    from transformers import pipeline
-    from transformers.utils.logging import disable_progress_bar
-
-    from hf_hmtl.model.registration import register
     from hf_hmtl.serving.images import media_files
-    from hf_hmtl.serving.predict import Choices, predict
+    from hf_hmtl.serving.predict import Choices, pipeline_of, predict
 
     files = media_files(options.paths)
-    register()
-    disable_progress_bar()  # of loading weights: one bar is enough
     given = {name: getattr(options, name) for name in ("threshold", "margin", "device", "heads")}
     asked = {name: value for name, value in given.items() if value is not None}
-    analyse = pipeline("face-analysis", model=options.model, detect=not options.cropped, **asked)
+    analyse = pipeline_of(options.model, detect=not options.cropped, **asked)
     choices = Choices(options.every, options.batch_size, options.draw, options.overwrite)
     try:
         counts = predict(analyse, files, options.output, choices)

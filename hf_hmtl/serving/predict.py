@@ -9,12 +9,16 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm.auto import tqdm
+from transformers import pipeline
+from transformers.utils.logging import disable_progress_bar
 
 from hf_hmtl.model.answers_hmtl import note_of
 from hf_hmtl.model.pipeline_hmtl import FaceAnalysisPipeline
+from hf_hmtl.model.registration import register
 from hf_hmtl.serving import drawing, video
 from hf_hmtl.serving.ahead import ahead
 from hf_hmtl.serving.images import is_video
@@ -69,6 +73,13 @@ class _Seen:
 
     picture: Picture
     faces: list[dict]
+
+
+def pipeline_of(model: str | Path, **options: Any) -> FaceAnalysisPipeline:
+    """`pipeline("face-analysis", model=model, **options)`, without the bar that shows how weights are loaded."""
+    register()
+    disable_progress_bar()
+    return pipeline("face-analysis", model=str(model), **options)
 
 
 def predict(analyse: FaceAnalysisPipeline, files: Sequence[Path], output: Path, choices: Choices) -> Counts:
