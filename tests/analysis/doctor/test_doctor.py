@@ -16,7 +16,6 @@ from PIL import Image
 from releases import write_fairface
 from transformers import AutoImageProcessor
 
-from hf_hmtl.analysis.doctor import faces as of_faces
 from hf_hmtl.analysis.doctor import pictures as of_pictures
 from hf_hmtl.analysis.doctor.disagreements import disagreements
 from hf_hmtl.analysis.doctor.pictures import measured
@@ -153,19 +152,6 @@ def test_rows_that_say_where_the_face_is_need_not_be_cut_out(tmp_path):
     examined.splits["train"] = examined.splits["train"].add_column("_box", boxes, feature=FEATURES["_box"])
     report, _ = examine(examined, str(tmp_path), Corners())
     assert "not_cropped" not in kinds(report.findings) and not report.numbers
-
-
-def test_small_pictures_are_enlarged_for_the_detector(tmp_path, monkeypatch):
-    marked(tmp_path / "small.png", side=48)
-    sizes = []
-
-    class Sized(Corners):
-        def __call__(self, image):
-            sizes.append(image.shape)
-            return super().__call__(image)
-
-    report = report_of(tmp_path, Sized())
-    assert set(sizes) == {(of_faces.SMALLEST, of_faces.SMALLEST, 3)} and kinds(report.findings)["faces"] == 1
 
 
 def test_the_command_writes_a_report_and_a_picture(tmp_path, capsys):
