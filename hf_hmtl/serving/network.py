@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from hf_hmtl.files import is_local
 from hf_hmtl.model.answers_hmtl import CLASSES, YES_NO, Answer, answers_of, note_of
+from hf_hmtl.model.configuration_hmtl import HMTLConfig
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 
@@ -72,17 +74,24 @@ class ExportedNetwork(nn.Module):
 
 
 def load(folder: str | Path) -> tuple[HMTLForImageClassification, HMTLImageProcessor]:
-    """A saved model in evaluation mode, and its image processor.
+    """A saved model in evaluation mode, and its image processor; raises as `require_ours`."""
+    require_ours(folder)
+    model = HMTLForImageClassification.from_pretrained(folder)
+    return model.eval(), HMTLImageProcessor.from_pretrained(folder)
+
+
+def require_ours(model: str | Path) -> None:
+    """Raises where a name leads to no model that could be served.
 
     Raises:
         OSError: the folder holds no model, or the Hub has none of that name.
         ValueError: it holds a model of another kind.
     """
-    config = HMTLForImageClassification.config_class.get_config_dict(folder)[0]
-    if config.get("model_type") != "hmtl":
-        raise ValueError(f"{folder} holds a model of the type {config.get('model_type')!r}, and none of hf_hmtl")
-    model = HMTLForImageClassification.from_pretrained(folder)
-    return model.eval(), HMTLImageProcessor.from_pretrained(folder)
+    if is_local(str(model)) and not Path(model).is_dir():
+        raise FileNotFoundError(f"{model}: there is no such folder; give what a training wrote, or a name of the Hub")
+    kind = HMTLConfig.get_config_dict(model)[0].get("model_type")
+    if kind != HMTLConfig.model_type:
+        raise ValueError(f"{model} holds a model of the type {kind!r}, and none of hf_hmtl")
 
 
 def description(network: ExportedNetwork, processor: HMTLImageProcessor, name: str, version: str) -> dict:

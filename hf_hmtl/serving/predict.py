@@ -22,6 +22,7 @@ from hf_hmtl.model.registration import register
 from hf_hmtl.serving import drawing, video
 from hf_hmtl.serving.ahead import ahead
 from hf_hmtl.serving.images import is_video
+from hf_hmtl.serving.network import require_ours
 from hf_hmtl.serving.pictures import Picture, Place, expected, pictures
 from hf_hmtl.serving.table import Parts, row, schema
 from hf_hmtl.serving.tracks import Tracks
@@ -76,7 +77,13 @@ class _Seen:
 
 
 def pipeline_of(model: str | Path, **options: Any) -> FaceAnalysisPipeline:
-    """`pipeline("face-analysis", model=model, **options)`, without the bar that shows how weights are loaded."""
+    """`pipeline("face-analysis", model=model, **options)`, without the bar that shows how weights are loaded.
+
+    Raises:
+        OSError: there is no such model.
+        ValueError: it is of another kind, an option is out of range, or there is no such head.
+    """
+    require_ours(model)
     register()
     disable_progress_bar()
     return pipeline("face-analysis", model=str(model), **options)

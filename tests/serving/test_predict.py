@@ -54,7 +54,8 @@ def shoot(tmp_path):
     Image.fromarray(picture(0, 2)).save(place / "deep" / "c.png")
     (place / "deep" / "notes.txt").write_text("no picture")
     (place / ".hidden.png").write_bytes(encoded(kind="PNG"))
-    write_video(place / "film.mov", [picture(1 + (k % 3 == 2), 10 + k, k) for k in range(12)])
+    shifts = [k + 20 * (k >= 4) for k in range(12)]  # all faces are others from the fourth frame on
+    write_video(place / "film.mov", [picture(1 + (k % 3 == 2), 10 + k, shifts[k]) for k in range(12)])
     return place
 
 
@@ -83,7 +84,8 @@ def test_the_table_holds_a_row_for_every_face_and_for_every_picture_without_one(
     film = by_file["film.mov"]
     assert film.frame.tolist() == [0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11]
     assert film.seconds.tolist() == pytest.approx([frame / 10 for frame in film.frame])
-    assert film[film.face == 0].track.tolist() == [0] * 12 and film[film.face == 1].track.tolist() == [1] * 4
+    assert film[film.face == 0].track.tolist() == [0] * 4 + [2] * 8
+    assert film[film.face == 1].track.tolist() == [1, 3, 3, 3]
     assert rows.note.str.contains("drawn by code").all()
 
 
@@ -332,6 +334,15 @@ def test_mistakes_are_told_and_nothing_is_left(commanded, shoot, tmp_path, monke
     with pytest.raises((ValueError, OSError), match=message):
         commanded(*[each.replace("SHOOT", str(shoot)) for each in arguments])
     assert sorted(place.rglob("*")) == before
+
+
+def test_what_is_no_model_of_ours_is_told(shoot, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text('{"model_type": "vit"}')
+    for name, message in (("other", "of the type 'vit', and none of hf_hmtl"), ("missing", "there is no such folder")):
+        with pytest.raises((ValueError, OSError), match=message):
+            command.run([str(shoot), "--model", str(tmp_path / name), "--output", str(tmp_path / "o.csv")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "shoot"]
 
 
 def test_without_what_finds_faces_or_reads_videos_it_says_what_to_type(folder, shoot, tmp_path, monkeypatch):
