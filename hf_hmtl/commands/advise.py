@@ -1,13 +1,14 @@
-"""Is hybrid learning worth it on these faces? One sentence, with an interval, after trainings of equal time.
+"""Is hybrid learning worth it on these faces? One sentence, with an interval.
 
     hf-hmtl advise my_faces/ --label_column mood --budget 60m
     hf-hmtl advise my_faces/ -- --backbone resnet18 --image_size 96
     hf-hmtl advise --recipe drawn --budget 20m                       # of any recipe file with a row `supervised`
 
-Supervised training and a few hybrid settings are trained with one seed; the best hybrid ones with another; the best of
-them and supervised training then with new seeds, whose paired difference on validation is the answer. The folder holds
-all trainings, advice.json, advice.png and advice.yaml, the recipe to go on with. It can be stopped at any moment; the
-same command goes on. Options behind a lone -- go to every training, as the command train takes them.
+Supervised training and a few hybrid settings get the same time, and are trained with one seed; the best hybrid ones
+with another; the best of them and supervised training then with new seeds, whose paired difference on validation is the
+answer. The folder holds all trainings, advice.json, advice.png and advice.yaml, the recipe to go on with. It can be
+stopped at any moment; the same command goes on. Options behind a lone -- go to every training, as the command train
+takes them.
 """
 
 import argparse

@@ -69,8 +69,7 @@ class RunOptions:
         "Share of the labels that are used; the other rows stay, and teach pretexts alone.", "SHARE"
     )
     unlabelled: str | None = _option(
-        "Folder or table of further faces without labels, which are half of every batch and teach pretexts alone.",
-        "FOLDER",
+        "Further faces without labels: half of every batch, which teach pretexts alone.", "FOLDER"
     )
     image_size: int | None = _option("Side of the images.", "PIXELS")
     backbone: str | None = _option("Any timm model.", "NAME")

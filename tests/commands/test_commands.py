@@ -65,7 +65,7 @@ def test_a_mistake_is_one_line_and_exit_status_2():
     done = python("-m", "hf_hmtl", "trian", HF_HMTL_TRACEBACK="")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(
-        "error: unknown command 'trian'. Did you mean 'train'? Commands: bench, card, cards, compare, "
+        "error: unknown command 'trian'. Did you mean 'train'? Commands: advise, bench, card, cards, compare, "
     )
     assert len(done.stderr.splitlines()) == 1
     done = python("-m", "hf_hmtl", "train", "quikstart", HF_HMTL_TRACEBACK="")
