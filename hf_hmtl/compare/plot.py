@@ -28,7 +28,7 @@ def plot_comparison(lines: list[Line], groups: Groups, task: str, path: str | Pa
     Raises:
         ValueError: no label has a finished run.
     """
-    styles = {line.label: _style(position) for position, line in enumerate(lines)}
+    styles = {line.label: style(position) for position, line in enumerate(lines)}
     drawn = [line for line in lines if line.seeds]
     if not drawn:
         raise ValueError(f"Nothing to draw: none of {listed(styles)} has a finished run. Finish at least one.")
@@ -44,8 +44,8 @@ def plot_comparison(lines: list[Line], groups: Groups, task: str, path: str | Pa
         figure.savefig(temporary, format="png", dpi=110)
 
 
-def _style(position: int) -> dict[str, str]:
-    """Ten colours, then the same ones dashed and dotted."""
+def style(position: int) -> dict[str, str]:
+    """How a label is drawn: ten colours, then the same ones dashed and dotted."""
     return {"color": f"C{position % 10}", "linestyle": ("-", "--", ":")[position // 10 % 3]}
 
 

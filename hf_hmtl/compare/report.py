@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hf_hmtl.compare import statistics
+from hf_hmtl.compare.across import across_table, plot_across, quantities
 from hf_hmtl.compare.plot import plot_comparison
 from hf_hmtl.compare.rows import Comparison, Row, folder_name
 from hf_hmtl.compare.statistics import Groups, Line
@@ -103,13 +104,32 @@ def report(comparison: Comparison, folder: Path) -> str:
     """Write comparison.md, comparison.json and plots (one a variant and task) of what is finished; return the text."""
     values: dict[str, dict] = {}
     parts = []
-    for table in tables(comparison, folder):
+    found_tables = tables(comparison, folder)
+    for table in found_tables:
         found = to_json(table.lines, table.threshold)
         values.setdefault(table.title, {}).update({table.task: found} if table.heading else found)
         plot_comparison(table.lines, table.groups, table.task, folder / f"{table.name}.png")
         parts.append((table.title, f"{table.text()}\n\n![Scores and curves]({table.name}.png)"))
-    text = "\n\n".join([f"# {comparison.name}", comparison.about, *with_titles(parts)]) + "\n"
-    for name, content in (("comparison.md", text), ("comparison.json", json.dumps(values, indent=2) + "\n")):
+    text = "\n\n".join([f"# {comparison.name}", comparison.about, *_across(found_tables, folder), *with_titles(parts)])
+    for name, content in (("comparison.md", f"{text}\n"), ("comparison.json", json.dumps(values, indent=2) + "\n")):
         with replacing(folder / name) as temporary:
             temporary.write_text(content, encoding="utf-8")
-    return text
+    return f"{text}\n"
+
+
+def _across(found: list[Table], folder: Path) -> list[str]:
+    """All variants in one table and picture, task by task, where there are several."""
+    texts = []
+    for task in dict.fromkeys(table.task for table in found):
+        of_task = [table for table in found if table.task == task]
+        split = of_task[0].lines[0].split
+        if len(of_task) < 2 or split is None:
+            continue
+        variants = {table.title: table.groups for table in of_task}
+        baseline = next(line.label for line in of_task[0].lines if line.is_baseline)
+        line = of_task[0].lines[0]
+        shown = quantities(task, split, [line.measure.name, *line.beside])
+        name = f"comparison-across{f'-{task}' * bool(of_task[0].heading)}.png"
+        plot_across(variants, baseline, shown, folder / name)
+        texts.append(f"{across_table(variants, baseline, shown)}\n![From variant to variant]({name})")
+    return texts

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, DatasetDict
@@ -35,8 +36,11 @@ class Ingredient:
     share: float
 
 
-def load_further(recipe: Recipe) -> list[Ingredient]:
+def load_further(recipe: Recipe, data_dir: str | Path | None) -> list[Ingredient]:
     """The sources that a recipe is mixed with.
+
+    Args:
+        data_dir: folder of the first source; further ones of the same name lie there too unless they say otherwise.
 
     Raises:
         ValueError: an entry names no source, its `labels` are anything but `none`, or its share is not above 0.
@@ -52,6 +56,8 @@ def load_further(recipe: Recipe) -> list[Ingredient]:
             )
         _check_share(share, recipe)
         name = str(options.get("name"))
+        if folder is None and name == recipe.source.get("name"):
+            folder = data_dir
         if labels and name in sources.available() and sources.takes(name, "label_column"):
             options["label_column"] = None
         source = load_source(options, recipe, folder)

@@ -55,7 +55,7 @@ def load_rows(recipe: Recipe, data_dir: str | Path | None) -> Rows:
     Raises:
         ValueError: a source, a column or a share is not to be had.
     """
-    further = load_further(recipe)
+    further = load_further(recipe, data_dir)
     entry = {key: value for key, value in recipe.source.items() if key != "share" or not further}
     source = load_source(entry, recipe, data_dir)
     # A ledger of its own: the runs of a comparison share a source, and each leaves out what it leaves out.
