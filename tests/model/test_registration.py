@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from elsewhere import WITHOUT_HF_HMTL
 from PIL import Image
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification, pipeline
 
@@ -79,15 +80,9 @@ def test_the_pipeline_over_files_is_processor_and_model_prediction_for_predictio
             assert entry["score"] == pytest.approx(row[model.config.label2id[entry["label"]]].item(), abs=1e-5)
 
 
-ELSEWHERE = """
-import sys
-
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "hf_hmtl":
-            raise ModuleNotFoundError(name)
-
-sys.meta_path.insert(0, Hidden())
+ELSEWHERE = (
+    WITHOUT_HF_HMTL
+    + """
 try:
     import hf_hmtl
 except ModuleNotFoundError:
@@ -113,6 +108,7 @@ assert torch.equal(again(pixels).logits, model(pixels).logits)
 saved = {"logits": model(pixels).logits, "pooled": features(pixels).pooler_output, "label": answer[0]["label"]}
 torch.save(saved, target + "/elsewhere.pt")
 """
+)
 
 
 def test_the_folder_works_by_remote_code_where_the_package_cannot_be_seen(full, folder, files, tmp_path):

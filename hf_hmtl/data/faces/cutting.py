@@ -9,8 +9,7 @@ import numpy as np
 from PIL import Image
 
 from hf_hmtl.data.crops import cut
-from hf_hmtl.model.face_detector_hmtl import Face
-from hf_hmtl.model.image_processing_hmtl import LARGEST_IMAGE
+from hf_hmtl.model.face_detector_hmtl import Face, square_around
 
 JPEG, PNG = FORMATS = ("jpeg", "png")
 _QUALITY = {JPEG: {"quality": 95, "subsampling": 0}, PNG: {}}
@@ -67,9 +66,9 @@ class Cutting:
         Raises:
             ValueError: the box has no area, or more than the largest image; the face has no eyes to align it by.
         """
-        left, top, side = square_around(face.box, self.margin)
-        angle = self.angle(face)
-        part = cut(image, (left, top, left + side, top + side)) if not angle else turned(image, face, side, angle)
+        square = square_around(face.box, self.margin)
+        side, angle = square[2] - square[0], self.angle(face)
+        part = cut(image, square) if not angle else turned(image, face, side, angle)
         if self.size is not None and side > self.size:
             part = cv2.resize(part, (self.size, self.size), interpolation=cv2.INTER_AREA)
         return part
@@ -90,24 +89,8 @@ def eyes_of(face: Face) -> tuple[np.ndarray, np.ndarray] | None:
     return left, right
 
 
-def square_around(box: tuple[float, float, float, float], margin: float) -> tuple[int, int, int]:
-    """Left, top and side of the square around the middle of a box, in whole pixels: its side is the longer one of the
-    box and two margins.
-
-    Raises:
-        ValueError: the box has no area.
-    """
-    left, top, right, bottom = box
-    if not (right > left and bottom > top):
-        raise ValueError(f"the face's box {box} has no area")
-    side = max(1, round(max(right - left, bottom - top) * (1 + 2 * margin)))
-    return round((left + right - side) / 2), round((top + bottom - side) / 2), side
-
-
 def turned(image: np.ndarray, face: Face, side: int, angle: float) -> np.ndarray:
     """The square around the middle of a face's box out of a picture that is turned back by an angle in degrees."""
-    if side * side > LARGEST_IMAGE:
-        raise ValueError(f"the face's box {face.box} is larger than {LARGEST_IMAGE:,} pixels")
     left, top, right, bottom = face.box
     # OpenCV puts whole numbers into the middle of pixels, boxes have them at their edges.
     x, y = (left + right) / 2 - 0.5, (top + bottom) / 2 - 0.5

@@ -7,8 +7,8 @@ import pytest
 from data_trees import picture
 from PIL import Image
 
-from hf_hmtl.data.faces.cutting import Cutting, eyes_of, square_around, turned
-from hf_hmtl.model.face_detector_hmtl import Face
+from hf_hmtl.data.faces.cutting import Cutting, eyes_of, turned
+from hf_hmtl.model.face_detector_hmtl import Face, square_around
 
 BOX = (20.0, 30.0, 40.0, 60.0)
 
@@ -18,11 +18,11 @@ def eyes(*points):
 
 
 def test_a_square_stands_around_the_middle_of_the_box_with_its_margins():
-    assert square_around(BOX, 0) == (15, 30, 30)
-    assert square_around(BOX, 0.5) == (0, 15, 60)
-    assert square_around((0.0, 0.0, 0.2, 0.1), 0) == (0, 0, 1)
+    assert square_around(BOX, 0) == (15, 30, 45, 60)
+    assert square_around(BOX, 0.5) == (0, 15, 60, 75)
+    assert square_around((0.0, 0.0, 0.2, 0.1), 0) == (0, 0, 1, 1)
     for box in ((5, 5, 5, 9), (5, 9, 9, 5)):
-        with pytest.raises(ValueError, match="has no area"):
+        with pytest.raises(ValueError, match="a face's box without an area"):
             square_around(box, 0.2)
 
 
@@ -54,7 +54,8 @@ def test_png_keeps_every_bit_and_jpeg_nearly():
 def test_without_a_turn_the_turned_picture_is_the_cut_one():
     image = np.asarray(picture(3, side=64))
     for box in (BOX, (21.0, 31.0, 40.0, 60.0), (-4.0, 3.0, 20.0, 33.0)):
-        left, top, side = square_around(box, 0)
+        left, top, right, _ = square_around(box, 0)
+        side = right - left
         if (box[0] + box[2] - side) % 2 == 0 and (box[1] + box[3] - side) % 2 == 0:  # else between two pixels
             assert np.array_equal(turned(image, Face(box, 1.0), side, 0.0), Cutting(0).cut(image, Face(box, 1.0)))
 
