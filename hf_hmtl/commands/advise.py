@@ -33,8 +33,9 @@ def run(arguments: list[str]) -> None:
     from hf_hmtl.compare.advise import PICTURE, RECIPE, SUPERVISED, advise
     from hf_hmtl.recipe import other_row
 
-    row = options.recipe if ":" in options.recipe or "/" in options.recipe else other_row(options.recipe, SUPERVISED)
-    folder = options.output_dir or Path(f"outputs/advise-{(options.data_dir or Path(options.recipe)).stem}")
+    is_a_row = ".yaml:" in options.recipe or ("/" in options.recipe and not options.recipe.endswith(".yaml"))
+    row = options.recipe if is_a_row else other_row(options.recipe, SUPERVISED)
+    folder = options.output_dir or Path(f"outputs/advise-{(options.data_dir or Path(options.recipe)).absolute().stem}")
     advice = advise(row, folder, [*common, "--disable_tqdm", "true"], budget, options.seeds)
     print(f"\n{advice.sentence()}")
     print("\n".join(f"- {line}" for line in advice.details()))

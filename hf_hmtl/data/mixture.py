@@ -73,6 +73,11 @@ class Mixture(Dataset):
         return self.dataset[key]
 
 
+def below(rows: Any) -> Any:
+    """The dataset of some training rows: that of a `Mixture`, or any dataset itself."""
+    return rows.dataset if isinstance(rows, Mixture) else rows
+
+
 def reader_for(rows: Any) -> RowReader:
     """The reader of some training rows, a `Mixture` or any dataset."""
     if isinstance(rows, Mixture):

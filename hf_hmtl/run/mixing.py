@@ -111,6 +111,22 @@ def mixed(
     return DatasetDict(together), parts_of({name: len(each["train"]) for name, each in every.items()}, shares)
 
 
+def unlabelled_splits(every: Mapping[str, DatasetDict], learned: Collection[str]) -> list[str]:
+    """Notes on labels that no source has in a split beside train, so that nothing is measured of them there.
+
+    Args:
+        every: {source: its splits}.
+        learned: columns of labels.
+    """
+    splits = dict.fromkeys(split for of_source in every.values() for split in of_source if split != "train")
+    notes = []
+    for split in splits:
+        known = {name for of_source in every.values() if split in of_source for name in of_source[split].column_names}
+        if absent := [column for column in learned if column not in known]:
+            notes.append(f"{split} has no labels of {', '.join(absent)}, of which nothing is measured there")
+    return notes
+
+
 def described(source: Source, further: Sequence[Ingredient], parts: Sequence[Part]) -> Source:
     """The first source with what a reader has to know of the others: terms, citations, notes, what was left out."""
     notes, total = list(source.notes), sum(part.share for part in parts)

@@ -17,7 +17,7 @@ from hf_hmtl.data.sources import Source
 from hf_hmtl.data.splits import balanced, stratified_fraction, without
 from hf_hmtl.recipe import Recipe
 from hf_hmtl.results.groups import groups_of
-from hf_hmtl.run.mixing import described, load_further, mixed
+from hf_hmtl.run.mixing import described, load_further, mixed, unlabelled_splits
 from hf_hmtl.run.source_entry import columns_of, load_source
 
 
@@ -79,6 +79,7 @@ def load_rows(recipe: Recipe, data_dir: str | Path | None) -> Rows:
     every = {str(recipe.source["name"]): splits} | {each.name: each.source.splits for each in further}
     together, parts = mixed(recipe, every, further, [*columns, *(f"{column}_shares" for column in learned)])
     by_source = {name: {split: len(rows) for split, rows in of_source.items()} for name, of_source in every.items()}
+    source = dataclasses.replace(source, notes=(*source.notes, *unlabelled_splits(every, learned)))
     return Rows(described(source, further, parts), together, tuple(every), tuple(parts), by_source)
 
 

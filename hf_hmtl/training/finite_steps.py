@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import TrainerCallback
 
 from hf_hmtl.data.identity import names_of
-from hf_hmtl.data.mixture import Mixture
+from hf_hmtl.data.mixture import below
 
 logger = logging.getLogger(__name__)
 
@@ -145,8 +145,7 @@ class FiniteSteps(TrainerCallback):
 
     def _names(self, batches: Sequence[_Batch]) -> list[str]:
         numbers = [row for batch in batches if batch.rows is not None for row in _rows_of(batch, batch.rows.tolist())]
-        dataset = self.trainer.train_dataset
-        return names_of(dataset.dataset if isinstance(dataset, Mixture) else dataset, numbers)
+        return names_of(below(self.trainer.train_dataset), numbers)
 
 
 def _rows_of(batch: _Batch, rows: list[int]) -> list[int]:

@@ -11,7 +11,7 @@ from transformers import Trainer, TrainingArguments
 
 from hf_hmtl.data.columns import check_dataset
 from hf_hmtl.data.mixed_sampler import sampler_for
-from hf_hmtl.data.mixture import Mixture
+from hf_hmtl.data.mixture import below
 from hf_hmtl.data.rows import IMAGE, image_column
 from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.tasks import Supervised
@@ -29,7 +29,7 @@ def checked_datasets(train_dataset: Any, eval_dataset: Any, supervised: Sequence
         ValueError: as `check_dataset`.
     """
     evaluated = eval_dataset if isinstance(eval_dataset, Mapping) else {"": eval_dataset}
-    named = {"train_dataset": train_dataset.dataset if isinstance(train_dataset, Mixture) else train_dataset}
+    named = {"train_dataset": below(train_dataset)}
     named |= {f"eval_dataset{f'[{name!r}]' * bool(name)}": each for name, each in evaluated.items()}
     named = {name: each for name, each in named.items() if each is not None}
     if isinstance(collator, AdoptedCollator) or not named:

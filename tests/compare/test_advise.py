@@ -187,6 +187,24 @@ def test_what_is_no_time_is_refused(text):
         command.seconds_of(text)
 
 
+@pytest.mark.parametrize(
+    ("given", "row", "folder"),
+    [
+        (["--recipe", "drawn"], "drawn/supervised", "outputs/advise-drawn"),
+        (["--recipe", "drawn/pose"], "drawn/pose", "outputs/advise-pose"),
+        (["--recipe", "some/mine.yaml"], "some/mine.yaml:supervised", "outputs/advise-mine"),
+        (["--recipe", "mine.yaml:plain"], "mine.yaml:plain", None),
+        (["my_faces"], "custom/supervised", "outputs/advise-my_faces"),
+    ],
+)
+def test_the_command_names_the_row_and_the_folder(given, row, folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(advising, "advise", lambda *arguments: asked.extend(arguments) or pytest.skip.Exception)
+    with pytest.raises(AttributeError):  # there is no advice to print
+        command.run(given)
+    assert asked[0] == row and folder in (None, str(asked[1])) and asked[3] == 3600
+
+
 @pytest.mark.slow
 def test_real_trainings_end_in_a_sentence_a_picture_and_a_recipe_that_trains(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(advising, "FEWEST_STEPS", 2)

@@ -60,3 +60,16 @@ def test_set_may_be_given_more_than_once_and_the_last_word_counts():
     twice = ["--set", "source.train=64", "image_size=96", "--seed", "5", "--set", "source.train=32"]
     recipe, _, args = parse(["drawn/supervised", *twice])
     assert (recipe.source["train"], recipe.image_size, args.seed) == (32, 96, 5)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("training.max_steps=5", "as --max_steps 5"),
+        ("training=5", "as --max_steps 900"),
+        ("training={}", "as --max_steps"),
+    ],
+)
+def test_training_arguments_are_no_entries_of_set(entry, said):
+    with pytest.raises(ValueError, match=f"--set training: training arguments are options themselves, {said}"):
+        parse(["drawn/supervised", "--set", entry])

@@ -8,6 +8,10 @@ from runs import TINY
 
 from hf_hmtl.commands.train import run as main
 from hf_hmtl.data.sources import drawn
+from hf_hmtl.run.command_line import parse
+from hf_hmtl.run.experiment import build
+from hf_hmtl.run.step_time import seconds_a_step
+from hf_hmtl.training.trainer import HMTLTrainer
 
 
 def test_dry_run_prints_the_plan_and_draws_a_batch(tmp_path, capsys):
@@ -64,3 +68,14 @@ def test_a_dry_run_says_which_part_of_the_pictures_is_seen(tmp_path, capsys, mon
 def test_a_dry_run_counts_the_passes_of_the_backbone(tmp_path, capsys, pretext, passes):
     main(["quickstart", *TINY, pretext, "--dry_run", "--output_dir", str(tmp_path)])
     assert f"passes       {passes} of the backbone" in capsys.readouterr().out
+
+
+def test_a_step_is_timed_with_all_batches_that_are_accumulated(tmp_path, monkeypatch):
+    arguments = ["quickstart", *TINY, "--output_dir", str(tmp_path), "--gradient_accumulation_steps", "3"]
+    recipe, options, args = parse(arguments)
+    experiment = build(recipe, args, options.data_dir)
+    before, calls = HMTLTrainer.compute_loss, []
+    monkeypatch.setattr(
+        HMTLTrainer, "compute_loss", lambda self, *given, **more: calls.append(1) or before(self, *given, **more)
+    )
+    assert seconds_a_step(experiment, steps=2) > 0 and len(calls) == 2 * 3

@@ -2,6 +2,7 @@
 
 import json
 
+import datasets
 import numpy as np
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from hf_hmtl.data import sources
 from hf_hmtl.recipe import load as load_recipe
 from hf_hmtl.results.result import read
 from hf_hmtl.run.experiment import build
+from hf_hmtl.run.mixing import unlabelled_splits
 from hf_hmtl.tasks.base import MISSING
 from hf_hmtl.training.arguments import HMTLTrainingArguments
 
@@ -200,3 +202,13 @@ def test_releases_of_several_data_sets_teach_one_network(tmp_path):
     assert {*by_source[known.numpy()]} <= {"drawn", "fairface"} and "fairface" in by_source[known.numpy()]
     licences = [sources.get(name).LICENCE for name in ("drawn", "the300w_lp", "fairface")]
     assert all(licence in experiment.source.licence for licence in licences)
+
+
+def test_what_no_source_labels_in_a_split_is_told():
+    rows = datasets.Dataset.from_dict({"image": ["a"], "mood": [0]})
+    bare, posed = rows.select_columns("image"), datasets.Dataset.from_dict({"image": ["a"], "yaw": [1.0]})
+    first = datasets.DatasetDict({"train": rows, "validation": rows, "test": rows})
+    further = datasets.DatasetDict({"train": posed, "validation": posed})
+    told = unlabelled_splits({"one": first, "two": further}, ["mood", "yaw"])
+    assert told == ["test has no labels of yaw, of which nothing is measured there"]
+    assert unlabelled_splits({"one": first, "bare": datasets.DatasetDict({"train": bare})}, ["mood"]) == []

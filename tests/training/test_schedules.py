@@ -100,3 +100,14 @@ def test_what_has_no_known_end_or_moves_by_itself_is_refused(faces, tmp_path, ta
     with pytest.raises(ValueError, match=f"loss_weighting dynamic .* schedule of '{task.name}'"):
         make(faces, tmp_path, task, dynamic=True)
     assert isinstance(make(faces, tmp_path, task), HMTLTrainer)
+
+
+def test_a_view_of_its_own_may_become_empty(faces, tmp_path):
+    trainer = make(faces, tmp_path, Rotation(view="own", share=FALLING), num_train_epochs=2)
+    collate, rows = trainer.train_collator, []
+    trainer.train_collator = lambda given: rows.append(collate(given)) or rows[-1]
+    trainer.train()
+    sizes = [last - first for first, last in (batch["views"]["rotation"] for batch in rows)]
+    assert sizes[0] == 16 and sizes[6:] == [0] * 6
+    assert all(len(batch["pixel_values"]) == 16 + size for batch, size in zip(rows, sizes, strict=True))
+    assert all(torch.isfinite(parameter).all() for parameter in trainer.model.parameters())

@@ -1,10 +1,13 @@
 """Tables that name images: paths in every writing, columns under every name, and what a table does not name."""
 
 import datasets
+import numpy as np
 import pytest
 from data_trees import all_labels, encoded, labels, write_classes, write_images, write_text
 
 from hf_hmtl.data.own_faces import tables
+from hf_hmtl.data.own_faces.candidates import _read
+from hf_hmtl.data.own_faces.reading import Reading
 from hf_hmtl.data.sources import custom
 
 WORDS = ("happy", "sad")
@@ -213,3 +216,13 @@ def test_a_table_whose_paths_lead_to_their_files_needs_no_look_around(tmp_path, 
     write_text(tmp_path / "faces.csv", "file_name,label", *[row.removeprefix("images/") for row in rows])
     found = custom.load(tmp_path / "faces.csv")
     assert len(walked) == 1 and all_labels(found) == all_labels(direct)
+
+
+@pytest.mark.parametrize(("size", "pieces"), [(10, 1), (80_000, 2)])
+def test_a_table_of_small_images_is_converted_in_few_pieces(tmp_path, size, pieces):
+    """Of 100 rows at least and 32 MB at most; `datasets` alone makes a piece of every 100 rows."""
+    generator = np.random.default_rng(0)
+    rows = {"image": [{"bytes": generator.bytes(size), "path": None} for _ in range(450)], "label": ["a"] * 450}
+    datasets.Dataset.from_dict(rows).to_parquet(tmp_path / "faces.parquet")
+    table, _ = _read([tmp_path / "faces.parquet"], Reading())
+    assert table.data.column("label").num_chunks == pieces
