@@ -98,6 +98,8 @@ def _one_warp(rounds: int) -> Row:
     out = np.empty((SIDE, SIDE, 3), np.uint8)
 
     def all_by(design: Callable) -> Callable[[], None]:
+        """Warps every image by one design."""
+
         def run() -> None:
             for image, matrix in zip(images, matrices, strict=True):
                 design(image, matrix, out)

@@ -101,12 +101,14 @@ def _with_transform(faces: datasets.Dataset) -> Iterable:
     transform = torchvision_transform(Augmentation.level("weak"), SIDE)
 
     def transformed(batch: dict) -> dict:
+        """What set_transform makes of a batch."""
         return {
             "pixel_values": [transform(image.convert("RGB")) for image in batch["image"]],
             "labels": batch["emotion"],
         }
 
     def collate(rows: list) -> dict:
+        """Stacks pixels and labels."""
         return {
             "pixel_values": torch.stack([row["pixel_values"] for row in rows]),
             "labels": torch.tensor([row["labels"] for row in rows]),

@@ -69,6 +69,7 @@ def whole_loop(
     model = HMTLForImageClassification.for_tasks(tasks, backbone=backbone, image_size=side)
 
     def run() -> float:
+        """Seconds of the timed steps."""
         with tempfile.TemporaryDirectory() as folder:
             arguments = HMTLTrainingArguments(
                 folder,
@@ -105,6 +106,7 @@ def bare_loop(
     labels = torch.arange(batch, device=device) % len(task.labels)
 
     def step() -> None:
+        """Forward, backward and update, without anything else."""
         with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):
             logits = called(pixel_values=pixels, views={task.name: (0, batch)}).predictions[task.name]
             loss = torch.nn.functional.cross_entropy(logits.float(), labels)
@@ -114,6 +116,7 @@ def bare_loop(
         optimizer.zero_grad()
 
     def run() -> float:
+        """Seconds of the timed steps."""
         for _ in range(WARM_STEPS):
             step()
         finish()

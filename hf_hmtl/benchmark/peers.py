@@ -106,6 +106,7 @@ def kornia_pipeline(level: Augmentation, side: int) -> Pipeline:
     transform = K.AugmentationSequential(*steps, data_keys=["input"])
 
     def pipeline(files: Sequence[bytes]) -> torch.Tensor:
+        """Files to a batch of floats."""
         images = [cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR_RGB) for file in files]
         images = [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in images]
         batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous().float() / 255

@@ -66,6 +66,7 @@ def mixing(draws: Draws, augmentation: Augmentation) -> Step:
     maps[:, :, :3] = contrast[:, None, None] * np.eye(3)[order]
 
     def mix(row: int, image: np.ndarray) -> None:
+        """Contrast, brightness and channel order of one image, in its place."""
         means = np.array(cv2.mean(image)[:3])
         if image.ndim == 2:
             cv2.transform(image, np.array([[contrast[row], means[0] * (1.0 - contrast[row]) + shift[row]]]), dst=image)
@@ -126,6 +127,7 @@ def _downsampling(draws: Draws, factors: tuple[int, ...], side: int) -> Step:
     chosen = np.array(factors)[draws.integers("augment/downsampling", len(factors))].tolist()
 
     def downsample(row: int, image: np.ndarray) -> None:
+        """Fewer pixels and back, of one image, in its place."""
         kept = round(REFERENCE_SIDE / chosen[row])
         if chosen[row] > 1 and kept < side:
             few = cv2.resize(image, (kept, kept), interpolation=cv2.INTER_NEAREST)

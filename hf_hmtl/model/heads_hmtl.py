@@ -69,6 +69,7 @@ class RegressionHead(VectorHead):
         self.range = head["range"] if head["tanh"] else None
 
     def forward(self, features: Features) -> torch.Tensor:
+        """Numbers, within the head's range where it is bounded by tanh; or logits over bins."""
         numbers = super().forward(features)
         if self.range is None:
             return numbers

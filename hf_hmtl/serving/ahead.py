@@ -18,6 +18,7 @@ def ahead(items: Iterable[Item], size: int) -> Iterator[Item]:
     stopped = threading.Event()
 
     def hand_over(kind: str, what: Any) -> bool:
+        """Whether somebody still waits for it."""
         while not stopped.is_set():
             try:
                 waiting.put((kind, what), timeout=_SECONDS_BETWEEN_LOOKS)
@@ -27,6 +28,7 @@ def ahead(items: Iterable[Item], size: int) -> Iterator[Item]:
         return False
 
     def work() -> None:
+        """Of the thread."""
         try:
             for item in items:
                 if not hand_over("item", item):

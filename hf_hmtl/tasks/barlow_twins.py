@@ -85,6 +85,7 @@ class BarlowTwins(Pretext):
         }
 
     def loss_of(self, statistics: Sums) -> Tensor:
+        """Zbontar et al., Eq. 1; 0 without rows."""
         correlation = cross_correlation(statistics)
         diagonal = correlation.diagonal()
         off_diagonal = correlation.square().sum() - diagonal.square().sum()

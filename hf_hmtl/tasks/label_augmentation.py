@@ -78,6 +78,11 @@ class LabelAugmentation(Pretext):
         return dataclasses.replace(self, of=task.name, classes=len(task.labels), class_weights=task.class_weights)
 
     def head(self) -> dict[str, Any]:
+        """One logit a pair of class and turn.
+
+        Raises:
+            ValueError: the classes are not known yet.
+        """
         if self.classes < 2:
             raise ValueError(
                 f"{self.name}: it is not known which classes it joins. Type LabelAugmentation().with_tasks([task])"

@@ -171,6 +171,7 @@ class Regression(Supervised):
         return sums
 
     def loss_of(self, statistics: Sums) -> Tensor:
+        """The loss of the numbers, and alpha times the cross-entropy of their bins where there are any (Eq. 4)."""
         numbers = statistics["numbers"]
         means = {name: part / numbers.clamp_min(1) for name, part in statistics.items() if name != "numbers"}
         of_bins, of_numbers = self._factors

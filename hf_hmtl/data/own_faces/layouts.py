@@ -199,6 +199,7 @@ def _by_split(parts: Sequence[list[str]], named: dict[str, str], layout: str | N
     )
 
     def place(path: list[str]) -> tuple[str, str | None, Reason | None]:
+        """Split, class and reason to leave it out of a file."""
         split = named.get(path[0])
         if split is None or len(path) == 1:
             return FOLDER, None, NO_SPLIT

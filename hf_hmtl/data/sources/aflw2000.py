@@ -65,6 +65,7 @@ def place_of(prefix: str, split: str) -> PlaceOf:
     """Which files below `prefix` are faces, as `_pose_mat.faces_of` asks it."""
 
     def of(path: str) -> str | Reason | None:
+        """The split of a face, the reason why a file is none, or None where it lies elsewhere."""
         if not path.startswith(prefix):
             return None
         parts = path[len(prefix) :].split("/")

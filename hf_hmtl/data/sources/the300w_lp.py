@@ -105,6 +105,7 @@ def load(
 
 def _place_of(prefix: str, with_mirrored: bool) -> PlaceOf:
     def of(path: str) -> str | Reason | None:
+        """The split of a face, the reason why a file is none, or None where it lies elsewhere."""
         if not path.startswith(prefix):
             return None
         part, *below = path[len(prefix) :].split("/")
