@@ -1,10 +1,14 @@
 """One tiny model of every kind that a folder or a repository can hold, and the pixels to ask them with."""
 
+import zlib
+
+import numpy as np
 import torch
 
 from hf_hmtl import HMTLConfig, HMTLForImageClassification
 
 SIDE = 32
+SPREAD = 0.05  # of drawn weights
 EMOTIONS = {"kind": "linear", "shape": [3], "labels": ["happy", "sad", "angry"], "dropout": 0.1}
 NUMBERS = {"kind": "linear", "shape": [2]}
 PUZZLE = {"kind": "mlp", "shape": [4, 4], "hidden": 8, "auxiliary": True}
@@ -47,3 +51,19 @@ def answers(model) -> dict[str, torch.Tensor]:
     given = pixels()
     views = dict.fromkeys(model.config.heads, (0, len(given)))
     return {"pooled": model.base_model(given).pooler_output, **model(given, views=views).predictions}
+
+
+def drawn_weights(shapes: dict[str, list[int]]) -> dict[str, torch.Tensor]:
+    """A tensor for every name, by the generator whose numbers numpy promises never to change."""
+    return {
+        name: torch.zeros((), dtype=torch.int64)
+        if name.endswith("num_batches_tracked")
+        else torch.from_numpy(_normal(name, shape))
+        for name, shape in shapes.items()
+    }
+
+
+def _normal(name: str, shape: list[int]) -> np.ndarray:
+    values = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape) * SPREAD
+    is_scale = name.endswith("running_var") or (name.endswith("weight") and len(shape) == 1)  # of a normalisation
+    return values.astype(np.float32) + np.float32(is_scale)

@@ -30,7 +30,7 @@ from hf_hmtl.files import replacing
 from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.experiment import build
 from hf_hmtl.run.recipe_file import NAME as RECIPE_OF_RUN
-from hf_hmtl.run.step_time import seconds_a_step
+from hf_hmtl.run.timing import seconds_a_step
 
 PLAN, ANSWER, RECIPE, PICTURE = "plan.json", "advice.json", "advice.yaml", "advice.png"
 EQUAL_STEPS = f"{SUPERVISED}, equal steps"

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hf_hmtl.compare import rows
-from hf_hmtl.compare.report import tables, with_titles
+from hf_hmtl.compare.report import across, tables, with_titles
 from hf_hmtl.compare.statistics import PREFIXES
 from hf_hmtl.files import replacing
 from hf_hmtl.results import result as results
 from hf_hmtl.results.card import escape
 from hf_hmtl.results.result import Result
 
+FIGURES = "figures"
 NOTES = "notes.md"
 """What people write about a comparison stands in its folder, and below its tables."""
 OWN = "comparison.yaml"
@@ -25,17 +26,18 @@ validation; the split above each score is reported once.
 """
 
 
-def page(folders: Sequence[Path]) -> str:
+def page(folders: Sequence[Path], pictures: Path | None = None) -> str:
     """The text of the page: the tables of each comparison, and one of the single runs.
 
     Args:
         folders: of comparisons, as `hf-hmtl compare` leaves them, and of runs.
+        pictures: folder to draw the pictures of the page into, `figures` beside it; nothing is drawn without one.
 
     Raises:
         ValueError, OSError: a folder is neither, or nothing in it is finished.
     """
     alone = [folder for folder in folders if (folder / "result.json").is_file()]
-    parts = [_HEAD.strip(), *(_of_comparison(folder) for folder in folders if folder not in alone)]
+    parts = [_HEAD.strip(), *(_of_comparison(folder, pictures) for folder in folders if folder not in alone)]
     if alone:
         parts.append(_of_runs([results.read(folder / "result.json") for folder in alone]))
     return "\n\n".join(parts) + "\n"
@@ -92,28 +94,37 @@ def slimmed(result: Result) -> Result:
 
 
 def write_page(folders: Sequence[Path], path: Path) -> None:
-    """Write the page, so that no reader ever sees half of it."""
+    """Write the page, so that no reader ever sees half of it, and its pictures."""
+    pictures = path.parent / FIGURES
+    pictures.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        temporary.write_text(page(folders), encoding="utf-8", newline="\n")
+        temporary.write_text(page(folders, pictures), encoding="utf-8", newline="\n")
 
 
-def _of_comparison(folder: Path) -> str:
+def _of_comparison(folder: Path, pictures: Path | None) -> str:
     comparison = comparison_of(folder)
     found = tables(comparison, folder)
     runs = {id(run): run for table in found for group in table.groups.values() for run in group.values()}
     planned = len(rows.planned(comparison, folder))
     seconds = sum(run.seconds["total"] for run in runs.values())
-    machines = dict.fromkeys(f"{run.hardware['cpu']}, {run.hardware['cores']} cores" for run in runs.values())
+    machines = dict.fromkeys(map(_machine, runs.values()))
     versions = ", ".join(dict.fromkeys(run.packages["hf_hmtl"] for run in runs.values()))
     facts = (
         f"{len(runs)} finished runs of {planned}, {seconds / 60:,.0f} minutes of training in all, "
         f"{comparison.at_a_time} at a time, on {' and '.join(map(escape, machines))}; hf_hmtl {versions}."
     )
     parts = [f"## {comparison.name}", comparison.about, facts]
-    parts += with_titles([(table.title, table.text()) for table in found])
+    parts += across(found, pictures, comparison.name, f"{FIGURES}/")
+    parts += with_titles([(table.title, table.text()) for table in found], "###")
     if (folder / NOTES).is_file():
         parts.append((folder / NOTES).read_text(encoding="utf-8").strip())
     return "\n\n".join(parts)
+
+
+def _machine(run: Result) -> str:
+    """Its processor, and the cards on which it was trained."""
+    cards = run.hardware["gpus"] if (run.execution or {}).get("device") == "cuda" else []
+    return ", ".join([run.hardware["cpu"], f"{run.hardware['cores']} cores", *cards])
 
 
 def _of_runs(runs: Sequence[Result]) -> str:

@@ -91,11 +91,11 @@ def tables(comparison: Comparison, folder: Path) -> list[Table]:
     return found
 
 
-def with_titles(parts: list[tuple[str, str]]) -> list[str]:
-    """The texts of (title, text), with the title above the first of each."""
+def with_titles(parts: list[tuple[str, str]], marks: str = "##") -> list[str]:
+    """The texts of (title, text), with the title as a heading above the first of each."""
     seen, texts = {""}, []
     for title, text in parts:
-        texts += [f"## {title}"] * (title not in seen) + [text]
+        texts += [f"{marks} {title}"] * (title not in seen) + [text]
         seen.add(title)
     return texts
 
@@ -110,15 +110,22 @@ def report(comparison: Comparison, folder: Path) -> str:
         values.setdefault(table.title, {}).update({table.task: found} if table.heading else found)
         plot_comparison(table.lines, table.groups, table.task, folder / f"{table.name}.png")
         parts.append((table.title, f"{table.text()}\n\n![Scores and curves]({table.name}.png)"))
-    text = "\n\n".join([f"# {comparison.name}", comparison.about, *_across(found_tables, folder), *with_titles(parts)])
+    text = "\n\n".join([f"# {comparison.name}", comparison.about, *across(found_tables, folder), *with_titles(parts)])
     for name, content in (("comparison.md", f"{text}\n"), ("comparison.json", json.dumps(values, indent=2) + "\n")):
         with replacing(folder / name) as temporary:
             temporary.write_text(content, encoding="utf-8")
     return f"{text}\n"
 
 
-def _across(found: list[Table], folder: Path) -> list[str]:
-    """All variants in one table and picture, task by task, where there are several."""
+def across(found: list[Table], pictures: Path | None, name: str = "comparison", place: str = "") -> list[str]:
+    """All variants in one table and picture, task by task, where there are several.
+
+    Args:
+        found: all tables of a comparison.
+        pictures: folder to draw into; nothing is drawn without one.
+        name: of the pictures, before "-across.png".
+        place: of the pictures, as the text has to link them.
+    """
     texts = []
     for task in dict.fromkeys(table.task for table in found):
         of_task = [table for table in found if table.task == task]
@@ -129,7 +136,8 @@ def _across(found: list[Table], folder: Path) -> list[str]:
         baseline = next(line.label for line in of_task[0].lines if line.is_baseline)
         line = of_task[0].lines[0]
         shown = quantities(task, split, [line.measure.name, *line.beside])
-        name = f"comparison-across{f'-{task}' * bool(of_task[0].heading)}.png"
-        plot_across(variants, baseline, shown, folder / name)
-        texts.append(f"{across_table(variants, baseline, shown)}\n![From variant to variant]({name})")
+        picture = f"{name}-across{f'-{task}' * bool(of_task[0].heading)}.png"
+        if pictures is not None:
+            plot_across(variants, baseline, shown, pictures / picture)
+        texts.append(f"{across_table(variants, baseline, shown)}\n![From variant to variant]({place}{picture})")
     return texts

@@ -86,6 +86,8 @@ class Result:
 
         heads: {task: what its head answers: kind, and labels of classes or attributes, or names, unit and range of
             numbers}; empty in earlier files.
+        seconds_an_image: of the saved network about one image, on the device of the training; None in earlier files and
+            where no head is saved.
 
     Later work adds optional keys only; what a newer hf_hmtl has added to a file of the present version is passed over.
 
@@ -126,6 +128,7 @@ class Result:
     calibration: dict[str, Any] = dataclasses.field(default_factory=dict)
     started_from: dict[str, Any] | None = None
     heads: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    seconds_an_image: float | None = None
     schema_version: int = PRESENT
 
     def __post_init__(self):

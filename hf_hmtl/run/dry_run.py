@@ -9,7 +9,7 @@ from hf_hmtl.data.crops import BOX
 from hf_hmtl.data.sources import shares_of
 from hf_hmtl.data.splits import class_counts
 from hf_hmtl.run.experiment import Experiment, parameter_counts, targets_of
-from hf_hmtl.run.step_time import first_batches, sampler_of, seconds_a_step
+from hf_hmtl.run.timing import first_batches, sampler_of, seconds_a_step
 from hf_hmtl.schedule import in_words
 from hf_hmtl.tasks import Supervised, Task
 from hf_hmtl.tasks.classification import Classification

@@ -14,6 +14,7 @@ from hf_hmtl.run.earlier_run import known_of
 from hf_hmtl.run.evaluation import Evaluation
 from hf_hmtl.run.experiment import Experiment, parameter_counts
 from hf_hmtl.run.recipe_file import without_places
+from hf_hmtl.run.timing import seconds_an_image
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.training.trainer import HMTLTrainer
 
@@ -85,8 +86,14 @@ def report(
         paper=experiment.recipe.paper,
         started_from=started_from,
         heads={task.name: _answers(task.head()) for task in experiment.supervised},
+        seconds_an_image=seconds_an_image(experiment.model) if _is_saved(experiment) else None,
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
+
+
+def _is_saved(experiment: Experiment) -> bool:
+    """Whether the run leaves a network that answers."""
+    return bool(experiment.supervised) and not experiment.recipe.probe
 
 
 def _changed_arguments(experiment: Experiment) -> dict:

@@ -47,7 +47,7 @@ def cells(line):
 def test_a_line_holds_what_its_runs_have(variants):
     header, _, *lines = across_table(variants, "supervised", SHOWN).splitlines()
     assert cells(header)[3:] == [
-        "accuracy", "macro_f1", "worst recall", "calibration error", "Brier score", "minutes",
+        "accuracy", "macro F1", "worst recall", "calibration error", "Brier score", "minutes",
         "difference to supervised",
     ]  # fmt: skip
     found = {tuple(cells(line)[:2]): dict(zip(cells(header), cells(line), strict=True)) for line in lines}

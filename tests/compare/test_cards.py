@@ -81,6 +81,22 @@ def test_the_command_keeps_writes_and_names_the_page(comparison, tmp_path, capsy
     assert (tmp_path / "again.md").read_bytes() == output.read_bytes()
 
 
+def test_variants_stand_in_one_table_and_a_picture_beside_the_page(tmp_path, capsys):
+    folder = tmp_path / "shares"
+    for share, score in (("2--", 0.3), ("10--", 0.4)):
+        written(folder / share / "supervised" / "seed-1", 1, score, execution=EXAMPLE.execution | {"device": "cpu"})
+    written(folder / "10--" / "puzzle-2x2" / "seed-1", 1, 0.5)  # on a GPU
+    variants = "variants:\n  2 %: [train_fraction=0.02]\n  10 %: [train_fraction=0.1]\n"
+    (folder / "comparison.yaml").write_text(COMPARISON.replace("rows:", f"{variants}rows:"))
+    cards([str(folder), "--output", str(tmp_path / "README.md")])
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    table, picture = text.index("| variant | method |"), text.index("(figures/comparison-across.png)")
+    assert text.index("3 finished runs of 8") < table < picture < text.index("### 2 %") < text.index("### 10 %")
+    assert "| 10 % | puzzle-2x2 | 1 | 0.500 |" in text and (tmp_path / "figures" / "comparison-across.png").is_file()
+    machine = f"{EXAMPLE.hardware['cpu']}, {EXAMPLE.hardware['cores']} cores"
+    assert f" on {machine} and {machine}, {EXAMPLE.hardware['gpus'][0]};" in text
+
+
 def test_a_folder_that_is_neither_and_one_of_nothing_are_refused(tmp_path):
     with pytest.raises(ValueError, match="neither the folder of a run .* none of the presets .*drawn-tasks"):
         page([tmp_path])

@@ -12,7 +12,7 @@ from model_kinds import made
 from runs import tiny
 from safetensors.torch import load, load_file
 from trainers import assert_same, make
-from transformers import AutoImageProcessor, AutoModelForImageClassification
+from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
 from hf_hmtl import HMTLImageProcessor, Puzzle
 from hf_hmtl.commands.push import run as push_command
@@ -63,6 +63,19 @@ def test_the_processor_of_the_folder_goes_along(hub, tmp_path):
     AutoModelForImageClassification.from_pretrained(tmp_path).push_to_hub(NAME)
     assert json.loads(hub.files(NAME)["preprocessor_config.json"])["crop_fraction"] == 0.75
     assert AutoImageProcessor.from_pretrained(NAME).crop_fraction == 0.75  # by the installed class, from the Hub
+
+
+def test_a_configuration_and_a_processor_publish_themselves_and_their_code(hub, tmp_path):
+    """Neither goes by `push`: each is a file and its code, without a place or a name of this machine."""
+    made("classification").save_pretrained(tmp_path)
+    HMTLImageProcessor(size=32, crop_fraction=0.75).save_pretrained(tmp_path)
+    AutoConfig.from_pretrained(tmp_path).push_to_hub(NAME)
+    AutoImageProcessor.from_pretrained(tmp_path).push_to_hub(NAME)
+    found = hub.files(NAME)
+    assert {"config.json", "preprocessor_config.json"} <= found.keys() <= WHOLE | {".gitattributes"}
+    assert not any(str(tmp_path).encode() in content or TOKEN.encode() in content for content in found.values())
+    assert AutoImageProcessor.from_pretrained(NAME).crop_fraction == 0.75
+    assert AutoConfig.from_pretrained(NAME).heads.keys() == {"emotion"}
 
 
 def test_options_of_transformers_that_mean_nothing_here_say_what_to_do(hub):

@@ -155,7 +155,9 @@ def test_training_data_and_recipe_are_told(result):
     assert training["Weights kept"] == "those with the best eval_emotion_accuracy on validation: step 700, epoch 7.0"
     assert training["Broken images"] == "17 (train), 1 (validation), 0 (test)"
     assert training["Computed by"] == "2 processes on cuda, bfloat16, 64 rows a step"
-    assert "transformers 5.23.0" in training["Versions"]
+    assert "transformers 5.23.0" in training["Versions"] and "Speed" not in training
+    timed = dict(table(render(dataclasses.replace(result, seconds_an_image=0.01234)), "## Training"))
+    assert timed["Speed"] == "12.3 ms for one image in float32, on the hardware above (cuda)"
     recipe = dict(table(card, "<summary>The whole recipe</summary>\n"))
     assert recipe["auxiliary.puzzle.weight"] == "0.111"
     assert recipe["training.adam_epsilon"] == "1e-14"

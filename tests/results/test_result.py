@@ -54,6 +54,7 @@ def test_a_file_of_version_1_says_the_same_in_the_present_one(tmp_path):
         },
         "execution": None,
         "fold": None,
+        "seconds_an_image": None,
         "started_from": None,
         "left_out_steps": [],
         **dict.fromkeys(("left_out", "groups", "sources", "calibration", "heads"), {}),

@@ -1,16 +1,19 @@
 """A dry run says what the run would do, and does nothing of it."""
 
+import statistics
 from dataclasses import replace
 
 import pytest
 import torch
+from model_kinds import made
 from runs import TINY
 
 from hf_hmtl.commands.train import run as main
 from hf_hmtl.data.sources import drawn
+from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.experiment import build
-from hf_hmtl.run.step_time import seconds_a_step
+from hf_hmtl.run.timing import seconds_a_step, seconds_an_image
 from hf_hmtl.training.trainer import HMTLTrainer
 
 
@@ -79,3 +82,24 @@ def test_a_step_is_timed_with_all_batches_that_are_accumulated(tmp_path, monkeyp
         HMTLTrainer, "compute_loss", lambda self, *given, **more: calls.append(1) or before(self, *given, **more)
     )
     assert seconds_a_step(experiment, steps=2) > 0 and len(calls) == 2 * 3
+
+
+def test_an_answer_is_timed_on_the_network_that_is_saved(monkeypatch):
+    """The median of seven calls about one image, after two that are not counted, without training heads."""
+    seen, ticks = [], iter(range(100))
+    before = HMTLForImageClassification.forward
+
+    def forward(self, pixels):
+        seen.append((set(self.config.heads), self.training, tuple(pixels.shape), torch.is_inference_mode_enabled()))
+        return before(self, pixels)
+
+    def clock():
+        """A call lasts as many seconds as its number, but for the fifth that counts: as if something came between."""
+        call, ends = divmod(next(ticks), 2)
+        return ends * (100 if call == 6 else call)
+
+    monkeypatch.setattr(HMTLForImageClassification, "forward", forward)
+    monkeypatch.setattr("hf_hmtl.run.timing.time.perf_counter", clock)
+    model = made("hybrid").train()
+    assert seconds_an_image(model) == statistics.median([2, 3, 4, 5, 100, 7, 8])
+    assert seen == [({"emotion"}, False, (1, 3, 32, 32), True)] * 9 and model.training

@@ -60,6 +60,7 @@ def test_the_result_follows_the_schema_and_says_what_was_measured(finished):
     assert 0 <= result.metrics["eval_reestimated_emotion_accuracy"] <= 1
     kept = AutoModelForImageClassification.from_pretrained(finished)
     assert result.parameters["supervised"] == sum(parameter.numel() for parameter in kept.parameters())
+    assert 0 < result.seconds_an_image < 60 and "| Speed |" in (finished / "README.md").read_text(encoding="utf-8")
     assert not [name for name in result.metrics if "_mem_" in name]  # which were measured, and are no scores
 
 

@@ -1,4 +1,4 @@
-"""How long an optimiser step takes here, measured on real batches."""
+"""How long an optimiser step takes here, measured on real batches, and an answer of the finished network."""
 
 import copy
 import time
@@ -9,10 +9,12 @@ import torch
 from hf_hmtl.data.mixed_sampler import sampler_for
 from hf_hmtl.data.mixture import reader_for
 from hf_hmtl.data.sampler import EpochRowSampler
+from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.run.experiment import Experiment
 from hf_hmtl.training.smallest_batch import check_smallest_batch
 
 TIMED_STEPS = 5
+TIMED_ANSWERS, WARM_ANSWERS = 7, 2
 
 
 def sampler_of(experiment: Experiment) -> EpochRowSampler:
@@ -51,7 +53,26 @@ def seconds_a_step(experiment: Experiment, steps: int = TIMED_STEPS) -> float:
             trainer.compute_loss(model, trainer._prepare_inputs(batch), num_items_in_batch=step).backward()
         optimizer.step()
         optimizer.zero_grad()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        _finish()
         times.append(time.perf_counter() - started)
     return float(np.median(times))
+
+
+@torch.inference_mode()
+def seconds_an_image(model: HMTLForImageClassification) -> float:
+    """Median time of an answer about one image by the network without its training heads, in float32, where it lies."""
+    network = model.slim().eval()
+    side = network.config.image_size
+    pixels = torch.zeros(1, 3, side, side, dtype=torch.uint8, device=network.device)
+    times = []
+    for _ in range(WARM_ANSWERS + TIMED_ANSWERS):
+        started = time.perf_counter()
+        network(pixels)
+        _finish()
+        times.append(time.perf_counter() - started)
+    return float(np.median(times[WARM_ANSWERS:]))
+
+
+def _finish() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
