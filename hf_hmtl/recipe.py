@@ -64,8 +64,9 @@ class Recipe:
     Attributes:
         name: "file/row", and behind it what was changed: "drawn/puzzle-3x3 with auxiliary.puzzle.weight=0.1".
         about: one line for readers.
-        source: {name: file in `data/sources`, and that source's options}. A list of such in a file is the first source
-            and what it is `mixed_with`.
+        source: {name: file in `data/sources`, and that source's options}. Of every source, fold: [k, n] divides all its
+            rows anew, so that the k-th of n folds is tested. A list of such in a file is the first source and what it
+            is `mixed_with`.
         mixed_with: further sources: {name, options, data_dir, share of every batch as a weight (1, as the first has),
             labels: none for its images alone}. An epoch is a pass of the first source.
         train_fraction: share of the training rows, stratified by the first supervised task; its seed is fixed.

@@ -64,7 +64,7 @@ def stratified_fraction(
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction is {fraction}, allowed is 0 < fraction <= 1; a fifth of the rows is 0.2")
-    strata, sizes = _strata(dataset, column)
+    strata, sizes = strata_of(dataset, column)
     quotas = _quotas(sizes, fraction, leave_one=False)
     return selected(dataset, _taken(strata, quotas, seed))
 
@@ -88,7 +88,7 @@ def carve(
     if grouped:
         taken = _taken_groups(dataset, fraction, seed)
     else:
-        strata, sizes = _strata(dataset, column)
+        strata, sizes = strata_of(dataset, column)
         quotas = _quotas(sizes, fraction, leave_one=True)
         taken = _taken(strata, quotas, seed)
     if len(taken) in (0, len(dataset)):
@@ -203,7 +203,7 @@ def _feature(dataset: datasets.Dataset, column: str):
     return dataset.features[column]
 
 
-def _strata(dataset: datasets.Dataset, column: str | None) -> tuple[np.ndarray, dict]:
+def strata_of(dataset: datasets.Dataset, column: str | None) -> tuple[np.ndarray, dict]:
     """(rows,) number of the stratum of each row, and {stratum: rows}, in the order of these numbers.
 
     A stratum is a class, or whether a row is labelled where the column holds numbers.

@@ -58,6 +58,8 @@ def load_further(recipe: Recipe, data_dir: str | Path | None) -> list[Ingredient
         name = str(options.get("name"))
         if folder is None and name == recipe.source.get("name"):
             folder = data_dir
+            if "fold" in recipe.source:  # the same rows, which would show what the fold is tested on
+                options.setdefault("fold", recipe.source["fold"])
         if labels and name in sources.available() and sources.takes(name, "label_column"):
             options["label_column"] = None
         source = load_source(options, recipe, folder)
