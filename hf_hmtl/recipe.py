@@ -76,7 +76,8 @@ class Recipe:
             class repeated to the largest), after `train_fraction`.
         backbone: name of a timm model.
         pretrained: weights that the backbone starts from: False (random), True (timm's ImageNet weights), a local file
-            of weights, the folder or Hub name of a model of ours, or {row: NAME} of the same file.
+            of weights, the folder or Hub name of a model of ours, or {row: NAME} of the same file, {row: FILE/NAME} of
+            another one.
         teacher: supervised model whose features a perceptual loss compares: folder, Hub name or {row: NAME}.
         image_size: side, pixels.
         crop: {train, eval}: share of the sides that the central crop keeps.
@@ -219,9 +220,16 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
+def is_of_another_file(row: str) -> bool:
+    """Whether a row is named with its file: "affectnet/supervised-weak"."""
+    return "/" in row
+
+
 def other_row(name: str, row: str) -> str:
     """The name of another row in the file of `name`: "drawn/supervised" for "drawn" or "drawn/puzzle-2x2",
-    "my.yaml:supervised" for "my.yaml" or "my.yaml:puzzle-2x2"."""
+    "my.yaml:supervised" for "my.yaml" or "my.yaml:puzzle-2x2". A row that is named with its file stays."""
+    if is_of_another_file(row):
+        return row
     return f"{name.partition(':')[0]}:{row}" if ".yaml" in name else f"{name.partition('/')[0]}/{row}"
 
 

@@ -128,9 +128,9 @@ def _note(
         groups = f" of {len(set(_names_of_groups(rows)))} groups" if grouped else ""
         return f"{len(rows):,} rows{groups}"
 
+    division = f" of {', '.join(given)}, whose own division is not used" * (len(given) > 1)
     how = "by group" if grouped else "by class, as no row belongs to a known group"
     shares = ", ".join(f"{split} {counted(rows)}" for split, rows in cut.items())
     return (
-        f"fold {fold[0]} of {fold[1]}, cut {how} (split seed {seed}) out of all rows of {', '.join(given)}, whose own "
-        f"division is not used: {shares}"
+        f"fold {fold[0]} of {fold[1]}, cut {how} (split seed {seed}) out of all rows{division}: {shares}"
     )

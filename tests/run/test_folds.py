@@ -6,9 +6,10 @@ from runs import TINY, tiny
 
 from hf_hmtl.commands.train import run as main
 from hf_hmtl.recipe import load as load_recipe
-from hf_hmtl.results.predictions import read_predictions
+from hf_hmtl.results.predictions import of_split, read_predictions
 from hf_hmtl.results.result import read
 from hf_hmtl.run.command_line import parse
+from hf_hmtl.run.rescoring import rescored
 from hf_hmtl.run.rows import load_rows
 
 
@@ -30,6 +31,12 @@ def test_a_run_tests_its_fold_and_says_so(tmp_path):
     table = read_predictions(tmp_path)
     assert table["split"].to_pylist().count("test") == 64
     assert load_recipe(f"{tmp_path}/recipe.yaml").source["fold"] == [2, 4]
+    again = rescored(result, of_split(table, "test"), "emotion")
+    assert {f"test_emotion_{name}" for name in again} <= result.metrics.keys()
+    for name, score in again.items():
+        assert result.metrics[f"test_emotion_{name}"] == pytest.approx(score, nan_ok=True)
+    with pytest.raises(ValueError, match="learned no 'mood'; it learned emotion"):
+        rescored(result, table, "mood")
 
 
 def test_a_share_of_the_rows_is_one_of_what_the_fold_leaves():
