@@ -5,6 +5,7 @@ import io
 import numpy as np
 import scipy.io
 from data_trees import encoded, write_images
+from PIL import Image
 
 
 def mat_of(**variables):
@@ -184,4 +185,27 @@ def write_rafdb_repack(root, place="DATASET"):
             write_images(root / place, f"{split}/{code}/{name}")
         lines = ["image,label", *(f"{name},{code}" for name, code in names.items())]
         (root / f"{split}_labels.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+JAFFE_CODES = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
+JAFFE_PEOPLE = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
+
+
+def jaffe_names(people=JAFFE_PEOPLE):
+    """A photograph of every person and expression; numbers have holes."""
+    count = len(JAFFE_CODES)
+    return [f"{person}.{code}1.{39 + 2 * (count * row + place)}"
+            for row, person in enumerate(people) for place, code in enumerate(JAFFE_CODES)]  # fmt: skip
+
+
+def write_jaffe(root, place="jaffe", people=JAFFE_PEOPLE):
+    """JAFFE: uncompressed TIFF of one channel, a text about it, and what a Mac leaves."""
+    folder = root / place
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(jaffe_names(people)):
+        pixels = np.random.default_rng(number).integers(0, 256, (16, 16), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{name}.tiff")
+    (folder / "README_FIRST.txt").write_text("The images may not be redistributed.\n")
+    (folder / ".DS_Store").write_bytes(b"Bud1")
     return root

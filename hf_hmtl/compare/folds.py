@@ -120,7 +120,7 @@ def pooled(runs: Sequence[Result], answers: pa.Table) -> Result:
     folds = len(runs)
     return dataclasses.replace(
         first,
-        name=_without_fold(first),
+        name=name_without_fold(first),
         recipe=first.recipe | {"source": {k: v for k, v in first.recipe["source"].items() if k != "fold"}},
         metrics=metrics,
         baselines=_means(runs, "baselines"),
@@ -159,7 +159,7 @@ def pooled(runs: Sequence[Result], answers: pa.Table) -> Result:
     )
 
 
-def _without_fold(result: Result) -> str:
+def name_without_fold(result: Result) -> str:
     """The name of a run without the change that makes it one fold."""
     title, _, changes = result.name.partition(" with ")
     own = f"source.fold=[{result.fold['number']}, {result.fold['of']}]"

@@ -161,7 +161,8 @@ def _validated(comparison: Comparison, title: str, finished: Folds, task: str, b
     papers = {}
     for row in comparison.rows_of(title):
         paper = recipes.load(row.recipe, recipes.override(row.entries)).paper
-        if paper and paper["metric"] == f"{task}_{lines[0].measure.name}":
+        changed = any(" with " in folds.name_without_fold(run) for run in groups.get(row.label, {}).values())
+        if paper and not changed and paper["metric"] == f"{task}_{lines[0].measure.name}":
             papers[row.label] = paper["value"]
     return Validated(comparison.folds, groups, lines, threshold, papers)
 

@@ -131,6 +131,4 @@ def _note(
     division = f" of {', '.join(given)}, whose own division is not used" * (len(given) > 1)
     how = "by group" if grouped else "by class, as no row belongs to a known group"
     shares = ", ".join(f"{split} {counted(rows)}" for split, rows in cut.items())
-    return (
-        f"fold {fold[0]} of {fold[1]}, cut {how} (split seed {seed}) out of all rows{division}: {shares}"
-    )
+    return f"fold {fold[0]} of {fold[1]}, cut {how} (split seed {seed}) out of all rows{division}: {shares}"

@@ -38,6 +38,7 @@ KNOWN = {
         "FairFace", False, "cc-by-4.0", link="https://github.com/joojs/fairface", hub_id="HuggingFaceM4/FairFace"
     ),
     "ferplus": Terms("FER+", True, link="https://github.com/microsoft/FERPlus"),
+    "jaffe": Terms("JAFFE", True, link="https://zenodo.org/records/3451524"),
     "rafdb": Terms("RAF-DB", True, link="http://www.whdeng.cn/RAF/model1.html"),
     "the300w_lp": Terms("300W-LP", True, link=_3DDFA),
     "custom": Terms("data of whoever trained it", None),

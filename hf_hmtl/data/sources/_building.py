@@ -7,6 +7,7 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 
+from hf_hmtl.data.folds import cut_fold
 from hf_hmtl.data.identity import FEATURES
 from hf_hmtl.data.own_faces.text_tables import read_text_table
 from hf_hmtl.data.splits import class_counts
@@ -35,6 +36,25 @@ def make_dataset(images: pa.StructArray, columns: dict[str, tuple], identity: di
     known = (pa.Array, pa.ChunkedArray)
     arrays = [images, *(values if isinstance(values, known) else pa.array(values) for _, values in columns.values())]
     return in_memory(pa.table(dict(zip(features, arrays, strict=True))), features)
+
+
+def in_first_fold(source: str, rows: datasets.Dataset, folds: int) -> tuple[datasets.DatasetDict, str]:
+    """Train, validation and test of rows that nobody has divided: the first fold, by person, and a note.
+
+    Args:
+        source: name of the source.
+        rows: with a `_group` each.
+        folds: as many as the data set's publications have; fewer where there are fewer persons.
+
+    Raises:
+        ValueError: there are fewer than three persons.
+    """
+    folds = min(folds, len(set(rows["_group"])))
+    try:
+        splits, note = cut_fold(datasets.DatasetDict({"all": rows}), (1, max(folds, 2)), None)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+    return splits, f"it comes undivided; unless source.fold says otherwise, {note}"
 
 
 def in_memory(table: pa.Table, features: datasets.Features) -> datasets.Dataset:
