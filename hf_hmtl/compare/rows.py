@@ -198,10 +198,11 @@ def of_rows(names: Sequence[str], seeds: tuple[int, ...]) -> Comparison:
     """
     if len(set(names)) < len(names):
         raise ValueError(f"rows of a comparison are named once, and these are {', '.join(names)}")
-    files = {name.partition("/")[0] for name in names}
-    labels = [name if len(files) > 1 else recipes.load(name).name.partition("/")[2] for name in names]
+    called = [recipes.load(name).name for name in names]
+    files = {name.partition("/")[0] for name in called}
+    labels = [name if len(files) > 1 else name.partition("/")[2] for name in called]
     rows = tuple(Row(label, name, seeds) for label, name in zip(labels, names, strict=True))
-    title = "-".join([*files, *labels] if len(files) == 1 else labels).replace("/", "-").replace(":", "-")
+    title = "-".join([*files, *labels] if len(files) == 1 else labels).replace("/", "-")
     return Comparison(title, f"{', '.join(names)}.", {_first_task(rows, labels[0]): labels[0]}, {"": ()}, rows)
 
 

@@ -125,8 +125,8 @@ def _note(
     given: datasets.DatasetDict, cut: datasets.DatasetDict, fold: tuple[int, int], grouped: bool, seed: int
 ) -> str:
     def counted(rows: datasets.Dataset) -> str:
-        groups = f" of {len(set(_names_of_groups(rows)))} groups" if grouped else ""
-        return f"{len(rows):,} rows{groups}"
+        count = len(set(_names_of_groups(rows))) if grouped else 0
+        return f"{len(rows):,} rows" + f" of {count} group{'s' * (count > 1)}" * grouped
 
     division = f" of {', '.join(given)}, whose own division is not used" * (len(given) > 1)
     how = "by group" if grouped else "by class, as no row belongs to a known group"

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hf_hmtl.data.arrow_columns import column_array, column_batches, distinct_values, selected
-from hf_hmtl.data.identity import GROUP, ID, RESERVED, has_groups
+from hf_hmtl.data.identity import GROUP, ID, OF_CLIPS, RESERVED, has_groups
 from hf_hmtl.draws import Draws
 
 SPLIT_SEED = 2106  # fixed: a split belongs to the data, a training seed to the run
@@ -148,7 +148,7 @@ def fingerprint(splits: datasets.DatasetDict, ignored: Sequence[str] = ()) -> st
     """
     digest = hashlib.blake2b(digest_size=16)
     for split, dataset in sorted(splits.items()):
-        passed_over = {"image", *RESERVED, *ignored} - {ID}
+        passed_over = {"image", *RESERVED, *OF_CLIPS, *ignored} - {ID}
         columns = sorted(name for name in dataset.column_names if name not in passed_over)
         described = {name: str(dataset.features[name]) for name in columns}
         digest.update(json.dumps([split, len(dataset), described]).encode())

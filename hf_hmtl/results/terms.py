@@ -33,7 +33,9 @@ KNOWN = {
         link="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
     ),
     "affectnet": Terms("AffectNet", True, link="https://www.mohammadmahoor.com/affectnet"),
+    "afew_va": Terms("AFEW-VA", True, link="https://ibug.doc.ic.ac.uk/resources/afew-va-database/"),
     "aflw2000": Terms("AFLW2000-3D", True, link=_3DDFA),
+    "ckplus": Terms("CK+", True, link="https://www.jeffcohn.net/Resources/"),
     "fairface": Terms(
         "FairFace", False, "cc-by-4.0", link="https://github.com/joojs/fairface", hub_id="HuggingFaceM4/FairFace"
     ),

@@ -10,7 +10,7 @@ from datasets import Dataset, DatasetDict
 
 from hf_hmtl.data import sources
 from hf_hmtl.data.crops import CROP
-from hf_hmtl.data.identity import RESERVED
+from hf_hmtl.data.identity import OF_CLIPS, RESERVED
 from hf_hmtl.data.mixture import Part, laid_together, parts_of
 from hf_hmtl.data.own_faces.leaks import leaks
 from hf_hmtl.data.sources import Source
@@ -18,7 +18,7 @@ from hf_hmtl.recipe import Recipe
 from hf_hmtl.run.source_entry import load_source
 
 NO_LABELS = "none"
-_OF_EVERY_ROW = ("image", *RESERVED, *CROP)
+_OF_EVERY_ROW = ("image", *RESERVED, *OF_CLIPS, *CROP)
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,12 @@ def test_the_command_compares_rows_by_name_in_folds(monkeypatch, tmp_path):
     assert folder == Path("outputs/compare-drawn-supervised-puzzle-3x3-5-folds")
     compare.run(["drawn/supervised", "fer2013/supervised"])
     assert [row.label for row in seen.pop()[0].rows] == ["drawn/supervised", "fer2013/supervised"]
+    own = tmp_path / "mine.yaml"
+    own.write_text((recipe.FOLDER / "drawn.yaml").read_text())
+    compare.run([f"{own}:supervised", f"{own}:rotation"])
+    chosen, folder = seen.pop()
+    assert [(row.label, row.recipe) for row in chosen.rows][1] == ("rotation", f"{own}:rotation")
+    assert folder == Path("outputs/compare-mine-supervised-rotation")
     for arguments in ([], ["drawn", "--preset", "drawn"], ["drawn/supervised", "drawn/rotation", "--sweep", "a=1"]):
         with pytest.raises(ValueError, match="give either --preset NAME, or recipe rows"):
             compare.run(arguments)

@@ -89,7 +89,7 @@ def test_every_row_is_tested_once_and_nobody_is_on_two_sides(grouped, folds):
         if grouped:
             people = [set(data["_group"]) for data in cut.values()]
             assert sum(map(len, people)) == len(set.union(*people)) == 12
-            assert f"test {len(cut['test'])} rows of {len(people[2])} groups" in note
+            assert f"test {len(cut['test'])} rows of {len(people[2])} group" in note
         assert note.startswith(f"fold {number} of {folds}, cut by {'group' if grouped else 'class'}")
         tested += ids["test"]
         validated |= {tuple(sorted(ids["validation"]))}

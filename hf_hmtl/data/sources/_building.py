@@ -8,7 +8,7 @@ import datasets
 import pyarrow as pa
 
 from hf_hmtl.data.folds import cut_fold
-from hf_hmtl.data.identity import FEATURES
+from hf_hmtl.data.identity import FEATURES, FEATURES_OF_CLIPS
 from hf_hmtl.data.own_faces.text_tables import read_text_table
 from hf_hmtl.data.splits import class_counts
 
@@ -31,7 +31,7 @@ def images_of_bytes(contents: Sequence[bytes] | pa.Array) -> pa.StructArray:
 
 def make_dataset(images: pa.StructArray, columns: dict[str, tuple], identity: dict[str, pa.Array]) -> datasets.Dataset:
     """A dataset in memory of images, {name: (feature, values)} and the reserved columns of `data.identity`."""
-    columns = columns | {name: (FEATURES[name], values) for name, values in identity.items()}
+    columns = columns | {name: ((FEATURES | FEATURES_OF_CLIPS)[name], values) for name, values in identity.items()}
     features = datasets.Features({"image": IMAGE, **{name: feature for name, (feature, _) in columns.items()}})
     known = (pa.Array, pa.ChunkedArray)
     arrays = [images, *(values if isinstance(values, known) else pa.array(values) for _, values in columns.values())]
