@@ -21,7 +21,8 @@ from hf_hmtl.results import result as results
 from hf_hmtl.results.predictions import read_predictions
 
 FOLDS = 3
-DATA = ("source.train=64", "source.validation=16", "source.test=16", "report_groups=[gender]")
+DATA = ("source.train=64", "source.validation=16", "source.test=16", "source.size=32", "image_size=16",
+        "report_groups=[gender]")  # fmt: skip
 OPTIONS = ["--disable_tqdm", "true"]
 
 

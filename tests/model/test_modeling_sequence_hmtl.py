@@ -34,8 +34,8 @@ def made(kind=HMTLSequenceModel, **options):
 
 @pytest.fixture(scope="module")
 def frames():
-    """(3, 6, 3, 32, 32) uint8."""
-    return torch.randint(0, 256, (3, 6, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    """(3, 6, 3, 16, 16) uint8."""
+    return torch.randint(0, 256, (3, 6, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
 MASK = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0]])
