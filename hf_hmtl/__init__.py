@@ -16,8 +16,10 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` im
     from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
     from hf_hmtl.data.mixture import Mixture
     from hf_hmtl.model.configuration_hmtl import HMTLConfig
+    from hf_hmtl.model.configuration_sequence_hmtl import HMTLSequenceConfig
     from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
     from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification, HMTLModel
+    from hf_hmtl.model.modeling_sequence_hmtl import HMTLSequenceForVideoClassification, HMTLSequenceModel
     from hf_hmtl.model.outputs_hmtl import HMTLOutput
     from hf_hmtl.model.pipeline_hmtl import FaceAnalysisPipeline
     from hf_hmtl.recipe import Recipe
@@ -48,6 +50,9 @@ _PUBLIC = {
     "HMTLImageProcessor": "hf_hmtl.model.image_processing_hmtl",
     "HMTLModel": "hf_hmtl.model.modeling_hmtl",
     "HMTLOutput": "hf_hmtl.model.outputs_hmtl",
+    "HMTLSequenceConfig": "hf_hmtl.model.configuration_sequence_hmtl",
+    "HMTLSequenceForVideoClassification": "hf_hmtl.model.modeling_sequence_hmtl",
+    "HMTLSequenceModel": "hf_hmtl.model.modeling_sequence_hmtl",
     "HMTLTrainer": "hf_hmtl.training.trainer",
     "HMTLTrainingArguments": "hf_hmtl.training.arguments",
     "HeadPose": "hf_hmtl.tasks.head_pose",
@@ -75,6 +80,9 @@ __all__ = [
     "HMTLImageProcessor",
     "HMTLModel",
     "HMTLOutput",
+    "HMTLSequenceConfig",
+    "HMTLSequenceForVideoClassification",
+    "HMTLSequenceModel",
     "HMTLTrainer",
     "HMTLTrainingArguments",
     "HeadPose",

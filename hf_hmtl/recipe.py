@@ -64,8 +64,9 @@ class Recipe:
     Attributes:
         name: "file/row", and behind it what was changed: "drawn/puzzle-3x3 with auxiliary.puzzle.weight=0.1".
         about: one line for readers.
-        source: {name: file in `data/sources`, and that source's options}. A list of such in a file is the first source
-            and what it is `mixed_with`.
+        source: {name: file in `data/sources`, and that source's options}. Of every source, fold: [k, n] divides all its
+            rows anew, so that the k-th of n folds is tested. A list of such in a file is the first source and what it
+            is `mixed_with`.
         mixed_with: further sources: {name, options, data_dir, share of every batch as a weight (1, as the first has),
             labels: none for its images alone}. An epoch is a pass of the first source.
         train_fraction: share of the training rows, stratified by the first supervised task; its seed is fixed.
@@ -75,7 +76,8 @@ class Recipe:
             class repeated to the largest), after `train_fraction`.
         backbone: name of a timm model.
         pretrained: weights that the backbone starts from: False (random), True (timm's ImageNet weights), a local file
-            of weights, the folder or Hub name of a model of ours, or {row: NAME} of the same file.
+            of weights, the folder or Hub name of a model of ours, or {row: NAME} of the same file, {row: FILE/NAME} of
+            another one.
         teacher: supervised model whose features a perceptual loss compares: folder, Hub name or {row: NAME}.
         image_size: side, pixels.
         crop: {train, eval}: share of the sides that the central crop keeps.
@@ -218,9 +220,16 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
+def is_of_another_file(row: str) -> bool:
+    """Whether a row is named with its file: "affectnet/supervised-weak"."""
+    return "/" in row
+
+
 def other_row(name: str, row: str) -> str:
     """The name of another row in the file of `name`: "drawn/supervised" for "drawn" or "drawn/puzzle-2x2",
-    "my.yaml:supervised" for "my.yaml" or "my.yaml:puzzle-2x2"."""
+    "my.yaml:supervised" for "my.yaml" or "my.yaml:puzzle-2x2". A row that is named with its file stays."""
+    if is_of_another_file(row):
+        return row
     return f"{name.partition(':')[0]}:{row}" if ".yaml" in name else f"{name.partition('/')[0]}/{row}"
 
 

@@ -1,10 +1,12 @@
 """Official releases of data sets in miniature, as bytes: every quirk that has been seen, noise as pixels."""
 
 import io
+import json
 
 import numpy as np
 import scipy.io
 from data_trees import encoded, write_images
+from PIL import Image
 
 
 def mat_of(**variables):
@@ -184,4 +186,95 @@ def write_rafdb_repack(root, place="DATASET"):
             write_images(root / place, f"{split}/{code}/{name}")
         lines = ["image,label", *(f"{name},{code}" for name, code in names.items())]
         (root / f"{split}_labels.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+JAFFE_CODES = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
+JAFFE_PEOPLE = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
+
+
+def jaffe_names(people=JAFFE_PEOPLE):
+    """A photograph of every person and expression; numbers have holes."""
+    count = len(JAFFE_CODES)
+    return [f"{person}.{code}1.{39 + 2 * (count * row + place)}"
+            for row, person in enumerate(people) for place, code in enumerate(JAFFE_CODES)]  # fmt: skip
+
+
+def write_jaffe(root, place="jaffe", people=JAFFE_PEOPLE):
+    """JAFFE: uncompressed TIFF of one channel, a text about it, and what a Mac leaves."""
+    folder = root / place
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(jaffe_names(people)):
+        pixels = np.random.default_rng(number).integers(0, 256, (16, 16), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{name}.tiff")
+    (folder / "README_FIRST.txt").write_text("The images may not be redistributed.\n")
+    (folder / ".DS_Store").write_bytes(b"Bud1")
+    return root
+
+
+CKPLUS = {  # sequence: (frames, code of its label or None); numbers of frames are not always contiguous
+    "S005_001": ((1, 2, 3, 4), 3), "S010_001": ((1, 2, 3), 7), "S010_002": ((1, 2, 3, 5), 7),
+    "S010_004": ((1, 2), None),
+    "S011_001": ((1, 2, 3), 1), "S014_001": ((1, 2, 3, 4), 5), "S022_003": ((1, 2, 3), 2),
+    "S022_005": ((1, 3, 4), 4), "S026_001": ((1, 2, 3), 6),
+}  # fmt: skip
+
+
+def landmark_lines(corners=((4, 6), (12, 14))):
+    """68 points whose box these corners span, as MATLAB prints numbers."""
+    points = [corners[number % 2] for number in range(68)]
+    return "".join(f"   {x:.7e}   {y:.7e}\n" for x, y in points)
+
+
+def write_ckplus(root, images="cohn-kanade-images", emotions="Emotion", corners=((4, 6), (12, 14))):
+    """CK+: four trees of the same shape; a label beside the last frame alone, an empty folder where there is none."""
+    for sequence, (frames, code) in CKPLUS.items():
+        place = sequence.replace("_", "/")
+        names = [f"{sequence}_{number:08d}" for number in frames]
+        write_images(root / images / place, *[f"{name}.png" for name in names], kind="PNG")
+        for folder in ("Landmarks", emotions, "FACS"):
+            (root / folder / place).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (root / "Landmarks" / place / f"{name}_landmarks.txt").write_text(landmark_lines(corners))
+        if code is not None:
+            (root / emotions / place / f"{names[-1]}_emotion.txt").write_text(f"   {code:.7e}\n")
+        (root / "FACS" / place / f"{names[-1]}_facs.txt").write_text("   4.0000000e+00   0.0000000e+00\n")
+    (root / images / "S005" / ".DS_Store").write_bytes(b"Bud1")
+    (root / "Emotion" / ".DS_Store").parent.mkdir(exist_ok=True)
+    (root / "Emotion" / ".DS_Store").write_bytes(b"Bud1")
+    return root
+
+
+CKPLUS_FOLDERS = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
+
+
+def write_ckplus_repack(root, place="CK+48"):
+    """CK+ as it is passed on: a folder a class, the last three frames of each labelled sequence."""
+    for sequence, (frames, code) in CKPLUS.items():
+        if code is not None:
+            names = [f"{sequence}_{number:08d}.png" for number in frames[-3:]]
+            write_images(root / place / CKPLUS_FOLDERS[code], *names, kind="PNG")
+    return root
+
+
+AFEW_VA = {  # clip: (actor, [(valence, arousal) of each frame])
+    "001": ("Ann", [(-2.0, 3.0), (-3.0, 4.0), (-10.0, 10.0)]),
+    "002": ("Bob", [(0, 0), (1, -1)]),
+    "051": ("Ann", [(5, 5), (6, 4), (7, 3), (8, 2)]),
+    "052": ("Cem", [(2, 1), (3, 1)]),
+    "600": ("Dee", [(-5, 0), (-4, 0)]),
+}
+
+
+def write_afew_va(root, place="", parts=False):
+    """AFEW-VA: a folder a clip, its frames from 0 and one file of their labels, whole numbers as floats too."""
+    for clip, (actor, labels) in AFEW_VA.items():
+        folder = root / place / (f"{1 + int(clip) // 50:02d}" if parts else "") / clip
+        frames = {}
+        for number, (valence, arousal) in enumerate(labels):
+            write_images(folder, f"{number:05d}.png", kind="PNG")
+            points = [[4.0 + 8 * (point % 2), 6.0 + 8 * (point % 2)] for point in range(68)]
+            frames[f"{number:05d}"] = {"arousal": arousal, "valence": valence, "landmarks": points}
+        content = {"actor": actor, "video_id": clip, "frames": frames}
+        (folder / f"{clip}.json").write_text(json.dumps(content))
     return root

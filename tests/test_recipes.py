@@ -19,10 +19,10 @@ ROWS = [f"{file}/{row}" for file, rows in recipe.available().items() for row in 
 BACKBONE = "test_efficientnet"
 PAPER_TABLES = {
     # figures that the paper prints in rows of its own methods, duplicates across tables counted once
-    "Table 1": 6, "Table 2": 5, "Table 3": 6, "Table 4": 3, "Table 5": 22, "Table 6": 7, "Table 7": 12, "Table 12": 3,
-    "Table 13": 7, "Appendix B": 4,
+    "Table 1": 6, "Table 2": 5, "Table 3": 6, "Table 4": 3, "Table 5": 22, "Table 6": 7, "Table 7": 12, "Table 11": 2,
+    "Table 12": 3, "Table 13": 7, "Appendix B": 4,
 }  # fmt: skip
-OF_FILE = {"affectnet": 42, "300w-lp": 3, "fairface": 7}
+OF_FILE = {"affectnet": 42, "300w-lp": 3, "fairface": 7, "jaffe": 2}
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,16 @@ def test_table_13_has_the_epochs_that_it_prints():
         assert loaded.backbone == "efficientnet_b0" and loaded.augmentation == {"level": "none"}
         first, second = map(int, loaded.training["decay_epochs"].split(","))
         assert abs(first - 15 / 80 * epochs) < 1 and abs(second - 40 / 80 * epochs) < 1
+
+
+def test_table_11_probes_the_backbones_that_the_paper_took():
+    figures = {"linear-supervised": ("supervised-weak", 0.776), "linear-puzzle-3x3": ("puzzle-3x3-weak", 0.7988)}
+    assert set(recipe.available()["jaffe"]) == set(figures)
+    for row, (backbone, accuracy) in figures.items():
+        loaded, origin = recipe.load(f"jaffe/{row}"), recipe.load(f"affectnet/{backbone}")
+        assert (loaded.paper["metric"], loaded.paper["value"]) == ("emotion_accuracy", accuracy)
+        assert loaded.pretrained == {"row": f"affectnet/{backbone}"} and loaded.probe == "linear"
+        assert (loaded.backbone, loaded.image_size) == (origin.backbone, origin.image_size)
 
 
 def test_imagenet_rows_learn_at_a_tenth_of_the_rate():

@@ -3,6 +3,7 @@
     hf-hmtl compare --preset drawn
     hf-hmtl compare --preset fer2013-small --data_dir DIR
     hf-hmtl compare fer2013-small/puzzle-2x2 --sweep auxiliary.puzzle.weight=0.01,0.1,1 --data_dir DIR
+    hf-hmtl compare custom/supervised custom/puzzle-2x2 --folds 10 --seeds 1 --data_dir DIR
 
 It can be stopped at any moment; the same command goes on. Runs side by side write what they print into their train.log.
 Options behind a lone -- go to every run, as the command train takes them:
@@ -25,12 +26,9 @@ def run(arguments: list[str]) -> None:
     own = arguments.index("--") if "--" in arguments else len(arguments)
     options, common = _parser().parse_args(arguments[:own]), arguments[own + 1 :]
     common = (["--data_dir", options.data_dir] if options.data_dir else []) + common
-    if (options.preset is None) == (options.sweep is None) or bool(options.sweep) != bool(options.recipe):
-        raise ValueError("give either --preset NAME, or a recipe row and --sweep ENTRY=A,B,...")
-    if options.preset:
-        whole = rows.preset(options.preset)
-    else:
-        whole = rows.sweep(options.recipe, options.sweep, rows.seeds_of(3))
+    whole = _comparison(options)
+    if options.folds is not None and options.folds != whole.folds:
+        whole = dataclasses.replace(whole, name=f"{whole.name}-{options.folds}-folds", folds=options.folds)
     chosen = whole.narrowed(options.rows, options.seeds)
     if options.at_a_time is not None:
         chosen = dataclasses.replace(chosen, at_a_time=options.at_a_time)
@@ -43,6 +41,19 @@ def run(arguments: list[str]) -> None:
     print(report.report(whole if options.seeds is None else chosen, folder))
 
 
+def _comparison(options: argparse.Namespace) -> rows.Comparison:
+    if bool(options.preset) == bool(options.recipe) or (options.sweep and len(options.recipe) != 1):
+        raise ValueError(
+            "give either --preset NAME, or recipe rows to compare, the first of which the others are compared with, or "
+            "one row and --sweep ENTRY=A,B,..."
+        )
+    if options.preset:
+        return rows.preset(options.preset)
+    if options.sweep:
+        return rows.sweep(options.recipe[0], options.sweep, rows.seeds_of(3))
+    return rows.of_rows(options.recipe, rows.seeds_of(3))
+
+
 def _parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         prog="hf-hmtl compare",
@@ -50,12 +61,15 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    options.add_argument("recipe", nargs="?", help="recipe row of a sweep, such as fer2013-small/puzzle-2x2")
+    options.add_argument(
+        "recipe", nargs="*", help="rows to compare, the baseline first, as drawn/supervised; of a sweep one"
+    )
     options.add_argument("--preset", help=f"{', '.join(rows.available())}, or the path of a .yaml file")
     options.add_argument("--sweep", metavar="ENTRY=A,B,...", help="values of one recipe entry to try one by one")
     options.add_argument("--data_dir", help="folder of the data set; drawn faces need none")
     options.add_argument("--output_dir", type=Path, help="outputs/compare-NAME unless given")
-    options.add_argument("--seeds", type=int, nargs="+", help="these seeds in place of the preset's")
+    options.add_argument("--seeds", type=int, nargs="+", help="these seeds in place of the preset's, or of 1 2 3")
+    options.add_argument("--folds", type=int, metavar="N", help="cross-validate: N folds by person, or else by class")
     options.add_argument("--rows", nargs="+", help="these rows only")
     options.add_argument(
         "--at_a_time", type=int, metavar="N", help="runs trained side by side, each on its share of the cores"

@@ -104,7 +104,7 @@ def write_page(folders: Sequence[Path], path: Path) -> None:
 def _of_comparison(folder: Path, pictures: Path | None) -> str:
     comparison = comparison_of(folder)
     found = tables(comparison, folder)
-    runs = {id(run): run for table in found for group in table.groups.values() for run in group.values()}
+    runs = {id(run): run for table in found for run in table.runs}
     planned = len(rows.planned(comparison, folder))
     seconds = sum(run.seconds["total"] for run in runs.values())
     machines = dict.fromkeys(map(_machine, runs.values()))

@@ -13,7 +13,7 @@ from hf_hmtl.files import replacing
 from hf_hmtl.metrics.measure import SHARE, Measure
 
 
-def plot_comparison(lines: list[Line], groups: Groups, task: str, path: str | Path) -> None:
+def plot_comparison(lines: list[Line], groups: Groups, task: str, path: str | Path, unit: str = "seed") -> None:
     """Draw the comparison as a PNG of two panels: scores of each label, and validation scores over steps.
 
     Left, small dots are seeds, the big one their mean; the bar is the interval of `Line.difference` laid on the
@@ -23,6 +23,7 @@ def plot_comparison(lines: list[Line], groups: Groups, task: str, path: str | Pa
     Args:
         lines: what `compare` returned for the groups; a label keeps its colour when others finish.
         groups, task: as given to `compare`.
+        unit: "fold" where they stand in the place of seeds.
         path: where the PNG goes; it appears whole or not at all.
 
     Raises:
@@ -36,8 +37,8 @@ def plot_comparison(lines: list[Line], groups: Groups, task: str, path: str | Pa
     figure = Figure(figsize=(13, max(4.4, 1.8 + 0.34 * len(drawn))), layout="constrained")
     FigureCanvasAgg(figure)
     scores, curves = figure.subplots(1, 2)
-    _draw_scores(scores, drawn, groups, task, styles)
-    _draw_curves(curves, drawn, groups, task, styles)
+    _draw_scores(scores, drawn, groups, task, styles, unit)
+    _draw_curves(curves, drawn, groups, task, styles, unit)
     if curves.get_lines():
         figure.legend(handles=curves.get_lines(), loc="outside right upper", fontsize="small", handlelength=3.5)
     with replacing(path) as temporary:
@@ -53,7 +54,7 @@ def _range(measure: Measure) -> str:
     return "0 to 1" if measure.unit == SHARE else measure.unit or "own unit"
 
 
-def _draw_scores(axis: Axes, lines: list[Line], groups: Groups, task: str, styles: dict[str, dict]) -> None:
+def _draw_scores(axis: Axes, lines: list[Line], groups: Groups, task: str, styles: dict[str, dict], unit: str) -> None:
     split = lines[0].split
     baseline_mean = next((line.score.mean for line in lines if line.is_baseline), math.nan)
     axis.axvline(baseline_mean, color="gray", linewidth=1, linestyle=":")
@@ -71,11 +72,12 @@ def _draw_scores(axis: Axes, lines: list[Line], groups: Groups, task: str, style
     axis.set_ylim(len(lines) - 0.5, -0.5)  # the first label on top
     axis.set_yticks(range(len(lines)), [line.label for line in lines])
     axis.set_xlabel(f"{task} {measure.words} on {split}, {_range(measure)}")
-    axis.set_title("Dots: seeds and mean; bar: 95 % paired interval\nof the difference to the dotted line", fontsize=10)
+    title = f"Dots: {unit}s and mean; bar: 95 % paired interval\nof the difference to the dotted line"
+    axis.set_title(title, fontsize=10)
     axis.grid(axis="x", alpha=0.3)
 
 
-def _draw_curves(axis: Axes, lines: list[Line], groups: Groups, task: str, styles: dict[str, dict]) -> None:
+def _draw_curves(axis: Axes, lines: list[Line], groups: Groups, task: str, styles: dict[str, dict], unit: str) -> None:
     for line in lines:
         curves = [validation_curve(result, f"{task}_{line.measure.name}") for result in in_order(groups[line.label])]
         curves = [curve for curve in curves if curve]  # probes log none
@@ -89,5 +91,5 @@ def _draw_curves(axis: Axes, lines: list[Line], groups: Groups, task: str, style
             axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.12, linewidth=0)
     measure = lines[0].measure
     axis.set(xlabel="optimiser step", ylabel=f"{task} {measure.words} on validation, {_range(measure)}")
-    axis.set_title("Mean over seeds; band: worst to best seed", fontsize=10)
+    axis.set_title(f"Mean over {unit}s; band: worst to best {unit}", fontsize=10)
     axis.grid(alpha=0.3)

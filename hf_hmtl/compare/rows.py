@@ -1,6 +1,7 @@
-"""What is compared: rows of a recipe file x seeds, as a preset says or a sweep.
+"""What is compared: rows of a recipe file x seeds x folds, as a preset says or a sweep.
 
-A row that begins with another row's model (`pretrained` or `teacher: {row: NAME}`) gets the one of its own seed.
+A row that begins with another row's model (`pretrained` or `teacher: {row: NAME}`) gets the one of its own seed and
+fold; the model of a row of another file is taken from where that was trained.
 `runs` trains them, `report` sets side by side what came of them.
 """
 
@@ -14,7 +15,7 @@ import yaml
 from hf_hmtl import recipe as recipes
 
 FOLDER = Path(__file__).parents[1] / "comparisons"
-FILE_KEYS = ("about", "recipe", "baseline", "tasks", "seeds", "rows", "variants", "at_a_time", "options")
+FILE_KEYS = ("about", "recipe", "baseline", "tasks", "seeds", "folds", "rows", "variants", "at_a_time", "options")
 ROW_KEYS = ("row", "seeds", "set")
 FIRST_SEED = 1
 
@@ -22,12 +23,13 @@ FIRST_SEED = 1
 @dataclass(frozen=True)
 class Row:
     """One label of the table: a row of the recipe file, its seeds, and changes to it: entries as --set takes them, and
-    options of the command train, such as "--max_steps=900"."""
+    options of the command train, such as "--max_steps=900". Of a cross-validation also which fold it tests, (k, n)."""
 
     label: str
     recipe: str
     seeds: tuple[int, ...]
     changes: tuple[str, ...] = ()
+    fold: tuple[int, int] | None = None
 
     def arguments(self, common: Sequence[str]) -> list[str]:
         """The part of the command line of train that all seeds share; `common` are options of every row."""
@@ -37,7 +39,8 @@ class Row:
     @property
     def entries(self) -> list[str]:
         """The changes to the recipe."""
-        return [change for change in self.changes if not change.startswith("--")]
+        of_fold = [f"source.fold={list(self.fold)}"] if self.fold else []
+        return [*(change for change in self.changes if not change.startswith("--")), *of_fold]
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,12 @@ class Run:
     folder: Path
     origins: dict[str, "Run"] = field(default_factory=dict)
 
+    @property
+    def title(self) -> str:
+        """For readers: "supervised, seed 1, fold 3 of 10"."""
+        of_fold = f", fold {self.row.fold[0]} of {self.row.fold[1]}" if self.row.fold else ""
+        return f"{self.row.label}, seed {self.seed}{of_fold}"
+
     def arguments(self, common: Sequence[str]) -> list[str]:
         """The command line of train."""
         origins = [part for option, run in self.origins.items() for part in (f"--{option}", str(run.folder))]
@@ -73,6 +82,7 @@ class Comparison:
         variants: {title: changes to every row}; one table each. The empty title stands for no change.
         rows: in the order of the table.
         options: of the command train, for every run.
+        folds: of a cross-validation of every row and seed; None for the splits that the data come in.
         at_a_time: runs trained side by side, each on its share of the cores. A small network makes poor use of two
             cores, and two of them good use.
     """
@@ -84,10 +94,19 @@ class Comparison:
     rows: tuple[Row, ...]
     at_a_time: int = 1
     options: tuple[str, ...] = ()
+    folds: int | None = None
 
     def __post_init__(self):
+        if self.folds is not None and not (type(self.folds) is int and self.folds >= 2):
+            raise ValueError(f"folds is {self.folds!r}, allowed are whole numbers from 2")
         if not (isinstance(self.at_a_time, int) and self.at_a_time >= 1):
             raise ValueError(f"at_a_time is {self.at_a_time!r}, allowed are whole numbers of runs from 1")
+
+    def of_each_fold(self, row: Row) -> list[Row]:
+        """The row, once for each fold; itself where there are none."""
+        if self.folds is None:
+            return [row]
+        return [dataclasses.replace(row, fold=(number, self.folds)) for number in range(1, self.folds + 1)]
 
     def learning(self, task: str) -> list[Row]:
         """The rows that learn a supervised task, or probe for it."""
@@ -148,7 +167,9 @@ def preset(name: str) -> Comparison:
     recipes.require_known(named.values(), [row.label for row in rows], f"baseline in {path.name}")
     baselines = {task or _first_task(rows, label): label for task, label in named.items()}
     at_a_time = content.get("at_a_time", 1)
-    return Comparison(path.stem, content["about"], baselines, variants, tuple(rows), at_a_time, tuple(options))
+    return Comparison(
+        path.stem, content["about"], baselines, variants, tuple(rows), at_a_time, tuple(options), content.get("folds")
+    )
 
 
 def _tasks_of(row: Row) -> list[str]:
@@ -164,6 +185,25 @@ def _first_task(rows: Sequence[Row], label: str) -> str:
             f"the baseline {label!r} learns no label, so there is nothing to compare by; choose another row"
         )
     return tasks[0]
+
+
+def of_rows(names: Sequence[str], seeds: tuple[int, ...]) -> Comparison:
+    """Rows of recipe files, the first of which the others are compared with.
+
+    Args:
+        names: "file/row"; rows of one file are called by what follows it.
+
+    Raises:
+        ValueError: a row is named twice, does not exist, or the first learns no label.
+    """
+    if len(set(names)) < len(names):
+        raise ValueError(f"rows of a comparison are named once, and these are {', '.join(names)}")
+    called = [recipes.load(name).name for name in names]
+    files = {name.partition("/")[0] for name in called}
+    labels = [name if len(files) > 1 else name.partition("/")[2] for name in called]
+    rows = tuple(Row(label, name, seeds) for label, name in zip(labels, names, strict=True))
+    title = "-".join([*files, *labels] if len(files) == 1 else labels).replace("/", "-")
+    return Comparison(title, f"{', '.join(names)}.", {_first_task(rows, labels[0]): labels[0]}, {"": ()}, rows)
 
 
 def sweep(recipe: str, assignment: str, seeds: tuple[int, ...]) -> Comparison:
@@ -194,14 +234,15 @@ def seeds_of(count: int) -> tuple[int, ...]:
 
 
 def planned(comparison: Comparison, folder: Path) -> list[Run]:
-    """Every run in an order in which each one's origins come before it; seed by seed, so that an unfinished comparison
-    is a smaller one and not a lopsided one."""
+    """Every run in an order in which each one's origins come before it; seed by seed and fold by fold, so that an
+    unfinished comparison is a smaller one and not a lopsided one."""
     runs: dict[Path, Run] = {}
     for title in comparison.variants:
         rows = comparison.rows_of(title)
         for seed in sorted({seed for row in rows for seed in row.seeds}):
-            for row in rows:
-                if seed in row.seeds:
+            taking_part = [comparison.of_each_fold(row) for row in rows if seed in row.seeds]
+            for of_fold in zip(*taking_part, strict=True):
+                for row in of_fold:
                     _plan(row, seed, folder / folder_name(title), runs)
     return list(runs.values())
 
@@ -211,12 +252,18 @@ def _plan(row: Row, seed: int, folder: Path, runs: dict[Path, Run]) -> Run:
     origins = {}
     for option in ("pretrained", "teacher"):
         origin = getattr(recipe, option)
-        if isinstance(origin, dict):
+        if isinstance(origin, dict) and not recipes.is_of_another_file(origin["row"]):
             label = origin["row"]
-            earlier = Row(label, recipes.other_row(row.recipe, label), (seed,), _data_changes(row.changes))
+            earlier = Row(label, recipes.other_row(row.recipe, label), (seed,), _data_changes(row.changes), row.fold)
             origins[option] = _plan(earlier, seed, folder, runs)
-    run = Run(row, seed, folder / folder_name(row.label) / f"seed-{seed}", origins)
+    run = Run(row, seed, run_folder(folder, row.label, seed, row.fold), origins)
     return runs.setdefault(run.folder, run)
+
+
+def run_folder(folder: Path, label: str, seed: int, fold: tuple[int, int] | None = None) -> Path:
+    """Where a run goes, in the folder of its variant; without a fold, the place of all folds of its seed."""
+    of_seed = folder / folder_name(label) / f"seed-{seed}"
+    return of_seed / f"fold-{fold[0]}" if fold else of_seed
 
 
 def _data_changes(changes: tuple[str, ...]) -> tuple[str, ...]:

@@ -48,15 +48,14 @@ def run_all(comparison: Comparison, folder: Path, common: Sequence[str]) -> None
         minutes = (time.monotonic() - started) / 60
         left = minutes / number * (len(waiting) - number)
         print(
-            f"[{number}/{len(waiting)}] finished {run.row.label}, seed {run.seed}; {minutes:.0f} minutes so far, "
-            f"about {left:.0f} left",
+            f"[{number}/{len(waiting)}] finished {run.title}; {minutes:.0f} minutes so far, about {left:.0f} left",
             flush=True,
         )
 
 
 def _one_by_one(waiting: list[Run], common: Sequence[str]) -> Iterator[Run]:
     for run in waiting:
-        print(f"\n{run.row.label}, seed {run.seed}", flush=True)
+        print(f"\n{run.title}", flush=True)
         _train(run, common)
         yield run
 
@@ -121,8 +120,9 @@ def is_finished(run: Run, common: Sequence[str]) -> bool:
     made = _decisive(result.recipe)
     if result.execution:  # files of version 1 do not tell
         made["precision"] = result.execution["precision"]
-    for option in run.origins:  # where the earlier run lies, of which the recipe says {row: NAME} only
-        wanted[option] = made.get(option)
+    for option in ("pretrained", "teacher"):
+        if isinstance(wanted.get(option), dict):  # the recipe says {row: NAME}, the result where that lay
+            wanted[option] = made.get(option)
     for key, value in made.items():
         if value != wanted.get(key):
             raise ValueError(

@@ -1,6 +1,7 @@
 """Finished runs side by side, as numbers: methods x seeds to means, differences and intervals.
 
-Everything is a pure function of `Groups`, {label: {seed: Result}} in the order of display. A label without a finished
+Everything is a pure function of `Groups`, {label: {seed: Result}} in the order of display; where the folds of a
+cross-validation are compared, they stand in the place of seeds. A label without a finished
 run is allowed, so that a comparison can be looked at half done. Shares are 0 to 1; what does not exist is NaN.
 """
 
@@ -79,11 +80,14 @@ class Line:
     constant: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
-def paired_difference(values: dict[int, float], baseline: dict[int, float]) -> Difference:
+def paired_difference(values: dict[int, float], baseline: dict[int, float], shared: float = 0.0) -> Difference:
     """Compare two methods seed by seed, with Student's paired t interval (95 %, n - 1 degrees of freedom).
 
     Args:
         values, baseline: {seed: value}; seeds that only one of them has are left out.
+        shared: test rows / other rows where the values are of folds, whose training rows overlap: the variance of the
+            mean is then not sd^2 / n but sd^2 (1 / n + shared). Nadeau and Bengio, Inference for the Generalization
+            Error, Machine Learning 52, 2003, section 4.
 
     Returns:
         One common seed gives a mean without an interval (NaN), none gives NaN throughout.
@@ -91,7 +95,7 @@ def paired_difference(values: dict[int, float], baseline: dict[int, float]) -> D
     differences = [values[seed] - baseline[seed] for seed in sorted(values.keys() & baseline.keys())]
     mean, sd, count = _mean(differences), _sample_sd(differences), len(differences)
     # scipy's own t.interval is NaN for a deviation of zero; half a width of zero is the right answer.
-    half = student_t.ppf(0.975, count - 1) * sd / math.sqrt(count) if count > 1 else math.nan
+    half = student_t.ppf(0.975, count - 1) * sd * math.sqrt(1 / count + shared) if count > 1 else math.nan
     return Difference(mean, float(mean - half), float(mean + half), count)
 
 
@@ -176,7 +180,7 @@ def select_on_validation(groups: Groups, task: str) -> str:
     return next(label for label, mean in candidates.items() if mean == best)
 
 
-def compare(groups: Groups, baseline: str, task: str, threshold: float) -> list[Line]:
+def compare(groups: Groups, baseline: str, task: str, threshold: float, shared: float = 0.0) -> list[Line]:
     """One line for each label, in their order.
 
     Args:
@@ -185,6 +189,7 @@ def compare(groups: Groups, baseline: str, task: str, threshold: float) -> list[
         task: supervised task whose measures count, such as "emotion"; probes and self-supervised runs have no primary
             task of their own to take it from.
         threshold: validation score to count steps to.
+        shared: as `paired_difference` takes it.
 
     Raises:
         ValueError: `baseline` is no label, the runs report on different splits, or none of them measured `task`.
@@ -192,7 +197,7 @@ def compare(groups: Groups, baseline: str, task: str, threshold: float) -> list[
     _require_label(groups, baseline)
     split, measures = _reported_split(groups), measures_of(groups, task)
     _require_measured(groups, split, task, measures[0])
-    return [_line(label, groups, baseline, split, task, measures, threshold) for label in groups]
+    return [_line(label, groups, baseline, split, task, measures, threshold, shared) for label in groups]
 
 
 def _line(
@@ -203,6 +208,7 @@ def _line(
     task: str,
     measures: list[Measure],
     threshold: float,
+    shared: float,
 ) -> Line:
     runs, prefix, (headline, *beside) = groups[label], PREFIXES.get(split, ""), measures
     scores = by_seed(runs, f"{prefix}{task}_{headline.name}")
@@ -220,7 +226,7 @@ def _line(
         score=_spread(scores.values()),
         beside={each.name: _spread(by_seed(runs, f"{prefix}{task}_{each.name}").values()) for each in beside},
         validation_score=_mean(validation.values()),
-        difference=paired_difference(scores, compared),
+        difference=paired_difference(scores, compared, shared),
         steps_to_threshold=_mean(reached),
         seeds_reaching=len(reached),
         gap=_mean(training[seed] - validation[seed] for seed in training),

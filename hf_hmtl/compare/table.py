@@ -2,12 +2,17 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from hf_hmtl.compare.statistics import Line, Spread
 from hf_hmtl.metrics.measure import Measure
 
 _NOTHING = "-"
+_COVERS = {
+    "seed": "covers what the seed changes, not the choice of images",
+    "fold": "is widened for the training rows that folds share (Nadeau and Bengio 2003)",
+}
 
 
 def to_json(lines: list[Line], threshold: float) -> dict[str, Any]:
@@ -23,14 +28,19 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def markdown_table(lines: list[Line], threshold: float) -> str:
-    """The comparison as a Markdown table whose columns are aligned in plain text too, and what they mean below it."""
+def markdown_table(lines: list[Line], threshold: float, unit: str = "seed") -> str:
+    """The comparison as a Markdown table whose columns are aligned in plain text too, and what they mean below it.
+
+    Args:
+        lines, threshold: as `statistics.compare` gives and takes them.
+        unit: "fold" where folds stand in the place of seeds.
+    """
     baseline = next(line.label for line in lines if line.is_baseline)
     split = lines[0].split or "reported"
     measure, beside = lines[0].measure, [Measure(name) for name in lines[0].beside]
     header = [
         "method",
-        "seeds",
+        f"{unit}s",
         *(f"{split} {each.words}" for each in (measure, *beside)),
         f"validation {measure.words}",
         f"difference to {baseline}",
@@ -43,11 +53,38 @@ def markdown_table(lines: list[Line], threshold: float) -> str:
     if lines[0].constant:
         scores = [_number(lines[0].constant.get(each.name, math.nan), 3) for each in (measure, *beside)]
         rows.append(["constant answer", _NOTHING, *scores, *[_NOTHING] * (len(header) - 2 - len(scores))])
+    explanation = _explanation(baseline, split, threshold, measure, bool(lines[0].constant), unit)
+    return f"{_drawn(rows)}\n\n{explanation}\n"
+
+
+def pooled_table(lines: list[Line], folds: int, papers: Mapping[str, float]) -> str:
+    """Markdown of what the folds of a cross-validation come to where all rows are scored together.
+
+    Args:
+        lines: of results that `folds.pooled` made.
+        folds: how many there are.
+        papers: {label: the paper's figure of the headline measure}, of those that have one.
+    """
+    measures = (lines[0].measure, *(Measure(name) for name in lines[0].beside))
+    header = ["method", "seeds", *(f"pooled {each.words}" for each in measures), *["paper"] * bool(papers)]
+    rows = [header]
+    for line in lines:
+        scores = map(_with_deviation, (line.score, *line.beside.values()))
+        printed = [_number(papers.get(line.label, math.nan), 3)] * bool(papers)
+        rows.append([line.label, str(line.seeds), *scores, *printed])
+    return (
+        f"{_drawn(rows)}\n\nPooled: the answers of {folds} folds to all rows, each given by weights that never saw the "
+        "row, scored together; means over seeds ± their sample standard deviation. Methods have a score when all of "
+        "their folds are finished.\n"
+    )
+
+
+def _drawn(rows: list[list[str]]) -> str:
+    """Markdown of a header and its rows, all but the first column to the right."""
     rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
-    table = "\n".join(f"| {' | '.join(_aligned(row, widths))} |" for row in rows)
-    return f"{table}\n\n{_explanation(baseline, split, threshold, measure, bool(lines[0].constant))}\n"
+    return "\n".join(f"| {' | '.join(_aligned(row, widths))} |" for row in rows)
 
 
 def _aligned(row: list[str], widths: list[int]) -> list[str]:
@@ -90,16 +127,16 @@ def _with_interval(line: Line) -> str:
     return f"{_number(difference.mean, 3, '+')}{interval}{partly}"
 
 
-def _explanation(baseline: str, split: str, threshold: float, measure: Measure, has_constant: bool) -> str:
+def _explanation(baseline: str, split: str, threshold: float, measure: Measure, has_constant: bool, unit: str) -> str:
     constant = " The constant answer is the majority class or the mean of the training rows." * has_constant
     reached = "the threshold" if math.isnan(threshold) else f"{threshold:g}"
     optimistic = " Validation also selected the weights, so its scores are optimistic." if split == "validation" else ""
     return (
-        f"Scores are means over n seeds ± their sample standard deviation, of the {split} split.{optimistic} "
-        f"The difference to {baseline} is the mean over the seeds that both have, with a 95 % paired t interval over "
-        "seeds in brackets: it covers what the seed changes, not the choice of images, and is not corrected for the "
-        f"number of rows.{constant} Steps to {reached} are optimiser steps until an evaluation first finds validation "
-        f"{measure.words} there, a mean over the seeds that get there. (k/n) means k of n seeds. Training - validation "
+        f"Scores are means over n {unit}s ± their sample standard deviation, of the {split} split.{optimistic} "
+        f"The difference to {baseline} is the mean over the {unit}s that both have, with a 95 % paired t interval over "
+        f"{unit}s in brackets: it {_COVERS[unit]}, and is not corrected for the number of rows.{constant} Steps to "
+        f"{reached} are optimiser steps until an evaluation first finds validation {measure.words} there, a mean over "
+        f"the {unit}s that get there. (k/n) means k of n {unit}s. Training - validation "
         f"is the {measure.words} on training images minus that on validation images. Relative images/s is the median "
         f"ratio to {baseline}, measured on this machine while training, without evaluation."
     )

@@ -20,9 +20,16 @@ SOURCE = "_source"
 """Name of the source that the row comes from."""
 GROUP = "_group"
 """What must not be torn apart by a split, usually a person; null where it is not known."""
+CLIP = "_clip"
+"""What a frame is a part of: text that is unique in a source."""
+FRAME = "_frame"
+"""The number of a frame in its clip, as its source numbers frames."""
 RESERVED = (ID, FILE, SOURCE, GROUP)
+OF_CLIPS = (CLIP, FRAME)
+"""Of rows that are frames; other rows have neither."""
 
 FEATURES = dict.fromkeys(RESERVED, datasets.Value("string"))
+FEATURES_OF_CLIPS = {CLIP: datasets.Value("string"), FRAME: datasets.Value("int64")}
 
 
 Text = pa.Array | pa.ChunkedArray
@@ -48,6 +55,11 @@ def identity(
         SOURCE: _repeated(source, len(ids)),
         GROUP: _texts(groups, len(ids)),
     }
+
+
+def of_clips(clips: Sequence[str], frames: Sequence[int]) -> dict[str, pa.Array]:
+    """The columns of rows that are frames: the clip of each, and its number there."""
+    return {CLIP: pa.array(clips, pa.string()), FRAME: pa.array(frames, pa.int64())}
 
 
 def numbered(source: str, split: str, rows: int, groups: Sequence | pa.Array | None = None) -> dict[str, Text]:
@@ -126,6 +138,7 @@ def names_of(dataset: Any, rows: Sequence[int]) -> list[str]:
 
 
 def identities(dataset: datasets.Dataset) -> dict[str, list]:
-    """The reserved columns of a dataset as lists; where it has none, rows are known by their number."""
-    known = {name: dataset[name][:] for name in RESERVED if name in dataset.column_names}
+    """The reserved columns of a dataset as lists, and those of clips where it has them; where it has none, rows are
+    known by their number."""
+    known = {name: dataset[name][:] for name in (*RESERVED, *OF_CLIPS) if name in dataset.column_names}
     return {ID: [str(row) for row in range(len(dataset))]} | known

@@ -1,18 +1,23 @@
 """A source as any other data set of Hugging Face: `hf_hmtl.data.load`."""
 
+import dataclasses
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
 
 from hf_hmtl.data import sources
+from hf_hmtl.data.folds import checked_fold, cut_fold
 from hf_hmtl.hub.research_data import keep_here
 
 logger = logging.getLogger(__name__)
 
 
-def load(name: str, data_dir: str | Path | None = None, **options: Any) -> datasets.DatasetDict:
+def load(
+    name: str, data_dir: str | Path | None = None, fold: Sequence[int] | None = None, **options: Any
+) -> datasets.DatasetDict:
     """The splits of a source as a `DatasetDict` whose images are decoded when they are asked for.
 
     What is left out is logged; `info.description` of every split has that, the counts and the notes, and
@@ -22,6 +27,8 @@ def load(name: str, data_dir: str | Path | None = None, **options: Any) -> datas
     Args:
         name: of the source; `hf_hmtl.data.sources.available()` lists them.
         data_dir: its folder; None means ${HF_HMTL_DATA}/<name>.
+        fold: (k, n) divides all rows anew, by person or else by the first column of classes: the k-th of n folds is the
+            test split, as `source.fold` of a recipe has it.
         options: of the source, see `hf_hmtl.data.sources.get(name).load`.
 
     Raises:
@@ -29,6 +36,11 @@ def load(name: str, data_dir: str | Path | None = None, **options: Any) -> datas
         ValueError: no such source or option, or data that cannot be used.
     """
     source = sources.load(name, data_dir, **options)
+    if fold is not None:
+        features = source.splits["train"].features
+        classes = next((column for column, each in features.items() if isinstance(each, datasets.ClassLabel)), None)
+        splits, note = cut_fold(source.splits, checked_fold(fold), classes)
+        source = dataclasses.replace(source, splits=splits, notes=(*source.notes, note))
     for line in source.ledger.lines():
         logger.warning("%s: left out, %s", name, line)
     splits = datasets.DatasetDict()

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hf_hmtl.data.arrow_columns import column_array, column_batches, distinct_values, selected
-from hf_hmtl.data.identity import GROUP, ID, RESERVED, has_groups
+from hf_hmtl.data.identity import GROUP, ID, OF_CLIPS, RESERVED, has_groups
 from hf_hmtl.draws import Draws
 
 SPLIT_SEED = 2106  # fixed: a split belongs to the data, a training seed to the run
@@ -64,7 +64,7 @@ def stratified_fraction(
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction is {fraction}, allowed is 0 < fraction <= 1; a fifth of the rows is 0.2")
-    strata, sizes = _strata(dataset, column)
+    strata, sizes = strata_of(dataset, column)
     quotas = _quotas(sizes, fraction, leave_one=False)
     return selected(dataset, _taken(strata, quotas, seed))
 
@@ -88,7 +88,7 @@ def carve(
     if grouped:
         taken = _taken_groups(dataset, fraction, seed)
     else:
-        strata, sizes = _strata(dataset, column)
+        strata, sizes = strata_of(dataset, column)
         quotas = _quotas(sizes, fraction, leave_one=True)
         taken = _taken(strata, quotas, seed)
     if len(taken) in (0, len(dataset)):
@@ -148,7 +148,7 @@ def fingerprint(splits: datasets.DatasetDict, ignored: Sequence[str] = ()) -> st
     """
     digest = hashlib.blake2b(digest_size=16)
     for split, dataset in sorted(splits.items()):
-        passed_over = {"image", *RESERVED, *ignored} - {ID}
+        passed_over = {"image", *RESERVED, *OF_CLIPS, *ignored} - {ID}
         columns = sorted(name for name in dataset.column_names if name not in passed_over)
         described = {name: str(dataset.features[name]) for name in columns}
         digest.update(json.dumps([split, len(dataset), described]).encode())
@@ -203,7 +203,7 @@ def _feature(dataset: datasets.Dataset, column: str):
     return dataset.features[column]
 
 
-def _strata(dataset: datasets.Dataset, column: str | None) -> tuple[np.ndarray, dict]:
+def strata_of(dataset: datasets.Dataset, column: str | None) -> tuple[np.ndarray, dict]:
     """(rows,) number of the stratum of each row, and {stratum: rows}, in the order of these numbers.
 
     A stratum is a class, or whether a row is labelled where the column holds numbers.

@@ -1,9 +1,9 @@
 """predictions.parquet: what a run answered on every row of validation and test.
 
-Columns: the reserved ones (`_id`, `_file`, `_source`, `_group`), those asked for in `report_columns`, `split`, and of
-every supervised task `<task>_label` (null where it is missing), `<task>_answer` (null where the image is broken) and
-`<task>_probability_<class>`. Tables by group, intervals and the like read this file and never run the model again. It
-stays on the machine: paths and persons are no part of a model.
+Columns: the reserved ones (`_id`, `_file`, `_source`, `_group`, of frames also `_clip` and `_frame`), those asked for
+in `report_columns`, `split`, and of every supervised task `<task>_label` (null where it is missing), `<task>_answer`
+(null where the image is broken) and `<task>_probability_<class>`. Tables by group, intervals and the like read this
+file and never run the model again. It stays on the machine: paths and persons are no part of a model.
 """
 
 from pathlib import Path

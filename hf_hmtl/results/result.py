@@ -77,7 +77,8 @@ class Result:
             finite (`--on_nonfinite skip`).
         groups: {task: {column: {value: {measure: score}}}}, scores by group of rows of the reported split; beside them
             rows, low, high and few, as `results.groups` makes them.
-        fold: which part of a cross-validation this run is, or None.
+        fold: {number, of}: which part of a cross-validation this run is, from 1; number is None where the answers of
+            all parts are laid together. None for no cross-validation.
         sources: {name: {split: rows}} where several were mixed.
         calibration: {task: {expected_error, brier, confidence, count, reliability: [bins]}}: how well its
             probabilities hold on the reported split, as `results.calibration` makes it.

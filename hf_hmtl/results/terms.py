@@ -33,11 +33,14 @@ KNOWN = {
         link="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
     ),
     "affectnet": Terms("AffectNet", True, link="https://www.mohammadmahoor.com/affectnet"),
+    "afew_va": Terms("AFEW-VA", True, link="https://ibug.doc.ic.ac.uk/resources/afew-va-database/"),
     "aflw2000": Terms("AFLW2000-3D", True, link=_3DDFA),
+    "ckplus": Terms("CK+", True, link="https://www.jeffcohn.net/Resources/"),
     "fairface": Terms(
         "FairFace", False, "cc-by-4.0", link="https://github.com/joojs/fairface", hub_id="HuggingFaceM4/FairFace"
     ),
     "ferplus": Terms("FER+", True, link="https://github.com/microsoft/FERPlus"),
+    "jaffe": Terms("JAFFE", True, link="https://zenodo.org/records/3451524"),
     "rafdb": Terms("RAF-DB", True, link="http://www.whdeng.cn/RAF/model1.html"),
     "the300w_lp": Terms("300W-LP", True, link=_3DDFA),
     "custom": Terms("data of whoever trained it", None),

@@ -10,7 +10,7 @@ from datasets import Dataset, DatasetDict
 
 from hf_hmtl.data import sources
 from hf_hmtl.data.crops import CROP
-from hf_hmtl.data.identity import RESERVED
+from hf_hmtl.data.identity import OF_CLIPS, RESERVED
 from hf_hmtl.data.mixture import Part, laid_together, parts_of
 from hf_hmtl.data.own_faces.leaks import leaks
 from hf_hmtl.data.sources import Source
@@ -18,7 +18,7 @@ from hf_hmtl.recipe import Recipe
 from hf_hmtl.run.source_entry import load_source
 
 NO_LABELS = "none"
-_OF_EVERY_ROW = ("image", *RESERVED, *CROP)
+_OF_EVERY_ROW = ("image", *RESERVED, *OF_CLIPS, *CROP)
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ def load_further(recipe: Recipe, data_dir: str | Path | None) -> list[Ingredient
         name = str(options.get("name"))
         if folder is None and name == recipe.source.get("name"):
             folder = data_dir
+            if "fold" in recipe.source:  # the same rows, which would show what the fold is tested on
+                options.setdefault("fold", recipe.source["fold"])
         if labels and name in sources.available() and sources.takes(name, "label_column"):
             options["label_column"] = None
         source = load_source(options, recipe, folder)

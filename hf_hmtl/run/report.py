@@ -77,6 +77,7 @@ def report(
         broken_images=evaluation.broken_images,
         scored=evaluation.scored,
         left_out=source.ledger.to_dict(),
+        fold=_fold(experiment),
         sources=experiment.rows.by_source,
         groups=by_groups(answers, columns, list(measures)) if answers is not None and columns else {},
         calibration=calibration_of(answers, _classes(experiment)) if answers is not None else {},
@@ -107,6 +108,11 @@ def _changed_arguments(experiment: Experiment) -> dict:
     names |= {"max_steps", "learning_rate", "optim"}
     args = experiment.args.to_dict()
     return {name: args[name] for name in sorted(names) if name in args}
+
+
+def _fold(experiment: Experiment) -> dict | None:
+    fold = experiment.recipe.source.get("fold")
+    return {"number": fold[0], "of": fold[1]} if fold else None
 
 
 def _row_counts(experiment: Experiment, split: str) -> dict:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from datasets import Dataset, DatasetDict
 
 from hf_hmtl.data.crops import CROP
-from hf_hmtl.data.identity import RESERVED, readable
+from hf_hmtl.data.identity import OF_CLIPS, RESERVED, readable
 from hf_hmtl.data.ledger import BALANCING, TRAIN_FRACTION, Ledger
 from hf_hmtl.data.mixture import Part, without_labels
 from hf_hmtl.data.sources import Source
@@ -123,7 +123,7 @@ def _renamed_tasks(recipe: Recipe) -> list[str]:
 def require_column(known: list[str], column: str, recipe: Recipe) -> None:
     """Raise when no source has the column of a supervised task, or one that is to be reported."""
     if column not in known:
-        columns = dict.fromkeys(name for name in known if name not in ("image", *RESERVED, *CROP))
+        columns = dict.fromkeys(name for name in known if name not in ("image", *RESERVED, *OF_CLIPS, *CROP))
         wants = "reports" if column in recipe.kept_columns else "learns"
         every = " and ".join(repr(each.get("name")) for each in (recipe.source, *recipe.mixed_with))
         raise ValueError(

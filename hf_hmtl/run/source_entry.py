@@ -8,6 +8,7 @@ from datasets import DatasetDict
 
 from hf_hmtl import tasks
 from hf_hmtl.data import sources
+from hf_hmtl.data.folds import checked_fold, cut_fold
 from hf_hmtl.data.mixture import with_classes_called
 from hf_hmtl.data.own_faces import label_columns
 from hf_hmtl.data.sources import Source
@@ -38,7 +39,7 @@ def load_source(entry: dict[str, Any], recipe: Recipe, data_dir: str | Path | No
     """The source of an entry.
 
     Args:
-        entry: {name, and options of the source}; `class_map` for every source.
+        entry: {name, and options of the source}; `class_map` and `fold` for every source.
         recipe: whose columns are kept, and whose tasks say what a label is.
         data_dir: its folder, for sources that need one.
 
@@ -46,7 +47,9 @@ def load_source(entry: dict[str, Any], recipe: Recipe, data_dir: str | Path | No
         ValueError: it has no name, or nothing to train on; or as the source.
     """
     options = dict(entry)
-    name = options.pop("name", None)
+    name, fold = options.pop("name", None), options.pop("fold", None)
+    if fold is not None:
+        fold = checked_fold(fold)
     if name is None:
         raise ValueError(f"recipe {recipe.name} names no source; known sources: {', '.join(sources.available())}")
     if recipe.kept_columns and sources.takes(name, "report_columns"):
@@ -61,4 +64,20 @@ def load_source(entry: dict[str, Any], recipe: Recipe, data_dir: str | Path | No
         source = dataclasses.replace(source, splits=DatasetDict(renamed))
     if source.evaluation_only:
         raise ValueError(f"recipe {recipe.name}: {name} has no rows to train on. {source.notes[0]}")
-    return source
+    return source if fold is None else _of_fold(source, fold, recipe)
+
+
+def _of_fold(source: Source, fold: tuple[int, int], recipe: Recipe) -> Source:
+    """The source, whose rows are divided anew as one fold of a cross-validation has them."""
+    if len(source.splits) < 2:
+        raise ValueError(
+            f"fold {fold[0]} of {fold[1]}: {source.name} was read without labels and has no split to test on, so its "
+            "rows would be cut in another way than where labels and persons are known. Leave fold out"
+        )
+    learned = [column for key, settings in recipe.supervised.items() for column in columns_of(key, settings)]
+    known = [column for column in learned if column in source.splits["train"].column_names]
+    try:
+        splits, note = cut_fold(source.splits, fold, next(iter(known), None))
+    except ValueError as error:
+        raise ValueError(f"{source.name}: {error}") from error
+    return dataclasses.replace(source, splits=splits, notes=(*source.notes, note))

@@ -1,6 +1,7 @@
 """Attributes: several yes-or-no labels of a face, such as action units."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.metrics.multilabel import scores
-from hf_hmtl.tasks.base import Sums, Supervised
+from hf_hmtl.tasks.base import Sums, Supervised, numbers_of
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,12 @@ class Attributes(Supervised):
             **dict(zip(self.parts("answer"), (predictions > 0).T, strict=True)),
             **dict(zip(self.parts("probability"), probabilities, strict=True)),
         }
+
+    def score_of_rows(self, rows: Mapping[str, Sequence]) -> dict[str, float]:
+        """Probabilities rank rows as logits do, and answer yes above one half."""
+        probabilities, labels = (numbers_of(rows, self.parts(kind)) for kind in ("probability", "label"))
+        answered = np.isfinite(probabilities).all(axis=1)
+        return self.score(probabilities[answered] - 0.5, labels[answered])
 
     def labels_of(self, targets: np.ndarray) -> dict[str, list]:
         known = [[None if math.isnan(number) else number == 1 for number in column] for column in targets.T.tolist()]

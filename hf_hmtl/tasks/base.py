@@ -6,7 +6,7 @@ A task is a frozen dataclass of its options: no state, no device, no generator. 
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -98,6 +98,12 @@ def share_correct(predictions: np.ndarray, targets: np.ndarray) -> float:
     """Share of the labelled elements that the arg-max hits, on whole arrays; NaN where nothing is labelled."""
     hits = (predictions.argmax(-1) == targets)[targets != MISSING]
     return float(hits.mean()) if len(hits) else float("nan")
+
+
+def numbers_of(rows: Mapping[str, Sequence], names: Sequence[str]) -> np.ndarray:
+    """(rows, names) float64 of columns of numbers or of yes and no, NaN where there is None."""
+    columns = [[math.nan if value is None else float(value) for value in rows[name]] for name in names]
+    return np.array(columns, dtype=np.float64).T
 
 
 def classifier_head(shape: list[int], dropout: float, hidden: int | None) -> dict[str, Any]:
@@ -239,6 +245,11 @@ class Supervised(Task):
 
     def labels_of(self, targets: np.ndarray) -> dict[str, list]:
         """The true label of each row as a reader knows it, None where it is missing, named by `parts("label")`."""
+        raise NotImplementedError
+
+    def score_of_rows(self, rows: Mapping[str, Sequence]) -> dict[str, float]:
+        """The scores of rows as `answers` and `labels_of` tell them, by the same names; rows without a label or an
+        answer (None) do not count."""
         raise NotImplementedError
 
     def parts(self, kind: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Classification of a face: 8 emotions, gender, or whatever classes a dataset has."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -143,6 +144,13 @@ class Classification(Supervised):
             "answer": [self.labels[number] for number in probabilities.argmax(-1)],
             **{f"probability_{label}": probabilities[:, number] for number, label in enumerate(self.labels)},
         }
+
+    def score_of_rows(self, rows: Mapping[str, Sequence]) -> dict[str, float]:
+        numbers = {label: number for number, label in enumerate(self.labels)}
+        pairs = zip(rows["label"], rows["answer"], strict=True)
+        known = [(numbers[true], numbers[answer]) for true, answer in pairs if None not in (true, answer)]
+        targets, answers = np.array(known, dtype=np.int64).reshape(-1, 2).T
+        return scores(answers, targets, list(self.labels))
 
     def labels_of(self, targets: np.ndarray) -> dict[str, list]:
         return {"label": [self.labels[number] if number >= 0 else None for number in targets]}

@@ -1,7 +1,7 @@
 """Real numbers of a face: valence and arousal, or whatever columns of numbers a dataset has."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.metrics.regression import scores
-from hf_hmtl.tasks.base import Sums, Supervised, require_choice
+from hf_hmtl.tasks.base import Sums, Supervised, numbers_of, require_choice
 
 LOSSES = ("rmse", "mse", "mae", "ccc", "huber")
 BIN_VALUES = ("centres", "left_edges", "nodes")
@@ -237,6 +237,11 @@ class Regression(Supervised):
     def answers(self, predictions: np.ndarray) -> dict[str, list]:
         """The numbers."""
         return dict(zip(self.parts("answer"), predictions.T, strict=True))
+
+    def score_of_rows(self, rows: Mapping[str, Sequence]) -> dict[str, float]:
+        answers, labels = (numbers_of(rows, self.parts(kind)) for kind in ("answer", "label"))
+        answered = np.isfinite(answers).all(axis=1)
+        return self.score(answers[answered], labels[answered])
 
     def labels_of(self, targets: np.ndarray) -> dict[str, list]:
         columns = np.asarray(targets).reshape(-1, len(self.columns)).T.tolist()

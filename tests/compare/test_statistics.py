@@ -106,6 +106,14 @@ def test_the_interval_worked_by_hand():
     assert dataclasses.astuple(found) == pytest.approx((0.03, 0.03 - 0.12706, 0.03 + 0.12706, 2), abs=1e-5)
 
 
+def test_the_interval_of_folds_is_wider_by_the_rows_that_they_share():
+    values, baseline = {1: 0.5, 2: 0.6, 3: 0.8, 4: 0.7}, {1: 0.4, 2: 0.6, 3: 0.6, 4: 0.65}
+    plain, widened = paired_difference(values, baseline), paired_difference(values, baseline, shared=1 / 3)
+    assert widened.mean == plain.mean
+    ratio = (widened.high - widened.low) / (plain.high - plain.low)
+    assert ratio == pytest.approx(math.sqrt((1 / 4 + 1 / 3) / (1 / 4)))  # Nadeau and Bengio 2003
+
+
 def test_few_seeds_and_equal_differences():
     one, none = paired_difference({1: 0.5, 2: 0.7}, {2: 0.5, 3: 0.9}), paired_difference({1: 0.5}, {2: 0.5})
     assert (one.mean, one.seeds) == (pytest.approx(0.2), 1)

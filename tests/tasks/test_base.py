@@ -1,10 +1,15 @@
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torchvision.ops import sigmoid_focal_loss
 
 from hf_hmtl import tasks
+from hf_hmtl.tasks.attributes import Attributes
 from hf_hmtl.tasks.base import MISSING, cross_entropies, number_correct
+from hf_hmtl.tasks.classification import Classification
+from hf_hmtl.tasks.head_pose import HeadPose
+from hf_hmtl.tasks.regression import Regression
 
 
 @pytest.fixture
@@ -67,3 +72,34 @@ def test_registry_lists_files_and_names_the_nearest():
     assert tasks.get("puzzle").__name__ == "Puzzle"
     with pytest.raises(ValueError, match="Did you mean 'puzzle'"):
         tasks.get("puzle")
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        Classification(name="emotion", labels=("happy", "sad", "tired")),
+        Regression(name="valence"),
+        Regression(name="affect", column=("valence", "arousal")),
+        HeadPose(name="pose"),
+        Attributes(name="units", column=("au1", "au2")),
+    ],
+    ids=lambda task: task.name,
+)
+def test_what_is_told_of_rows_scores_as_the_predictions_do(task):
+    random = np.random.default_rng(0)
+    predictions = random.normal(size=(40, len(task.labels) if hasattr(task, "labels") else len(task.columns)))
+    if isinstance(task, Classification):
+        targets = random.integers(0, 3, 40)
+        targets[:4] = MISSING
+    else:
+        targets = (predictions + random.normal(size=predictions.shape) > 0).astype(float)
+        targets[:4] = np.nan
+        targets[4, 0] = np.nan
+        targets = targets[:, 0] if len(task.columns) == 1 else targets
+    rows = task.answers(predictions.astype(np.float32)) | task.labels_of(targets)
+    expected = task.score(predictions, targets)
+    assert task.score_of_rows(rows) == pytest.approx(expected, rel=1e-5, nan_ok=True)
+    broken = {name: [None, *list(values)[1:]] if "label" not in name else values for name, values in rows.items()}
+    assert task.score_of_rows(broken) == pytest.approx(expected, rel=1e-5, nan_ok=True)  # the first row has no label
+    broken = {name: [*list(values)[:-1], None] if "label" not in name else values for name, values in rows.items()}
+    assert task.score_of_rows(broken)["count"] == expected["count"] - 1

@@ -18,7 +18,7 @@ from typing import Any
 import datasets
 
 from hf_hmtl.data.crops import CROP
-from hf_hmtl.data.identity import RESERVED
+from hf_hmtl.data.identity import OF_CLIPS, RESERVED
 from hf_hmtl.data.ledger import Ledger
 from hf_hmtl.data.splits import class_counts
 from hf_hmtl.option_types import require_types
@@ -82,7 +82,7 @@ class Source:
 
     @property
     def _is_labelled(self) -> bool:
-        known = {"image", *RESERVED, *CROP, *self.report_columns}
+        known = {"image", *RESERVED, *OF_CLIPS, *CROP, *self.report_columns}
         return not known.issuperset(self.splits["train"].column_names)
 
     @property

@@ -7,7 +7,8 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 
-from hf_hmtl.data.identity import FEATURES
+from hf_hmtl.data.folds import cut_fold
+from hf_hmtl.data.identity import FEATURES, FEATURES_OF_CLIPS
 from hf_hmtl.data.own_faces.text_tables import read_text_table
 from hf_hmtl.data.splits import class_counts
 
@@ -30,11 +31,30 @@ def images_of_bytes(contents: Sequence[bytes] | pa.Array) -> pa.StructArray:
 
 def make_dataset(images: pa.StructArray, columns: dict[str, tuple], identity: dict[str, pa.Array]) -> datasets.Dataset:
     """A dataset in memory of images, {name: (feature, values)} and the reserved columns of `data.identity`."""
-    columns = columns | {name: (FEATURES[name], values) for name, values in identity.items()}
+    columns = columns | {name: ((FEATURES | FEATURES_OF_CLIPS)[name], values) for name, values in identity.items()}
     features = datasets.Features({"image": IMAGE, **{name: feature for name, (feature, _) in columns.items()}})
     known = (pa.Array, pa.ChunkedArray)
     arrays = [images, *(values if isinstance(values, known) else pa.array(values) for _, values in columns.values())]
     return in_memory(pa.table(dict(zip(features, arrays, strict=True))), features)
+
+
+def in_first_fold(source: str, rows: datasets.Dataset, folds: int) -> tuple[datasets.DatasetDict, str]:
+    """Train, validation and test of rows that nobody has divided: the first fold, by person, and a note.
+
+    Args:
+        source: name of the source.
+        rows: with a `_group` each.
+        folds: as many as the data set's publications have; fewer where there are fewer persons.
+
+    Raises:
+        ValueError: there are fewer than three persons.
+    """
+    folds = min(folds, len(set(rows["_group"])))
+    try:
+        splits, note = cut_fold(datasets.DatasetDict({"all": rows}), (1, max(folds, 2)), None)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+    return splits, f"it comes undivided; unless source.fold says otherwise, {note}"
 
 
 def in_memory(table: pa.Table, features: datasets.Features) -> datasets.Dataset:

@@ -1,0 +1,91 @@
+"""The configuration of a network for faces in time: a backbone, a recurrent network, and what it answers."""
+
+from transformers import PreTrainedConfig
+
+from .configuration_hmtl import HMTLConfig
+
+RECURRENT = ("gru", "lstm")
+FRAMES, CLIP = ANSWERS = ("frames", "clip")
+SUMMARIES = ("last", "mean")
+_NUMBERS, _CLASSES = PROBLEMS = ("regression", "single_label_classification")
+
+
+class HMTLSequenceConfig(PreTrainedConfig):
+    """Describes a network that reads the frames of a clip one after the other (section 4.7 of the paper).
+
+    Args:
+        frame_config: the `HMTLConfig` of the backbone that every frame goes through; its heads are left out.
+        recurrent: "gru" (two layers of 64 units for Aff-Wild, section 4.7.1) or "lstm" (one layer, 4.7.2 and 4.7.3).
+        layers, units: of the recurrent network; units are those of one direction.
+        bidirectional: whether it also reads from the end.
+        dropout: share of the backbone's features that is dropped before it (section 4.7.1: 0.3).
+        answers: "frames", one answer a frame, or "clip", one for all of it.
+        summary: what answers for a clip: the "last" state of each direction, or the "mean" over the frames.
+        frozen: whether the backbone stays as it is; it can then be left out of a training on its `features`.
+        frames_at_once: how many frames go through the backbone at once. It bounds the memory of an evaluation; batch
+            norms of a backbone that is trained take their statistics over so many.
+        num_frames: of a clip; what `pipeline("video-classification")` takes of a video.
+        id2label, problem_type: the classes, or with problem_type="regression" the names of the numbers.
+
+    Raises:
+        ValueError: an argument is not allowed; the message says which and what is.
+    """
+
+    model_type = "hmtl-sequence"
+    _auto_class = "AutoConfig"
+    sub_configs_defaults = {"frame_config": HMTLConfig}
+    keys_to_ignore_at_inference = ["last_hidden_state", "features"]
+
+    frame_config: dict | PreTrainedConfig | None = None
+    recurrent: str = "gru"
+    layers: int = 2
+    units: int = 64
+    bidirectional: bool = True
+    dropout: float | int = 0.3
+    answers: str = FRAMES
+    summary: str = "last"
+    frozen: bool = False
+    frames_at_once: int = 64
+    num_frames: int = 32
+
+    def __post_init__(self, **kwargs):
+        super().__post_init__(**kwargs)
+        if self.problem_type is None:
+            self.problem_type = _CLASSES
+        for name, allowed in (
+            ("recurrent", RECURRENT), ("answers", ANSWERS), ("summary", SUMMARIES), ("problem_type", PROBLEMS),
+        ):  # fmt: skip
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, allowed are {' and '.join(map(repr, allowed))}")
+        for name in ("layers", "units", "frames_at_once", "num_frames"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ValueError(f"{name} is {value!r}, allowed are whole numbers from 1")
+        if isinstance(self.dropout, bool) or not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout!r}, allowed is 0 <= share < 1")
+        if self.problem_type == _CLASSES and self.num_labels < 2:
+            raise ValueError(
+                f"the only class is {self.id2label[0]!r}; a classifier needs two or more. For a number give "
+                "problem_type='regression'"
+            )
+        self.frame_config = HMTLConfig(**_without_heads(self.frame_config.to_dict()))
+
+    @property
+    def channels(self) -> int:
+        """What the recurrent network says of each frame."""
+        return self.units * (1 + self.bidirectional)
+
+
+def _without_heads(frame: dict) -> dict:
+    """The backbone's part of a configuration: what heads there were answered for single images."""
+    heads = (
+        "heads",
+        "primary",
+        "id2label",
+        "label2id",
+        "problem_type",
+        "architectures",
+        "auto_map",
+        "custom_pipelines",
+    )
+    return {name: value for name, value in frame.items() if name not in (*heads, "model_type", "transformers_version")}
