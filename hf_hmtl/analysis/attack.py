@@ -122,7 +122,7 @@ def pgd(
 def attacked_answers(
     model: PreTrainedModel, task: Classification, batches: Iterable[dict], radii: Sequence[float], steps: int = STEPS
 ) -> Robustness:
-    """Whether a classifier still answers rightly, on every labelled row of some batches, by both attacks at every radius.
+    """Whether a classifier still answers rightly, on every labelled row, under both attacks at every radius.
 
     J is the cross-entropy of the true class, whatever the loss it was trained with: weights of classes change no sign.
 

@@ -76,7 +76,7 @@ def test_both_stay_within_the_budget_and_are_pictures(model, batch):
     many_steps = pgd(model, "emotion", pixels, target, 8 / 255, cross_entropy, Draws(0, 0, range(16)))
     for attacked in (one_step, many_steps):
         assert (attacked - pixels.float() / 255).abs().max() <= 8 / 255 + 1e-6
-        assert 0 <= attacked.min() and attacked.max() <= 1
+        assert attacked.min() >= 0 and attacked.max() <= 1
     with torch.no_grad(), evaluating(model):
         clean, first, last = (cross_entropy(model(x).logits, target).mean() for x in (pixels, one_step, many_steps))
     assert clean < first < last
