@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 from accelerate import PartialState
 from datasets import Dataset
+from PIL import Image
 
 from hf_hmtl.data.collator import EvaluationCollator
 from hf_hmtl.data.rows import RowReader
 from hf_hmtl.data.splits import FINGERPRINT_VERSION, fingerprint
 from hf_hmtl.draws import Draws
+from hf_hmtl.model.image_processing_hmtl import to_pixels
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.recipe import FIELDS, Recipe
 from hf_hmtl.results import result as results
@@ -32,6 +34,7 @@ WEIGHTS = (LOWEST_LOSS, KEPT)
 """Which weights of a run are meant: those in its folder, or those of the lowest validation loss (Figure 16)."""
 
 BATCH = 64
+_OF_DRAWING = ("size", "seed", "difficulty", "imbalanced")
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,14 @@ class OpenedRun:
         result: its result.json.
         model: in evaluation mode, on the device of this process.
         step: of the weights.
-        rows: the split that is looked at.
+        split, rows: what is looked at.
         supervised: its tasks.
     """
 
     result: Result
     model: HMTLForImageClassification
     step: int
+    split: str
     rows: Dataset
     supervised: tuple[Supervised, ...]
 
@@ -62,6 +66,19 @@ class OpenedRun:
         reader, collator = RowReader(self.rows), self.collator()
         for first in range(0, len(numbers), BATCH):
             yield collator(reader.__getitems__(list(numbers[first : first + BATCH])))
+
+    def face_masks(self, numbers: Sequence[int]) -> np.ndarray | None:
+        """(rows, side, side) the share of each pixel of those rows that is face, as the network sees them; None where
+        nobody knows, as of all but drawn faces."""
+        recipe = recipe_of(self.result)
+        options = {key: value for key, value in recipe.source.items() if key in _OF_DRAWING}
+        if recipe.source["name"] != "drawn" or recipe.mixed_with:
+            return None
+        from hf_hmtl.data.drawn_faces.dataset import face_masks  # here: other sources need no drawing code
+
+        masks = (255 * face_masks(self.split, numbers, **options)).round().astype(np.uint8)
+        seen = [to_pixels(Image.fromarray(mask), recipe.image_size, recipe.crop["eval"]) for mask in masks]
+        return np.stack(seen)[..., 0] / np.float32(255)
 
 
 def recipe_of(result: Result) -> Recipe:
@@ -101,7 +118,7 @@ def open_run(folder: Path, data_dir: str | Path | None, weights: str, split: str
         for name, settings in recipe.supervised.items()
     )
     model = HMTLForImageClassification.from_pretrained(place).eval().to(PartialState().device)
-    return OpenedRun(result, model, step, loaded.splits[split], supervised)
+    return OpenedRun(result, model, step, split, loaded.splits[split], supervised)
 
 
 def weights_of(folder: Path, result: Result, weights: str) -> tuple[Path, int]:
