@@ -133,7 +133,8 @@ def draw(shown: dict[str, tuple[list[dict], list[tuple]]], means: dict[str, dict
     for axis, label in zip(axes[0, 1:], shown, strict=True):
         mean = means[label]
         known = np.isfinite(mean["heat_on_face"])
-        beside = f"\non the face {mean['heat_on_face']:.2f} ({mean['face_of_picture']:.2f})" if known else ""
+        share, area = mean["heat_on_face"], mean["face_of_picture"]
+        beside = f"\nheat on face {share:.2f}\n(face is {area:.2f})" if known else ""
         axis.set_title(f"{_broken(label)}{beside}", fontsize=9)
     return figure
 
