@@ -5,7 +5,9 @@
 
     11  where networks look: Grad-CAM of each class, and of drawn faces how much of it is on the face
     14  validation loss and accuracy by step, as with and without the heads of a pretext
+    15  error of head pose on validation by epoch, smoothed; E is the raw one
     16  accuracy under attack: FGSM at several radii, PGD beside it, on validation faces
+    E   error of head pose on validation by epoch
 
 It writes figure-NAME.png and figure-NAME.csv into --output_dir. Runs of one row are its seeds: curves are their means.
 """
