@@ -11,12 +11,12 @@ from hf_hmtl.compare.figures.runs import FinishedRun
 
 OPTIONS = ()
 SIGMA = 2.0
-"""Width of the filter in evaluations; the paper does not give its own."""
+"""Deviation of the filter in evaluations; the paper does not give its own."""
 
 
 def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     """As figure E, with means and bounds smoothed; the deviation is that of the raw errors."""
-    return pose_errors(runs, "figure 15", smoothed, f",\nGaussian filter over {SIGMA:g} evaluations")
+    return pose_errors(runs, "figure 15", smoothed, f",\nGaussian filter, deviation {SIGMA:g} evaluations")
 
 
 def smoothed(rows: list[dict]) -> list[dict]:

@@ -14,7 +14,7 @@ HEADLINE = "mae"
 
 
 def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
-    """Read the mean absolute error of the three angles off the logs: a row for each label and epoch of all its seeds."""
+    """Read the mean absolute error of the angles off the logs: a row for each label and epoch of all its seeds."""
     return pose_errors(runs, "figure E", lambda rows: rows, "")
 
 
@@ -58,5 +58,6 @@ def draw(numbers: list[dict], how: str) -> Figure:
     axis = figure.subplots()
     draw_curves(axis, numbers, "epoch", list(dict.fromkeys(row["method"] for row in numbers)))
     axis.set_ylabel(f"mean absolute error on validation, degrees{how}")
-    axis.legend(fontsize="small")
+    title = "means over seeds; bands: 95 % intervals" if any(row["seeds"] > 1 for row in numbers) else None
+    axis.legend(title=title, fontsize="small")
     return figure
