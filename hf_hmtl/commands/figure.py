@@ -26,7 +26,7 @@ def run(arguments: list[str]) -> None:
     from hf_hmtl.compare.figures import FigureOptions, write_figure
 
     radii = None if options.radii is None else tuple(options.radii)
-    told = FigureOptions(options.data_dir, options.weights, options.rows, radii, options.grid)
+    told = FigureOptions(options.data_dir, options.weights, options.rows, radii)
     drawn, path = write_figure(options.figure, options.run, told, options.output_dir)
     for note in drawn.notes:
         print(note)
@@ -54,5 +54,4 @@ def _parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--radii", type=float, nargs="+", metavar="R", help="largest changes of a pixel, from 0 to 1: 0.0314 is 8/255"
     )
-    options.add_argument("--grid", type=int, metavar="N", help="tiles along a side")
     return options

@@ -27,16 +27,21 @@ class FigureOptions:
     Attributes:
         data_dir: folder of the data set, for figures that look at images again.
         weights: which weights of a run are looked at, one of `run.finished.WEIGHTS`.
-        rows: how many validation rows; all of them unless given.
+        rows: how many validation rows.
         radii: of an attack, in units of pixels from 0 to 1.
-        grid: tiles along a side.
+
+    Raises:
+        ValueError: fewer than one row is wanted.
     """
 
     data_dir: str | None = None
     weights: str | None = None
     rows: int | None = None
     radii: tuple[float, ...] | None = None
-    grid: int | None = None
+
+    def __post_init__(self):
+        if self.rows is not None and self.rows < 1:
+            raise ValueError(f"--rows is {self.rows}, allowed is 1 or more; leave it out for the figure's own number")
 
 
 @dataclass(frozen=True)

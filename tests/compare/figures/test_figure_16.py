@@ -124,8 +124,10 @@ def test_labels_leave_out_what_all_runs_share(rewritten):
 def test_mistakes_say_what_is_allowed(trained, rewritten, tmp_path):
     with pytest.raises(ValueError, match="unknown figure '7'. Figures of the paper that runs can show: .*16"):
         write_figure("7", [trained], FigureOptions(), tmp_path)
-    with pytest.raises(ValueError, match="figure 16 has no use for --grid; its options are: --data_dir"):
-        write_figure("16", [trained], FigureOptions(grid=3), tmp_path)
+    with pytest.raises(ValueError, match="figure 11 has no use for --radii; its options are: --data_dir"):
+        write_figure("11", [trained], FigureOptions(radii=(0.1,)), tmp_path)
+    with pytest.raises(ValueError, match="--rows is 0, allowed is 1 or more"):
+        FigureOptions(rows=0)
     with pytest.raises(ValueError, match="holds no result.json"):
         write_figure("16", [tmp_path], FigureOptions(), tmp_path)
     again = rewritten("again")
