@@ -51,11 +51,12 @@ ALLOWED = GROUND | {
         "option_types",
         "schedule",
         "_version",
+        "draws",
         "hub",
     },
     "serving": {"model", "data", "files", "_version"},
     "benchmark": {"serving", "run", "training", "model", "tasks", "data", "analysis", "draws", "files"},
-    "compare": {"run", "results", "training.checkpoint", "metrics", "recipe", "files"},
+    "compare": {"run", "results", "training.checkpoint", "metrics", "analysis", "tasks", "recipe", "files"},
     "commands": {"hub", "results", "benchmark", "serving", "compare", "run", "analysis", "data", "recipe", "files"},
 }
 

@@ -15,7 +15,7 @@ import cv2
 import datasets
 import numpy as np
 
-from hf_hmtl.data.drawn_faces.drawing import draw_faces
+from hf_hmtl.data.drawn_faces.drawing import draw_faces, face_areas
 from hf_hmtl.data.drawn_faces.face_parameters import (
     ACTION_UNITS,
     AGE_GROUPS,
@@ -35,6 +35,7 @@ __all__ = [
     "GENDERS",
     "contact_sheet",
     "draw",
+    "face_masks",
     "face_parameters",
     "synthetic_faces",
 ]
@@ -72,6 +73,15 @@ def draw(parameters, size: int) -> np.ndarray:
     """
     _check_size(size)
     return draw_faces(np.array([parameters.item()], dtype=parameters.dtype).view(np.recarray), size)[0]
+
+
+def face_masks(
+    split: str, rows, size: int = 96, seed: int = 0, difficulty: float = 1.0, imbalanced: bool = False
+) -> np.ndarray:
+    """The true area of some faces of `synthetic_faces`, of the same options: (rows, size, size) float32, the share of
+    each pixel that is face, hair aside."""
+    faces = face_parameters(seed, split, rows, difficulty, imbalanced and split == "train")
+    return face_areas(faces, size)
 
 
 def synthetic_faces(

@@ -18,6 +18,7 @@ OVERSAMPLING = 4 / 3
 """The canvas is this much larger than the image; the shrinking averages areas."""
 
 _SHIFT = 4
+_HEAD = ("face", "skull", "cap", "mane", "opening")
 
 
 def draw_faces(faces, size: int) -> np.ndarray:
@@ -47,6 +48,32 @@ def draw_faces(faces, size: int) -> np.ndarray:
         canvas = Canvas(side, points, {name: colour[row] for name, colour in colours.items()}, matrices[row])
         images[row] = _photograph(_paint(canvas, face, light[row]), face, size)
     return images
+
+
+def face_areas(faces, size: int) -> np.ndarray:
+    """Where the faces are in the pictures of `draw_faces`: what of the head hair does not cover, without ears and neck.
+    What stands in front of a face is not taken away.
+
+    Returns:
+        (rows, size, size) float32, the share of each pixel that the face covers.
+    """
+    side = round(OVERSAMPLING * size)
+    shapes = {name: points for name, points in contours(faces).items() if name in _HEAD}
+    matrices = placement(faces, side)
+    areas = np.empty((len(faces), size, size), dtype=np.float32)
+    for row in range(len(faces)):
+        points = {name: project(faces[row : row + 1], each[row : row + 1])[0] for name, each in shapes.items()}
+        pixels = {name: _fixed(each @ matrices[row][:, :2].T + matrices[row][:, 2]) for name, each in points.items()}
+        canvas, area = Canvas(side, pixels, {}, matrices[row]), np.zeros((side, side), dtype=np.uint8)
+        for name in ("face", "skull"):
+            canvas.hull(name, 255, area)
+        if faces.hair_volume[row] > 0.0:
+            hair = np.zeros_like(area)
+            canvas.hull("mane" if faces.hair_length[row] > 0.3 else "cap", 255, hair)
+            canvas.fill(["opening"], 0, hair)
+            area = cv2.subtract(area, hair)
+        areas[row] = cv2.resize(area, (size, size), interpolation=cv2.INTER_AREA) / np.float32(255)
+    return areas
 
 
 @dataclass

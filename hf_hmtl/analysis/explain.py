@@ -1,0 +1,128 @@
+"""Where a network looks: Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391), as in Figure 11.
+
+The heat of a place is how much the features there speak for an answer: the backbone's last maps, each weighted by the
+mean of the answer's gradient on it, added up, and nothing below zero. It works with any head, and with any backbone
+that ends in maps, channels first or last, or in tokens of a square of patches. Of tokens the last ones will not do:
+where the answer is read off the class token, the patches of the last block have no gradient; so those that the last
+block is given are taken.
+
+Two well-kept libraries do the same: captum's `LayerGradCam` expects channels first, and grad-cam wants the layer and
+the shape of the tokens of each model to be named by its user. Here timm and the network say both.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from hf_hmtl.analysis.attack import as_floats, evaluating
+
+Score = Callable[[Tensor], Tensor]
+"""A head's prediction of some rows to one number a row: what is to be explained."""
+
+
+def of_class(classes: Tensor) -> Score:
+    """The logit of a class, of each row its own.
+
+    Args:
+        classes: (rows,) numbers of classes.
+    """
+    return lambda logits: logits.gather(1, classes.to(logits.device)[:, None])[:, 0]
+
+
+def grad_cam(model: PreTrainedModel, head: str, pixels: Tensor, score: Score) -> Tensor:
+    """The heat of every pixel.
+
+    Args:
+        model: any network of ours; it comes back as it was, with no gradient in any parameter.
+        head: whose answer is explained, supervised or auxiliary.
+        pixels: (rows, 3, height, width) uint8, or floats in [0, 1].
+        score: what of the answer; `of_class` for classes.
+
+    Returns:
+        (rows, height, width) float32 from 0 to 1, the hottest pixel of each row at 1; all 0 where nothing speaks for
+        the answer.
+
+    Raises:
+        ValueError: the backbone ends neither in maps nor in tokens of a square, or the score is not one number a row.
+    """
+    backbone, seen = model.base_model.backbone, {}
+    block = _last_block(backbone)
+    hooks = [model.base_model.register_forward_hook(lambda _, __, out: seen.update(maps=out.last_hidden_state))]
+    if block is not None:
+        hooks.append(block.register_forward_pre_hook(lambda _, inputs: seen.update(tokens=inputs[0])))
+    try:
+        with evaluating(model), torch.enable_grad():
+            # Pixels that need a gradient, so that a network with frozen parameters has one too.
+            leaf = as_floats(pixels).detach().requires_grad_()
+            scores = score(model(pixel_values=leaf, views={head: (0, len(leaf))}).predictions[head])
+            if scores.shape != (len(leaf),):
+                raise ValueError(f"a score is one number a row, ({len(leaf)},), and this one is {tuple(scores.shape)}")
+            features = _explained(seen["maps"], seen.get("tokens"), backbone, model.config.backbone)
+            (gradient,) = torch.autograd.grad(scores.sum(), features)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    maps, gradients = (_channels_first(each.detach().float(), backbone) for each in (features, gradient))
+    weights = gradients.mean((2, 3), keepdim=True)
+    heat = (weights * maps).sum(1, keepdim=True).relu()
+    heat = nn.functional.interpolate(heat, size=pixels.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    return heat / heat.amax((1, 2), keepdim=True).clamp_min(torch.finfo(heat.dtype).tiny)
+
+
+def heat_inside(heat: Tensor, mask: Tensor) -> Tensor:
+    """The share of each row's heat that lies inside a mask; the mean of the mask is what even heat would have.
+
+    That is the energy-based pointing game of Wang et al. 2020 (arXiv 1910.01279, section 4.3), with a mask for its box.
+
+    Args:
+        heat: (rows, height, width), 0 or more.
+        mask: of the same shape, the share of each pixel that is inside.
+
+    Returns:
+        (rows,) from 0 to 1; NaN where there is no heat.
+    """
+    return (heat * mask).sum((1, 2)) / heat.sum((1, 2))
+
+
+def _last_block(backbone: nn.Module) -> nn.Module | None:
+    """The last block of a backbone of tokens, as timm names it; None where it names none."""
+    levels = getattr(backbone, "feature_info", None)
+    if isinstance(levels, list) and levels:
+        return dict(backbone.named_modules()).get(levels[-1]["module"])
+    blocks = getattr(backbone, "blocks", None)
+    return blocks[-1] if isinstance(blocks, nn.Sequential | nn.ModuleList) and len(blocks) else None
+
+
+def _explained(last: Tensor, before: Tensor | None, backbone: nn.Module, name: str) -> Tensor:
+    """What the heat is of: the last maps, else the tokens before the last block, or without a class token the last."""
+    if isinstance(last, Tensor) and last.ndim == 4:
+        return last
+    for tokens in (before, None if getattr(backbone, "num_prefix_tokens", 0) else last):
+        is_of_rows = isinstance(tokens, Tensor) and tokens.ndim == 3 and len(tokens) == len(last)
+        if is_of_rows and _prefix(tokens, backbone) is not None:
+            return tokens
+    raise ValueError(
+        f"{name} ends in no maps and, before its last block, in no tokens of a square of patches, so there is no "
+        "Grad-CAM of it"
+    )
+
+
+def _prefix(tokens: Tensor, backbone: nn.Module) -> int | None:
+    """How many tokens stand before those of the patches: all that timm says, or none where they come later."""
+    for prefix in (getattr(backbone, "num_prefix_tokens", 0), 0):
+        patches = tokens.shape[1] - prefix
+        if math.isqrt(patches) ** 2 == patches:
+            return prefix
+    return None
+
+
+def _channels_first(features: Tensor, backbone: nn.Module) -> Tensor:
+    """(rows, channels, height, width) of maps in the backbone's layout, or of the patches of tokens."""
+    if features.ndim == 4:
+        return features.permute(0, 3, 1, 2) if getattr(backbone, "output_fmt", "NCHW") == "NHWC" else features
+    patches = features[:, _prefix(features, backbone) :]
+    side = math.isqrt(patches.shape[1])
+    return patches.transpose(1, 2).unflatten(2, (side, side))

@@ -1,0 +1,45 @@
+"""Curves of logs: means over seeds at the steps or epochs that all seeds have."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from hf_hmtl.compare.figures.canvas import colours
+from hf_hmtl.compare.figures.runs import FinishedRun, by_label, mean_and_interval
+
+
+def logged(runs: Sequence[FinishedRun], key: str, measure: str, position: str) -> list[dict[str, Any]]:
+    """Rows of a table: a measure of the log at each place where all seeds of a label have it.
+
+    Args:
+        key: of the log, such as "eval_loss".
+        measure: what the table calls it.
+        position: "step" or "epoch".
+    """
+    rows = []
+    for label, of_seeds in by_label(runs).items():
+        found = [curve(run, key, position) for run in of_seeds]
+        for place in sorted(set.intersection(*map(set, found))):
+            spread = mean_and_interval([values[place] for values in found])
+            rows.append({"method": label, "measure": measure, position: place, "seeds": len(found), **spread})
+    return rows
+
+
+def curve(run: FinishedRun, key: str, position: str) -> dict[float, float]:
+    """{place: value} of one run's log, finite values alone."""
+    entries = (entry for entry in run.result.history if position in entry)
+    return {entry[position]: entry[key] for entry in entries if math.isfinite(entry.get(key, math.nan))}
+
+
+def draw_curves(axis: Axes, rows: Sequence[dict[str, Any]], position: str, labels: list[str]) -> None:
+    """A line for each label, and its interval over seeds, where there is one, as a band."""
+    for label, colour in colours(labels).items():
+        own = [row for row in rows if row["method"] == label]
+        places = [row[position] for row in own]
+        axis.plot(places, [row["mean"] for row in own], color=colour, marker=".", linewidth=1.4, label=label)
+        low, high = ([row[bound] for row in own] for bound in ("low", "high"))
+        axis.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+    axis.set_xlabel("optimiser step" if position == "step" else "epoch")
+    axis.grid(alpha=0.3)

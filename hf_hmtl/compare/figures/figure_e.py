@@ -1,0 +1,63 @@
+"""Error of head pose on validation by epoch, as it was logged: appendix E, and with smoothing Figure 15."""
+
+from collections.abc import Callable, Sequence
+
+from matplotlib.figure import Figure
+
+from hf_hmtl.compare.figures import Drawn, FigureOptions
+from hf_hmtl.compare.figures.canvas import new_figure
+from hf_hmtl.compare.figures.curves import curve, draw_curves, logged
+from hf_hmtl.compare.figures.runs import FinishedRun, fitting
+
+OPTIONS = ()
+HEADLINE = "mae"
+
+
+def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
+    """Read the mean absolute error of the angles off the logs: a row for each label and epoch of all its seeds."""
+    return pose_errors(runs, "figure E", lambda rows: rows, "")
+
+
+def pose_errors(
+    runs: Sequence[FinishedRun], figure: str, smoothed: Callable[[list[dict]], list[dict]], how: str
+) -> Drawn:
+    """The errors by epoch, smoothed or not.
+
+    Args:
+        smoothed: rows of the table to rows of the table.
+        how: what that did, for the picture.
+
+    Raises:
+        ValueError: no run logged errors of head pose, or the runs call that task differently.
+    """
+    kept, notes = fitting(runs, _unfit, figure)
+    tasks = sorted({str(_pose(run)) for run in kept})
+    if len(tasks) > 1:
+        raise ValueError(f"{figure} shows one task, and these runs learned {' and '.join(tasks)}")
+    numbers = smoothed(logged(kept, f"eval_{tasks[0]}_{HEADLINE}", HEADLINE, "epoch"))
+    return Drawn(numbers, draw(numbers, how), notes)
+
+
+def _pose(run: FinishedRun) -> str | None:
+    """The task of head pose."""
+    learned = run.result.recipe["supervised"]
+    named = {(settings or {}).get("name", key): (settings or {}).get("task") for key, settings in learned.items()}
+    return next((name for name, task in named.items() if task == "head_pose"), None)
+
+
+def _unfit(run: FinishedRun) -> str | None:
+    task = _pose(run)
+    if task is None:
+        return "it learned no head pose"
+    return None if curve(run, f"eval_{task}_{HEADLINE}", "epoch") else "its log holds no error by epoch"
+
+
+def draw(numbers: list[dict], how: str) -> Figure:
+    """One panel: a curve for each label."""
+    figure = new_figure(7, 4.4)
+    axis = figure.subplots()
+    draw_curves(axis, numbers, "epoch", list(dict.fromkeys(row["method"] for row in numbers)))
+    axis.set_ylabel(f"mean absolute error on validation, degrees{how}")
+    title = "means over seeds; bands: 95 % intervals" if any(row["seeds"] > 1 for row in numbers) else None
+    axis.legend(title=title, fontsize="small")
+    return figure

@@ -1,0 +1,82 @@
+"""Grad-CAM against class activation maps, which it equals where a linear head reads pooled maps."""
+
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from hf_hmtl import HMTLConfig, HMTLForImageClassification
+from hf_hmtl.analysis.explain import grad_cam, heat_inside, of_class
+from hf_hmtl.data.drawn_faces.dataset import face_masks, face_parameters
+from hf_hmtl.data.drawn_faces.drawing import draw_faces
+from hf_hmtl.tasks.classification import Classification
+from hf_hmtl.tasks.puzzle import Puzzle
+
+EMOTION = Classification(name="emotion", labels=tuple("abcd"))
+PIXELS = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def model_of(backbone, *tasks):
+    torch.manual_seed(0)
+    heads = {task.name: task.head() for task in (EMOTION, *tasks)}
+    return HMTLForImageClassification(HMTLConfig(backbone=backbone, image_size=64, heads=heads))
+
+
+def test_of_pooled_maps_and_a_linear_head_it_is_the_class_activation_map():
+    # Selvaraju et al. 2017, section 3.1: CAM (Zhou et al. 2016) is the special case, up to a factor.
+    model, classes = model_of("test_resnet").train(), torch.tensor([0, 1, 2, 3])
+    found = grad_cam(model, "emotion", PIXELS, of_class(classes))
+    with torch.no_grad():
+        maps = model.eval().hmtl(PIXELS).last_hidden_state
+        weight = next(each for each in model.heads["emotion"].parameters() if each.ndim == 2)
+        by_hand = torch.einsum("rchw,rc->rhw", maps, weight[classes]).relu()
+    by_hand = interpolate(by_hand[:, None], size=(64, 64), mode="bilinear", align_corners=False)[:, 0]
+    by_hand = by_hand / by_hand.amax((1, 2), keepdim=True).clamp_min(1e-30)
+    torch.testing.assert_close(found, by_hand, atol=1e-4, rtol=1e-3)
+    assert found.amax() == 1 and found.amin() == 0
+
+
+@pytest.mark.parametrize("backbone", ["test_efficientnet", "test_convnext", "test_vit", "mixer_s32_224"])
+def test_maps_and_tokens_are_both_explained(backbone):
+    heat = grad_cam(model_of(backbone), "emotion", PIXELS, of_class(torch.tensor([0, 1, 2, 3])))
+    assert heat.shape == (4, 64, 64) and heat.dtype == torch.float32
+    assert heat.amin() >= 0 and heat.amax() <= 1 and heat.std() > 0
+
+
+def test_any_head_is_explained_and_the_layout_in_memory_changes_nothing():
+    model = model_of("test_resnet", Puzzle(grid=2))
+    heat = grad_cam(model, "puzzle", PIXELS, lambda logits: logits[:, 0, 3])
+    assert heat.shape == (4, 64, 64)
+    same = PIXELS.contiguous(memory_format=torch.channels_last)
+    moved = model.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(grad_cam(moved, "puzzle", same, lambda logits: logits[:, 0, 3]), heat, atol=1e-4, rtol=0)
+
+
+def test_the_network_comes_back_as_it_was_and_may_be_frozen():
+    model = model_of("test_resnet").train()
+    model.hmtl.requires_grad_(False)
+    grad_cam(model, "emotion", PIXELS, of_class(torch.zeros(4, dtype=torch.int64)))
+    assert model.training and all(parameter.grad is None for parameter in model.parameters())
+    assert not model.hmtl._forward_hooks and not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_a_score_is_a_number_a_row():
+    with pytest.raises(ValueError, match="one number a row"):
+        grad_cam(model_of("test_resnet"), "emotion", PIXELS, lambda logits: logits)
+
+
+def test_heat_inside_a_mask_by_hand():
+    heat = torch.tensor([[[1.0, 0.0], [1.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    mask = torch.tensor([[[1.0, 1.0], [0.5, 0.0]], [[1.0, 1.0], [1.0, 1.0]]])
+    inside = heat_inside(heat, mask)
+    assert inside[0].item() == pytest.approx(1.5 / 4) and torch.isnan(inside[1])
+
+
+def test_an_expression_moves_pixels_of_the_face_alone():
+    faces = face_parameters(0, "validation", range(16), difficulty=0)
+    frowning = faces.copy()
+    frowning.au4[:], frowning.au15[:], frowning.au9[:] = 1.0, 1.0, 1.0
+    changed = (draw_faces(faces, 96).astype(int) - draw_faces(frowning, 96)).__abs__().sum(-1) > 12
+    masks = face_masks("validation", range(16), difficulty=0)
+    assert changed.any((1, 2)).all()
+    assert masks[changed].mean() > 0.97
+    assert (masks.mean((1, 2)) < 0.6).all() and (masks.mean((1, 2)) > 0.1).all()

@@ -1,0 +1,34 @@
+"""Figure 11: Grad-CAM of several networks on the same faces."""
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+
+from hf_hmtl.analysis.explain import grad_cam, heat_inside, of_class
+from hf_hmtl.compare.figures import FigureOptions, write_figure
+from hf_hmtl.data.drawn_faces.dataset import face_masks
+from hf_hmtl.run.finished import open_run
+
+
+def test_the_numbers_are_those_of_the_same_faces_by_every_network(rewritten, tmp_path):
+    folders = [rewritten("one"), rewritten("other", row="puzzle-3x3")]
+    drawn, path = write_figure("11", folders, FigureOptions(rows=16), tmp_path)
+    assert np.ptp(imread(path)) > 0
+    faces = [row for row in drawn.numbers if row["seed"] == 1]
+    assert len(faces) == 32 and faces[0]["method"] == "supervised" and faces[16]["method"] == "puzzle-3x3"
+    assert [row["row"] for row in faces[:16]] == [row["row"] for row in faces[16:]]
+
+    opened = open_run(folders[0], None, "kept", "validation")
+    numbers = [row["row"] for row in faces[:16]]
+    (batch,) = opened.batches(numbers)
+    heat = grad_cam(opened.model, "emotion", batch["pixel_values"], of_class(batch["targets"]["emotion"]))
+    masks = face_masks("validation", numbers, size=48)
+    expected = heat_inside(heat, torch.from_numpy(masks)).numpy()
+    np.testing.assert_allclose([row["heat_on_face"] for row in faces[:16]], expected, atol=0.01)
+    names = opened.rows.features["emotion"].names
+    assert [row["true_class"] for row in faces[:16]] == [names[opened.rows[row]["emotion"]] for row in numbers]
+    mean = next(row for row in drawn.numbers if row["seed"] == "mean")
+    finite = expected[np.isfinite(expected)]
+    assert mean["heat_on_face"] == pytest.approx(finite.mean(), abs=0.01)
+    assert mean["face_of_picture"] == pytest.approx(masks.mean(), abs=0.01)

@@ -1,0 +1,142 @@
+"""Figure 16: networks under attack, chosen by their validation loss."""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from scipy import stats
+
+from hf_hmtl.commands import figure
+from hf_hmtl.compare.figures import FigureOptions, available, write_figure
+from hf_hmtl.compare.figures.runs import finished_runs
+from hf_hmtl.results import result as results
+from hf_hmtl.run.finished import LOWEST_LOSS, open_run, recipe_of, some_rows, weights_of
+
+KEPT = FigureOptions(weights="kept", radii=(0.02,))
+
+
+def numbers(path):
+    with open(path.with_suffix(".csv"), encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_without_attack_the_accuracy_is_the_one_that_the_run_was_scored_with(trained, tmp_path):
+    _, path = write_figure("16", [trained], KEPT, tmp_path)
+    result = results.read(trained / "result.json")
+    found = [row for row in numbers(path) if row["radius"] == "0" and row["seed"] == "1"]
+    assert [row["attack"] for row in found] == ["fgsm", "pgd"]
+    for row in found:
+        assert float(row["accuracy"]) == pytest.approx(result.metrics["eval_emotion_accuracy"], abs=1e-6)
+        assert (row["method"], row["rows"]) == ("supervised", "40")
+
+
+def test_runs_of_one_row_are_seeds_whose_mean_and_interval_are_drawn(rewritten, tmp_path, capsys):
+    folders = [rewritten(f"seed-{seed}", seed=seed) for seed in (1, 2)]
+    # Another network under the second seed, so that the two differ.
+    (folders[1] / "model.safetensors").write_bytes((folders[1] / "checkpoint-1" / "model.safetensors").read_bytes())
+    command = ["16", *map(str, folders), "--weights", "kept", "--radii", "0.01", "0.004"]
+    figure.run([*command, "--output_dir", str(tmp_path / "out")])
+    path = tmp_path / "out" / "figure-16.png"
+    assert capsys.readouterr().out.splitlines()[-2:] == [str(path), str(path.with_suffix(".csv"))]
+    assert np.ptp(imread(path)) > 0
+    table = numbers(path)
+    assert [row["radius"] for row in table[:3]] == ["0", "0.004", "0.01"]
+    for mean in (row for row in table if row["seed"] == "mean"):
+        same = [row for row in table if row["seed"] != "mean" and (row["attack"], row["radius"])
+                == (mean["attack"], mean["radius"])]  # fmt: skip
+        scores = [float(row["accuracy"]) for row in same]
+        assert [row["seed"] for row in same] == ["1", "2"]
+        assert float(mean["accuracy"]) == pytest.approx(np.mean(scores), abs=1e-5)
+        if scores[0] != scores[1]:
+            expected = stats.t.interval(0.95, 1, np.mean(scores), stats.sem(scores))
+            assert [float(mean["low"]), float(mean["high"])] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_weights_are_those_of_the_lowest_validation_loss(rewritten):
+    def with_losses(folder, first, second):
+        losses = [{"step": 1, "eval_loss": first}, {"step": 2, "eval_loss": second}]
+        selection = {"metric": "eval_emotion_accuracy", "split": "validation", "step": 2, "epoch": 1.0}
+        protocol = {"selection": selection, "reported_on": "test", "notes": []}
+        run = rewritten(folder, history=losses, protocol=protocol)
+        return run, results.read(run / "result.json")
+
+    falling, result = with_losses("falling", 2.0, 1.0)
+    assert weights_of(falling, result, LOWEST_LOSS) == (falling, 2)
+    rising, result = with_losses("rising", 1.0, 2.0)
+    assert weights_of(rising, result, LOWEST_LOSS) == (rising / "checkpoint-1", 1)
+    assert open_run(rising, None, LOWEST_LOSS, "validation").step == 1
+    assert weights_of(rising, result, "kept") == (rising, 2)
+    shutil.rmtree(rising / "checkpoint-1")
+    with pytest.raises(
+        ValueError, match="lowest at step 1, whose weights were not kept .those of step 2 are, chosen by"
+    ):
+        weights_of(rising, result, LOWEST_LOSS)
+    without, result = with_losses("without", float("nan"), float("nan"))
+    with pytest.raises(ValueError, match="--weights kept"):
+        weights_of(without, result, LOWEST_LOSS)
+
+
+def test_a_recipe_comes_back_from_a_result(trained):
+    result = results.read(trained / "result.json")
+    recipe = recipe_of(result)
+    assert recipe.source["train"] == 64 and recipe.supervised == {"emotion": {"task": "classification"}}
+    assert recipe.name == result.name
+
+
+def test_other_rows_than_those_of_the_run_are_refused(rewritten, tmp_path):
+    run = rewritten("run")
+    result = results.read(run / "result.json")
+    result.recipe["source"]["seed"] = 5
+    result.write(run / "result.json")
+    with pytest.raises(ValueError, match="other rows than those of now"):
+        open_run(run, None, "kept", "validation")
+
+
+def test_what_cannot_be_attacked_is_left_out_and_told(rewritten, tmp_path):
+    plain = rewritten("plain")
+    recipe = results.read(plain / "result.json").recipe
+    probe = rewritten("probe", row="probe-random", recipe=recipe | {"probe": "linear"})
+    drawn, _ = write_figure("16", [plain, probe], KEPT, tmp_path)
+    assert {row["method"] for row in drawn.numbers} == {"supervised"}
+    assert drawn.notes == ["left out probe-random, seed 1: a probe saves no network that could be attacked"]
+    with pytest.raises(ValueError, match="none of these 1 runs has what figure 16 shows"):
+        write_figure("16", [probe], KEPT, tmp_path)
+
+
+def test_some_rows_are_the_same_for_every_run():
+    assert some_rows(10, None) == some_rows(10, 12) == list(range(10))
+    some = some_rows(1000, 50)
+    assert some == sorted(set(some)) == some_rows(1000, 50) and len(some) == 50 and np.ptp(some) > 800
+
+
+def test_labels_leave_out_what_all_runs_share(rewritten):
+    folders = [rewritten("one"), rewritten("other", row="puzzle-3x3")]
+    assert [run.label for run in finished_runs(folders)] == ["supervised", "puzzle-3x3"]
+    further = rewritten("further", name="fer2013/supervised with train_fraction=0.2")
+    shared = "drawn/{} with source.train=64, source.validation=40, source.test=16"
+    expected = [shared.format("supervised"), shared.format("puzzle-3x3"), "fer2013/supervised with train_fraction=0.2"]
+    assert [run.label for run in finished_runs([*folders, further])] == expected
+    assert sorted(run.label for run in finished_runs([folders[0].parent])) == sorted(expected)
+
+
+def test_mistakes_say_what_is_allowed(trained, rewritten, tmp_path):
+    with pytest.raises(ValueError, match="unknown figure '7'. Figures of the paper that runs can show: .*16"):
+        write_figure("7", [trained], FigureOptions(), tmp_path)
+    with pytest.raises(ValueError, match="figure 11 has no use for --radii; its options are: --data_dir"):
+        write_figure("11", [trained], FigureOptions(radii=(0.1,)), tmp_path)
+    with pytest.raises(ValueError, match="--rows is 0, allowed is 1 or more"):
+        FigureOptions(rows=0)
+    with pytest.raises(ValueError, match="holds no result.json"):
+        write_figure("16", [tmp_path], FigureOptions(), tmp_path)
+    again = rewritten("again")
+    with pytest.raises(ValueError, match="are both supervised of seed 1"):
+        write_figure("16", [trained, again], FigureOptions(), tmp_path)
+
+
+def test_the_help_names_every_figure():
+    named = [
+        line.split()[0] for line in figure.__doc__.splitlines() if line.startswith("    ") and "hf-hmtl" not in line
+    ]
+    assert named == available()
