@@ -80,6 +80,10 @@ assert pixels["train"][0]["pixel_values"].shape == (3, 48, 48)
 ((name, dataset),) = pushed
 assert name == "user/my-faces-with-features" and len(dataset["train"][0]["features"]) == backbone.pooled_channels
 assert len(faces["train"]) > len(faces["validation"]) > 0 and "gender" in features["train"].column_names
+assert clips(video, attention_mask=mask).logits.shape == (2, 2)
+assert frames(video, attention_mask=mask).logits.shape == (2, 32, 2)
+again = clips(features=per_frame, attention_mask=mask).logits
+torch.testing.assert_close(again, clips(video, attention_mask=mask).logits)
 assert 0 < adapted.get_nb_trainable_parameters()[0] < sum(parameter.numel() for parameter in model.parameters())
 """
 
