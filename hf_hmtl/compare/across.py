@@ -5,7 +5,7 @@ Variants that are called by numbers, such as "2 %" and "10 %", stand at their pl
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +31,9 @@ def worst_recall(result: Result, task: str, split: str) -> float:
     return min(recalls, default=math.nan)
 
 
-def quantities(task: str, split: str, measures: Sequence[str]) -> dict[str, Read]:
+def quantities(task: str, split: str, measures: Sequence[str], runs: Iterable[Result]) -> dict[str, Read]:
     """{name: how it is read off a result} of what is shown: the task's measures, the recall of the worst class,
-    calibration, and minutes of training."""
+    calibration, and minutes of training where all runs were made on equal hardware: else machines would be compared."""
 
     def measured(name: str) -> Read:
         return lambda result: result.metrics.get(f"{PREFIXES[split]}{task}_{name}", math.nan)
@@ -41,13 +41,15 @@ def quantities(task: str, split: str, measures: Sequence[str]) -> dict[str, Read
     def calibrated(name: str) -> Read:
         return lambda result: result.calibration.get(task, {}).get(name, math.nan)
 
-    return {
+    found = {
         **{name: measured(name) for name in measures},
         "worst recall": lambda result: worst_recall(result, task, split),
         "calibration error": calibrated("expected_error"),
         "Brier score": calibrated("brier"),
-        "minutes": lambda result: training_seconds(result) / 60,
     }
+    if len({str(run.hardware) for run in runs}) == 1:
+        found["minutes"] = lambda result: training_seconds(result) / 60
+    return found
 
 
 def values(runs: dict[int, Result], read: Read) -> dict[int, float]:
