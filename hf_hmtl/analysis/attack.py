@@ -10,7 +10,6 @@ no gradient in any parameter.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from hf_hmtl.analysis.evaluation_mode import evaluating
 from hf_hmtl.draws import Draws
 from hf_hmtl.tasks.base import MISSING
 from hf_hmtl.tasks.classification import Classification
@@ -161,15 +161,3 @@ def _right(model: PreTrainedModel, head: str, images: Tensor, target: Tensor) ->
     with evaluating(model):
         logits = model(pixel_values=images, views={head: (0, len(images))}).predictions[head]
     return (logits.argmax(-1) == target).cpu().numpy()
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """While the context lasts the model is in evaluation mode; then each of its modules is as it was."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode

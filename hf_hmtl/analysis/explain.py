@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from hf_hmtl.analysis.attack import as_floats, evaluating
+from hf_hmtl.analysis.attack import as_floats
+from hf_hmtl.analysis.evaluation_mode import evaluating
 
 Score = Callable[[Tensor], Tensor]
 """A head's prediction of some rows to one number a row: what is to be explained."""

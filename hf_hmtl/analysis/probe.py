@@ -6,8 +6,8 @@ for Barlow Twins, by a single one (Table 7); nearest neighbours, which learn not
 
 import difflib
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -19,11 +19,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
+from hf_hmtl.analysis.evaluation_mode import evaluating
 from hf_hmtl.data.collator import EvaluationCollator
 from hf_hmtl.data.identity import names_of
 from hf_hmtl.data.rows import RowReader
@@ -123,7 +123,7 @@ def extract_features(model: PreTrainedModel, dataset, collator: EvaluationCollat
     backbone, features, targets, broken = model.base_model, [], [], []
     # A generator of its own: a loader without one takes a number from torch's, and would change what is drawn next.
     loader = DataLoader(RowReader(dataset), batch_size, collate_fn=collator, generator=torch.Generator())
-    with _in_evaluation_mode(backbone), torch.no_grad():
+    with evaluating(backbone), torch.no_grad():
         for batch in tqdm(loader, desc=f"features of {len(dataset)} images", unit="batch", disable=None):
             features.append(backbone(batch["pixel_values"].to(backbone.device)).pooler_output.float().cpu().numpy())
             targets.append(batch["targets"][task].numpy())
@@ -309,18 +309,6 @@ def _only_classification(collator: EvaluationCollator) -> str:
             f"EvaluationCollator([task], ...) with the classification that is to be probed."
         )
     return tasks[0].name
-
-
-@contextmanager
-def _in_evaluation_mode(model: nn.Module) -> Iterator[None]:
-    # One by one: parts of a model may be frozen in evaluation mode while the rest trains.
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def _cache_key(backbone: PreTrainedModel, splits: dict, collator: EvaluationCollator, fingerprint: str) -> str:

@@ -12,6 +12,7 @@ from hf_hmtl.benchmark.faces import jpeg_faces
 from hf_hmtl.benchmark.measuring import in_turn
 from hf_hmtl.benchmark.rows import OURS, Row, compared
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
+from hf_hmtl.run.timing import finish
 from hf_hmtl.tasks import Task
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.tasks.inpainting import InPainting
@@ -23,12 +24,6 @@ from hf_hmtl.training.trainer import HMTLTrainer
 BARE, SUPERVISED = "bare loop on ready tensors", "supervised"
 SMALLEST, USUAL = "test_efficientnet", "efficientnet_b0"
 WARM_STEPS = 2
-
-
-def finish() -> None:
-    """Wait for what a GPU still has to do."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 class Stopwatch(TrainerCallback):

@@ -5,17 +5,15 @@ Variants that are called by numbers, such as "2 %" and "10 %", stand at their pl
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from hf_hmtl.compare.plot import style
-from hf_hmtl.compare.statistics import PREFIXES, Groups, paired_difference, training_seconds
-from hf_hmtl.files import replacing
+from hf_hmtl.compare.canvas import new_figure, save, styles
+from hf_hmtl.compare.statistics import PREFIXES, Groups, paired_difference, spread, training_seconds
+from hf_hmtl.compare.table import markdown, with_deviation, with_interval
 from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.results.result import Result
 
@@ -33,9 +31,9 @@ def worst_recall(result: Result, task: str, split: str) -> float:
     return min(recalls, default=math.nan)
 
 
-def quantities(task: str, split: str, measures: Sequence[str]) -> dict[str, Read]:
+def quantities(task: str, split: str, measures: Sequence[str], runs: Iterable[Result]) -> dict[str, Read]:
     """{name: how it is read off a result} of what is shown: the task's measures, the recall of the worst class,
-    calibration, and minutes of training."""
+    calibration, and minutes of training where all runs were made on equal hardware: else machines would be compared."""
 
     def measured(name: str) -> Read:
         return lambda result: result.metrics.get(f"{PREFIXES[split]}{task}_{name}", math.nan)
@@ -43,13 +41,15 @@ def quantities(task: str, split: str, measures: Sequence[str]) -> dict[str, Read
     def calibrated(name: str) -> Read:
         return lambda result: result.calibration.get(task, {}).get(name, math.nan)
 
-    return {
+    found = {
         **{name: measured(name) for name in measures},
         "worst recall": lambda result: worst_recall(result, task, split),
         "calibration error": calibrated("expected_error"),
         "Brier score": calibrated("brier"),
-        "minutes": lambda result: training_seconds(result) / 60,
     }
+    if len({str(run.hardware) for run in runs}) == 1:
+        found["minutes"] = lambda result: training_seconds(result) / 60
+    return found
 
 
 def values(runs: dict[int, Result], read: Read) -> dict[int, float]:
@@ -72,29 +72,19 @@ def across_table(variants: dict[str, Groups], baseline: str, shown: dict[str, Re
         for name, read in shown.items()
         if any(values(runs, read) for groups in variants.values() for runs in groups.values())
     }
-    header = ["variant", "method", "seeds", *map(_words, known), f"difference to {baseline}"]
-    lines = [f"| {' | '.join(header)} |", f"|---|---|{'--:|' * (len(known) + 2)}"]
+    rows = [["variant", "method", "seeds", *map(_words, known), f"difference to {baseline}"]]
     first = next(iter(known.values()))
     for title, groups in variants.items():
         for label, runs in groups.items():
-            cells = [_with_deviation(list(values(runs, read).values())) for read in known.values()]
-            difference = paired_difference(values(runs, first), values(groups.get(baseline, {}), first))
-            shown_difference = "" if label == baseline or not difference.seeds else f"{difference.mean:+.3f}"
-            if shown_difference and difference.seeds > 1:
-                shown_difference += f" [{difference.low:+.3f}, {difference.high:+.3f}]"
-            lines.append(f"| {' | '.join([title, label, str(len(runs)), *cells, shown_difference])} |")
-    return "\n".join(lines) + "\n"
+            cells = [with_deviation(spread(values(runs, read).values())) for read in known.values()]
+            others = {} if label == baseline else values(groups.get(baseline, {}), first)
+            difference = with_interval(paired_difference(values(runs, first), others), len(runs))
+            rows.append([title, label, str(len(runs)), *cells, difference])
+    return f"{markdown(rows, left=2)}\n"
 
 
 def _words(name: str) -> str:
     return Measure(name).words
-
-
-def _with_deviation(found: list[float]) -> str:
-    if not found:
-        return ""
-    deviation = f" ± {np.std(found, ddof=1):.3f}" if len(found) > 1 else ""
-    return f"{np.mean(found):.3f}{deviation}"
 
 
 def plot_across(variants: dict[str, Groups], baseline: str, shown: dict[str, Read], path: Path) -> None:
@@ -106,30 +96,28 @@ def plot_across(variants: dict[str, Groups], baseline: str, shown: dict[str, Rea
         path: of the PNG; it appears whole or not at all.
     """
     places, is_scale = _places(list(variants))
-    labels = list(dict.fromkeys(label for groups in variants.values() for label in groups))
+    looks = styles(dict.fromkeys(label for groups in variants.values() for label in groups))
     lines = -(-len(shown) // PANELS_A_LINE)
     columns = -(-len(shown) // lines)
-    figure = Figure(figsize=(4.2 * columns, 3.6 * lines), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(4.2 * columns, 3.6 * lines)
     axes = figure.subplots(lines, columns, squeeze=False).flat
     for empty in axes[len(shown) :]:
         empty.set_axis_off()
     for axis, (name, read) in zip(axes, shown.items(), strict=False):
-        for position, label in enumerate(labels):
-            _draw(axis, dict(zip(places, variants.values(), strict=True)), label, read, style(position))
+        for label, of_label in looks.items():
+            _draw(axis, dict(zip(places, variants.values(), strict=True)), label, read, of_label)
         axis.set(title=_words(name), xscale="log" if is_scale else "linear")
         axis.set_xticks(places, list(variants))
         axis.minorticks_off()
         axis.grid(alpha=0.3)
     first = next(iter(shown.values()))
-    for position, label in enumerate(labels):
+    for position, (label, of_label) in enumerate(looks.items()):
         for place, groups in zip(places, variants.values(), strict=True):
             low, high = _interval(groups, label, baseline, first)
             beside = place * (1 + APART * position) if is_scale else place + APART * position
-            axes[0].plot([beside, beside], [low, high], color=style(position)["color"], alpha=0.4, linewidth=3)
+            axes[0].plot([beside, beside], [low, high], color=of_label["color"], alpha=0.4, linewidth=3)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize="small")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    save(figure, path)
 
 
 def _draw(axis: Axes, groups_at: dict[float, Groups], label: str, read: Read, looks: dict[str, str]) -> None:

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from hf_hmtl.compare.canvas import new_figure, save, styles
 from hf_hmtl.compare.statistics import PREFIXES, Groups, Line, by_seed, in_order, listed, validation_curve
-from hf_hmtl.files import replacing
 from hf_hmtl.metrics.measure import SHARE, Measure
 
 
@@ -29,37 +27,29 @@ def plot_comparison(lines: list[Line], groups: Groups, task: str, path: str | Pa
     Raises:
         ValueError: no label has a finished run.
     """
-    styles = {line.label: style(position) for position, line in enumerate(lines)}
+    looks = styles(line.label for line in lines)
     drawn = [line for line in lines if line.seeds]
     if not drawn:
-        raise ValueError(f"Nothing to draw: none of {listed(styles)} has a finished run. Finish at least one.")
-    # Figure and canvas by hand: pyplot would choose a backend and keep the figure alive for the whole process.
-    figure = Figure(figsize=(13, max(4.4, 1.8 + 0.34 * len(drawn))), layout="constrained")
-    FigureCanvasAgg(figure)
+        raise ValueError(f"Nothing to draw: none of {listed(looks)} has a finished run. Finish at least one.")
+    figure = new_figure(13, max(4.4, 1.8 + 0.34 * len(drawn)))
     scores, curves = figure.subplots(1, 2)
-    _draw_scores(scores, drawn, groups, task, styles, unit)
-    _draw_curves(curves, drawn, groups, task, styles, unit)
+    _draw_scores(scores, drawn, groups, task, looks, unit)
+    _draw_curves(curves, drawn, groups, task, looks, unit)
     if curves.get_lines():
         figure.legend(handles=curves.get_lines(), loc="outside right upper", fontsize="small", handlelength=3.5)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
-
-
-def style(position: int) -> dict[str, str]:
-    """How a label is drawn: ten colours, then the same ones dashed and dotted."""
-    return {"color": f"C{position % 10}", "linestyle": ("-", "--", ":")[position // 10 % 3]}
+    save(figure, Path(path))
 
 
 def _range(measure: Measure) -> str:
     return "0 to 1" if measure.unit == SHARE else measure.unit or "own unit"
 
 
-def _draw_scores(axis: Axes, lines: list[Line], groups: Groups, task: str, styles: dict[str, dict], unit: str) -> None:
+def _draw_scores(axis: Axes, lines: list[Line], groups: Groups, task: str, looks: dict[str, dict], unit: str) -> None:
     split = lines[0].split
     baseline_mean = next((line.score.mean for line in lines if line.is_baseline), math.nan)
     axis.axvline(baseline_mean, color="gray", linewidth=1, linestyle=":")
     for row, line in enumerate(lines):
-        color, difference = styles[line.label]["color"], line.difference
+        color, difference = looks[line.label]["color"], line.difference
         interval = [baseline_mean + difference.low, baseline_mean + difference.high]
         scores = list(by_seed(groups[line.label], f"{PREFIXES[split]}{task}_{line.measure.name}").values())
         axis.plot(interval, [row, row], linewidth=2, alpha=0.5, color=color)
@@ -77,7 +67,7 @@ def _draw_scores(axis: Axes, lines: list[Line], groups: Groups, task: str, style
     axis.grid(axis="x", alpha=0.3)
 
 
-def _draw_curves(axis: Axes, lines: list[Line], groups: Groups, task: str, styles: dict[str, dict], unit: str) -> None:
+def _draw_curves(axis: Axes, lines: list[Line], groups: Groups, task: str, looks: dict[str, dict], unit: str) -> None:
     for line in lines:
         curves = [validation_curve(result, f"{task}_{line.measure.name}") for result in in_order(groups[line.label])]
         curves = [curve for curve in curves if curve]  # probes log none
@@ -85,9 +75,9 @@ def _draw_curves(axis: Axes, lines: list[Line], groups: Groups, task: str, style
             continue
         steps = sorted(set.intersection(*map(set, curves)))
         values = np.array([[curve[step] for step in steps] for curve in curves])  # (seeds, steps)
-        axis.plot(steps, values.mean(0), linewidth=1.4, marker=".", label=line.label, **styles[line.label])
+        axis.plot(steps, values.mean(0), linewidth=1.4, marker=".", label=line.label, **looks[line.label])
         if len(curves) > 1:
-            color = styles[line.label]["color"]
+            color = looks[line.label]["color"]
             axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.12, linewidth=0)
     measure = lines[0].measure
     axis.set(xlabel="optimiser step", ylabel=f"{task} {measure.words} on validation, {_range(measure)}")

@@ -216,7 +216,8 @@ def across(found: list[Table], pictures: Path | None, name: str = "comparison", 
         variants = {table.title: table.groups for table in of_task}
         baseline = next(line.label for line in of_task[0].lines if line.is_baseline)
         line = of_task[0].lines[0]
-        shown = quantities(task, split, [line.measure.name, *line.beside])
+        runs = [run for table in of_task for run in table.runs]
+        shown = quantities(task, split, [line.measure.name, *line.beside], runs)
         picture = f"{name}-across{f'-{task}' * bool(of_task[0].heading)}.png"
         if pictures is not None:
             plot_across(variants, baseline, shown, pictures / picture)

@@ -223,8 +223,8 @@ def _line(
         split=split,
         seeds=len(runs),
         measure=headline,
-        score=_spread(scores.values()),
-        beside={each.name: _spread(by_seed(runs, f"{prefix}{task}_{each.name}").values()) for each in beside},
+        score=spread(scores.values()),
+        beside={each.name: spread(by_seed(runs, f"{prefix}{task}_{each.name}").values()) for each in beside},
         validation_score=_mean(validation.values()),
         difference=paired_difference(scores, compared, shared),
         steps_to_threshold=_mean(reached),
@@ -281,7 +281,8 @@ def _sample_sd(values: Iterable[float]) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
-def _spread(values: Iterable[float]) -> Spread:
+def spread(values: Iterable[float]) -> Spread:
+    """Mean and sample deviation; NaN where there are too few."""
     values = list(values)
     return Spread(_mean(values), _sample_sd(values))
 

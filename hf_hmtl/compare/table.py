@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hf_hmtl.compare.statistics import Line, Spread
+from hf_hmtl.compare.statistics import Difference, Line, Spread
 from hf_hmtl.metrics.measure import Measure
 
 _NOTHING = "-"
@@ -54,7 +54,7 @@ def markdown_table(lines: list[Line], threshold: float, unit: str = "seed") -> s
         scores = [_number(lines[0].constant.get(each.name, math.nan), 3) for each in (measure, *beside)]
         rows.append(["constant answer", _NOTHING, *scores, *[_NOTHING] * (len(header) - 2 - len(scores))])
     explanation = _explanation(baseline, split, threshold, measure, bool(lines[0].constant), unit)
-    return f"{_drawn(rows)}\n\n{explanation}\n"
+    return f"{markdown(rows)}\n\n{explanation}\n"
 
 
 def pooled_table(lines: list[Line], folds: int, papers: Mapping[str, float]) -> str:
@@ -69,26 +69,32 @@ def pooled_table(lines: list[Line], folds: int, papers: Mapping[str, float]) -> 
     header = ["method", "seeds", *(f"pooled {each.words}" for each in measures), *["paper"] * bool(papers)]
     rows = [header]
     for line in lines:
-        scores = map(_with_deviation, (line.score, *line.beside.values()))
+        scores = map(with_deviation, (line.score, *line.beside.values()))
         printed = [_number(papers.get(line.label, math.nan), 3)] * bool(papers)
         rows.append([line.label, str(line.seeds), *scores, *printed])
-    return (
-        f"{_drawn(rows)}\n\nPooled: the answers of {folds} folds to all rows, each given by weights that never saw the "
-        "row, scored together; means over seeds ± their sample standard deviation. Methods have a score when all of "
-        "their folds are finished.\n"
+    explanation = (
+        f"Pooled: the answers of {folds} folds to all rows, each given by weights that never saw the row, scored "
+        "together; means over seeds ± their sample standard deviation. Methods have a score when all of their folds "
+        "are finished."
     )
+    return f"{markdown(rows)}\n\n{explanation}\n"
 
 
-def _drawn(rows: list[list[str]]) -> str:
-    """Markdown of a header and its rows, all but the first column to the right."""
+def markdown(rows: list[list[str]], left: int = 1) -> str:
+    """A table of a header and its rows, aligned in plain text too.
+
+    Args:
+        left: how many columns are text; the others are numbers and stand to the right.
+    """
     rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
-    return "\n".join(f"| {' | '.join(_aligned(row, widths))} |" for row in rows)
+    rows.insert(1, ["-" * width if place < left else "-" * (width - 1) + ":" for place, width in enumerate(widths)])
+    return "\n".join(f"| {' | '.join(_aligned(row, widths, left))} |" for row in rows)
 
 
-def _aligned(row: list[str], widths: list[int]) -> list[str]:
-    return [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+def _aligned(row: list[str], widths: list[int], left: int) -> list[str]:
+    placed = enumerate(zip(row, widths, strict=True))
+    return [cell.ljust(width) if place < left else cell.rjust(width) for place, (cell, width) in placed]
 
 
 def _cells(line: Line, threshold: float) -> list[str]:
@@ -97,9 +103,9 @@ def _cells(line: Line, threshold: float) -> list[str]:
     return [
         line.label,
         str(line.seeds),
-        *map(_with_deviation, (line.score, *line.beside.values())),
+        *map(with_deviation, (line.score, *line.beside.values())),
         _number(line.validation_score, 3),
-        _with_interval(line),
+        with_interval(line.difference, line.seeds),
         reaching if counts_steps else _NOTHING,
         _number(line.gap, 3, "+"),
         _number(line.relative_speed, 2),
@@ -112,18 +118,23 @@ def _number(value: float, digits: int, sign: str = "") -> str:
     return _NOTHING if math.isnan(value) else f"{round(value, digits) + 0.0:{sign},.{digits}f}"
 
 
-def _with_deviation(spread: Spread) -> str:
+def with_deviation(spread: Spread) -> str:
+    """A mean ± its deviation."""
     deviation = "" if math.isnan(spread.sd) else f" ± {spread.sd:.3f}"
     return f"{_number(spread.mean, 3)}{deviation}"
 
 
-def _with_interval(line: Line) -> str:
-    difference = line.difference
+def with_interval(difference: Difference, seeds: int) -> str:
+    """A difference, its interval, and where fewer seeds than there are stand in it, how many.
+
+    Args:
+        seeds: of the method.
+    """
     if math.isnan(difference.mean):
         return _NOTHING
     low, high = _number(difference.low, 3, "+"), _number(difference.high, 3, "+")
     interval = f" [{low}, {high}]" if difference.seeds > 1 else ""
-    partly = f" ({difference.seeds}/{line.seeds})" if difference.seeds < line.seeds else ""
+    partly = f" ({difference.seeds}/{seeds})" if difference.seeds < seeds else ""
     return f"{_number(difference.mean, 3, '+')}{interval}{partly}"
 
 

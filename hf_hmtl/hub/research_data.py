@@ -33,6 +33,11 @@ def keep_here(dataset: datasets.Dataset, source: str, licence: str) -> None:
 def _refusing(push: Callable) -> Callable:
     @functools.wraps(push)
     def push_to_hub(self, *arguments, **options):
+        """As that of datasets.
+
+        Raises:
+            PermissionError: the terms of the data forbid it.
+        """
         for dataset in self.values() if isinstance(self, dict) else (self,):
             if _MARK in (dataset.info.license or ""):
                 raise PermissionError(

@@ -7,6 +7,9 @@ from .configuration_hmtl import HMTLConfig
 RECURRENT = ("gru", "lstm")
 FRAMES, CLIP = ANSWERS = ("frames", "clip")
 SUMMARIES = ("last", "mean")
+_OF_THE_BACKBONE = (
+    "backbone", "image_size", "pixel_mean", "pixel_std", "format_version", "learned_from", "face_margin",
+)  # fmt: skip
 _NUMBERS, _CLASSES = PROBLEMS = ("regression", "single_label_classification")
 
 
@@ -68,7 +71,7 @@ class HMTLSequenceConfig(PreTrainedConfig):
                 f"the only class is {self.id2label[0]!r}; a classifier needs two or more. For a number give "
                 "problem_type='regression'"
             )
-        self.frame_config = HMTLConfig(**_without_heads(self.frame_config.to_dict()))
+        self.frame_config = HMTLConfig(**_of_the_backbone(self.frame_config.to_dict()))
 
     @property
     def channels(self) -> int:
@@ -76,16 +79,7 @@ class HMTLSequenceConfig(PreTrainedConfig):
         return self.units * (1 + self.bidirectional)
 
 
-def _without_heads(frame: dict) -> dict:
-    """The backbone's part of a configuration: what heads there were answered for single images."""
-    heads = (
-        "heads",
-        "primary",
-        "id2label",
-        "label2id",
-        "problem_type",
-        "architectures",
-        "auto_map",
-        "custom_pipelines",
-    )
-    return {name: value for name, value in frame.items() if name not in (*heads, "model_type", "transformers_version")}
+def _of_the_backbone(frame: dict) -> dict:
+    """What a configuration says of the backbone. Heads answered for single images, and where the weights lay before is
+    nobody's concern."""
+    return {name: frame[name] for name in _OF_THE_BACKBONE if name in frame}

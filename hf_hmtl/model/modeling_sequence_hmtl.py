@@ -10,7 +10,6 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from .backbone_hmtl import can_checkpoint, checkpoint_activations, stem
-from .configuration_hmtl import HMTLConfig
 from .configuration_sequence_hmtl import CLIP, HMTLSequenceConfig
 from .image_processing_hmtl import HMTLImageProcessor
 from .loading_hmtl import take_backbone
@@ -107,7 +106,7 @@ class HMTLSequenceModel(PreTrainedModel):
         """
         if not isinstance(source, HMTLPreTrainedModel):
             source = HMTLModel.from_pretrained(source)
-        model = cls(HMTLSequenceConfig(frame_config=HMTLConfig(**_plain(source.config)), **options))
+        model = cls(HMTLSequenceConfig(frame_config=source.config.to_dict(), **options))
         model.load_backbone_from(source)
         return model
 
@@ -263,11 +262,6 @@ class HMTLSequenceForVideoClassification(HMTLSequenceModel):
                 "answers='clip'"
             )
         super().__init__(config)
-
-
-def _plain(config: HMTLConfig) -> dict:
-    names = ("backbone", "image_size", "pixel_mean", "pixel_std", "learned_from", "face_margin")
-    return {name: getattr(config, name) for name in names}
 
 
 def _lengths(mask: torch.Tensor | None, shape: torch.Size, device: torch.device) -> torch.Tensor:

@@ -53,7 +53,7 @@ def seconds_a_step(experiment: Experiment, steps: int = TIMED_STEPS) -> float:
             trainer.compute_loss(model, trainer._prepare_inputs(batch), num_items_in_batch=step).backward()
         optimizer.step()
         optimizer.zero_grad()
-        _finish()
+        finish()
         times.append(time.perf_counter() - started)
     return float(np.median(times))
 
@@ -68,11 +68,12 @@ def seconds_an_image(model: HMTLForImageClassification) -> float:
     for _ in range(WARM_ANSWERS + TIMED_ANSWERS):
         started = time.perf_counter()
         network(pixels)
-        _finish()
+        finish()
         times.append(time.perf_counter() - started)
     return float(np.median(times[WARM_ANSWERS:]))
 
 
-def _finish() -> None:
+def finish() -> None:
+    """Wait for what a GPU still has to do."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -146,6 +146,7 @@ class Classification(Supervised):
         }
 
     def score_of_rows(self, rows: Mapping[str, Sequence]) -> dict[str, float]:
+        """The names of classes become their numbers again."""
         numbers = {label: number for number, label in enumerate(self.labels)}
         pairs = zip(rows["label"], rows["answer"], strict=True)
         known = [(numbers[true], numbers[answer]) for true, answer in pairs if None not in (true, answer)]

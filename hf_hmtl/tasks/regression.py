@@ -239,6 +239,7 @@ class Regression(Supervised):
         return dict(zip(self.parts("answer"), predictions.T, strict=True))
 
     def score_of_rows(self, rows: Mapping[str, Sequence]) -> dict[str, float]:
+        """A row counts where each of its answers is a finite number."""
         answers, labels = (numbers_of(rows, self.parts(kind)) for kind in ("answer", "label"))
         answered = np.isfinite(answers).all(axis=1)
         return self.score(answers[answered], labels[answered])

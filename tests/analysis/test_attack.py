@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from hf_hmtl import HMTLConfig, HMTLForImageClassification
-from hf_hmtl.analysis.attack import attacked_answers, evaluating, fgsm, pgd
+from hf_hmtl.analysis.attack import attacked_answers, fgsm, pgd
+from hf_hmtl.analysis.evaluation_mode import evaluating
 from hf_hmtl.data.collator import EvaluationCollator
 from hf_hmtl.data.rows import RowReader
 from hf_hmtl.draws import Draws

@@ -7,7 +7,7 @@ from torch.nn.functional import interpolate
 from hf_hmtl import HMTLConfig, HMTLForImageClassification
 from hf_hmtl.analysis.explain import grad_cam, heat_inside, of_class
 from hf_hmtl.data.drawn_faces.dataset import face_masks, face_parameters
-from hf_hmtl.data.drawn_faces.drawing import draw_faces
+from hf_hmtl.data.drawn_faces.drawing import draw_faces, face_areas
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.tasks.puzzle import Puzzle
 
@@ -69,6 +69,18 @@ def test_heat_inside_a_mask_by_hand():
     mask = torch.tensor([[[1.0, 1.0], [0.5, 0.0]], [[1.0, 1.0], [1.0, 1.0]]])
     inside = heat_inside(heat, mask)
     assert inside[0].item() == pytest.approx(1.5 / 4) and torch.isnan(inside[1])
+
+
+def test_hair_is_no_face():
+    """What a mask loses to hair is drawn otherwise than on a bald head."""
+    haired = face_parameters(0, "validation", range(16), difficulty=0)
+    haired.hair_volume[:], haired.hair_length[:] = 0.8, 0.2
+    bald = haired.copy()
+    bald.hair_volume[:] = 0.0
+    lost = face_areas(bald, 96) - face_areas(haired, 96)
+    changed = (draw_faces(haired, 96).astype(int) - draw_faces(bald, 96)).__abs__().sum(-1) > 12
+    assert ((lost > 0.9).sum((1, 2)) > 50).all() and lost.min() >= 0
+    assert changed[lost > 0.9].mean() > 0.9
 
 
 def test_an_expression_moves_pixels_of_the_face_alone():

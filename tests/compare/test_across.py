@@ -37,7 +37,7 @@ def variants():
     }
 
 
-SHOWN = quantities("emotion", "test", ["accuracy", "macro_f1"])
+SHOWN = quantities("emotion", "test", ["accuracy", "macro_f1"], [EXAMPLE])
 
 
 def cells(line):
@@ -57,7 +57,12 @@ def test_a_line_holds_what_its_runs_have(variants):
     low, high = ttest_rel([0.36, 0.40], [0.30, 0.32]).confidence_interval(0.95)
     assert line["difference to supervised"] == f"+0.070 [{low:+.3f}, {high:+.3f}]"
     assert found["10 %", "puzzle"]["difference to supervised"] == "+0.050"  # one pair has no interval
-    assert found["10 %", "supervised"]["difference to supervised"] == ""
+    assert found["10 %", "supervised"]["difference to supervised"] == "-"
+
+
+def test_minutes_are_shown_where_all_runs_were_made_on_equal_hardware():
+    elsewhere = dataclasses.replace(EXAMPLE, hardware=EXAMPLE.hardware | {"cores": 64})
+    assert "minutes" in SHOWN and "minutes" not in quantities("emotion", "test", ["accuracy"], [EXAMPLE, elsewhere])
 
 
 def test_what_no_run_has_is_no_column(variants):

@@ -464,7 +464,7 @@ def test_the_picture_is_a_png_whatever_is_finished(drawn, groups, tmp_path):
         assert len(drawn(given).legends) == legends
         picture = matplotlib.image.imread(tmp_path / "comparison.png", format="png")
         assert picture.shape[2] == 4
-        assert picture.shape[1] == 13 * 110
+        assert picture.shape[1] == 13 * 150  # inches x dots
         assert picture.shape[0] >= 400
         assert picture[..., :3].std() > 0.02  # something is drawn
     assert [path.name for path in tmp_path.iterdir()] == ["comparison.png"]

@@ -168,6 +168,21 @@ def test_a_saved_network_is_the_same_and_begins_with_a_backbone_of_ours(frames, 
         AutoModelForVideoClassification.from_pretrained(tmp_path / "clips")
 
 
+def test_a_saved_network_does_not_say_where_its_backbone_lay(tmp_path):
+    heads = {"emotion": {"kind": "linear", "shape": [2]}, "puzzle": {"kind": "mlp", "shape": [4, 4], "auxiliary": True}}
+    trained = HMTLConfig(
+        backbone="test_resnet", image_size=32, heads=heads, loss_weighting="uncertainty", learned_from=["drawn"]
+    )
+    HMTLForImageClassification(trained).save_pretrained(tmp_path / "earlier")
+    model = HMTLSequenceModel.for_backbone(tmp_path / "earlier", **CLASSES)
+    model.save_pretrained(tmp_path / "saved")
+    text = (tmp_path / "saved" / "config.json").read_text()
+    assert str(tmp_path) not in text and "emotion" not in text and "uncertainty" not in text
+    assert json.loads(text)["frame_config"]["learned_from"] == ["drawn"]
+    whole = HMTLSequenceConfig(frame_config=HMTLConfig.from_pretrained(tmp_path / "earlier"), **CLASSES)
+    assert str(tmp_path) not in whole.to_json_string()
+
+
 def test_what_is_published_is_private_unless_it_is_said_otherwise(monkeypatch, tmp_path):
     told = []
     monkeypatch.setattr(

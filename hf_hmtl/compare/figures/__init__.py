@@ -88,7 +88,7 @@ def write_figure(name: str, folders: Sequence[Path], options: FigureOptions, out
         if option not in module.OPTIONS:
             known = ", ".join(f"--{each}" for each in module.OPTIONS) or "none"
             raise ValueError(f"figure {name} has no use for --{option}; its options are: {known}")
-    from hf_hmtl.compare.figures import canvas
+    from hf_hmtl.compare import canvas
     from hf_hmtl.compare.figures.runs import finished_runs
 
     drawn = module.make(finished_runs(folders), options)

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from hf_hmtl.compare.figures.canvas import colours
+from hf_hmtl.compare.canvas import styles
 from hf_hmtl.compare.figures.runs import FinishedRun, by_label, mean_and_interval
 
 
@@ -35,11 +35,11 @@ def curve(run: FinishedRun, key: str, position: str) -> dict[float, float]:
 
 def draw_curves(axis: Axes, rows: Sequence[dict[str, Any]], position: str, labels: list[str]) -> None:
     """A line for each label, and its interval over seeds, where there is one, as a band."""
-    for label, colour in colours(labels).items():
+    for label, looks in styles(labels).items():
         own = [row for row in rows if row["method"] == label]
         places = [row[position] for row in own]
-        axis.plot(places, [row["mean"] for row in own], color=colour, marker=".", linewidth=1.4, label=label)
+        axis.plot(places, [row["mean"] for row in own], marker=".", linewidth=1.4, label=label, **looks)
         low, high = ([row[bound] for row in own] for bound in ("low", "high"))
-        axis.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+        axis.fill_between(places, low, high, color=looks["color"], alpha=0.15, linewidth=0)
     axis.set_xlabel("optimiser step" if position == "step" else "epoch")
     axis.grid(alpha=0.3)

@@ -10,8 +10,8 @@ import torch
 from tqdm.auto import tqdm
 
 from hf_hmtl.analysis.explain import grad_cam, heat_inside, of_class
+from hf_hmtl.compare.canvas import new_figure
 from hf_hmtl.compare.figures import Drawn, FigureOptions
-from hf_hmtl.compare.figures.canvas import new_figure
 from hf_hmtl.compare.figures.runs import FinishedRun, by_label, first_classification, fitting, mean_and_interval
 from hf_hmtl.results.intervals import of_mean
 from hf_hmtl.run.finished import KEPT, OpenedRun, open_run, some_rows

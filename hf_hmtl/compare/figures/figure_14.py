@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from hf_hmtl.compare.canvas import new_figure
 from hf_hmtl.compare.figures import Drawn, FigureOptions
-from hf_hmtl.compare.figures.canvas import new_figure
 from hf_hmtl.compare.figures.curves import curve, draw_curves, logged
 from hf_hmtl.compare.figures.runs import FinishedRun, first_classification, fitting
 

@@ -6,8 +6,8 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from hf_hmtl.analysis.attack import ATTACKS, STEPS, attacked_answers
+from hf_hmtl.compare.canvas import new_figure, styles
 from hf_hmtl.compare.figures import Drawn, FigureOptions
-from hf_hmtl.compare.figures.canvas import colours, new_figure
 from hf_hmtl.compare.figures.runs import FinishedRun, first_classification, fitting, mean_and_interval
 from hf_hmtl.results.intervals import of_share
 from hf_hmtl.run.finished import LOWEST_LOSS, open_run, some_rows
@@ -84,12 +84,12 @@ def draw(numbers: list[dict]):
     axes = figure.subplots(1, len(ATTACKS), sharey=True)
     labels = list(dict.fromkeys(row["method"] for row in numbers))
     for axis, attack in zip(axes, ATTACKS, strict=True):
-        for label, colour in colours(labels).items():
+        for label, looks in styles(labels).items():
             rows = [row for row in numbers if (row["method"], row["attack"], row["seed"]) == (label, attack, MEAN)]
             levels = [255 * row["radius"] for row in rows]
-            axis.plot(levels, [row["accuracy"] for row in rows], marker="o", markersize=4, color=colour, label=label)
+            axis.plot(levels, [row["accuracy"] for row in rows], marker="o", markersize=4, label=label, **looks)
             low, high = (np.clip([row[bound] for row in rows], 0, 1) for bound in ("low", "high"))
-            axis.fill_between(levels, low, high, color=colour, alpha=0.15, linewidth=0)
+            axis.fill_between(levels, low, high, color=looks["color"], alpha=0.15, linewidth=0)
         axis.set(title=TITLES[attack], xlabel="largest change of a pixel, grey levels of 255", ylim=(0, None))
         axis.grid(alpha=0.3)
     rows = numbers[0]["rows"]

@@ -75,6 +75,11 @@ def shortened(names, most: int = 3) -> str:
     return ", ".join(map(str, names[:most])) + ", ..." * (len(names) > most)
 
 
+def names_in(folder: Path) -> str:
+    """What stands in a folder, for a message; "nothing" in an empty one."""
+    return shortened(sorted(path.name for path in folder.iterdir()), 8) or "nothing"
+
+
 @cache
 def suffixes() -> frozenset[str]:
     """Suffixes of the files that Pillow decodes: those of the formats it registers, in small letters."""

@@ -15,7 +15,7 @@ import numpy as np
 from hf_hmtl.data import crops
 from hf_hmtl.data.identity import identity, of_clips
 from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_ANNOTATION, NO_BOX, NO_CODE, NOT_IN_TABLE, Ledger, Reason
-from hf_hmtl.data.own_faces.tree import Tree, shortened, walk
+from hf_hmtl.data.own_faces.tree import Tree, names_in, walk
 from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._building import drift, images_of_paths, in_first_fold, make_dataset
 from hf_hmtl.data.sources._landmarks import box_of, checked_margin
@@ -72,7 +72,7 @@ def load(
             ledger.leave_out(FOLDER, reason, [path])
     rows = _rows(tree, clips, margin, ledger)
     if not rows["file"]:
-        there = shortened(sorted(path.name for path in tree.root.iterdir()), 8) or "nothing"
+        there = names_in(tree.root)
         raise FileNotFoundError(f"afew_va: {tree.root} holds no clip of AFEW-VA (found: {there}).\n{LAYOUTS}")
     number = datasets.Value("float32")
     columns = {name: (number, np.array(rows[name]) / LARGEST) for name in ("valence", "arousal")}

@@ -10,7 +10,7 @@ from pathlib import Path
 import datasets
 
 from hf_hmtl.data.ledger import Ledger, Reason
-from hf_hmtl.data.own_faces.tree import shortened, walk
+from hf_hmtl.data.own_faces.tree import names_in, walk
 from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._building import drift
 from hf_hmtl.data.sources._pose_mat import CODE, OTHER, PlaceOf, dataset_of, faces_of, find
@@ -44,7 +44,7 @@ def load(data_dir: str | Path | None = None, landmarks: str = "all", allow_left_
     folder, ledger = resolve("aflw2000", data_dir, LAYOUTS), Ledger(allow_left_out)
     prefix = place(folder)
     if prefix is None:
-        found = shortened(sorted(path.name for path in folder.iterdir()), 8) or "nothing"
+        found = names_in(folder)
         raise FileNotFoundError(f"aflw2000: {folder} holds no image with a .mat file (found: {found}).\n{LAYOUTS}")
     of_test = place_of(prefix, "test")
     beside = tuple(f"{name}/" for name in ("300W_LP", "300W-LP"))

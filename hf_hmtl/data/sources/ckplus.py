@@ -15,7 +15,7 @@ import datasets
 from hf_hmtl.data import crops
 from hf_hmtl.data.identity import identity, of_clips
 from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_ANNOTATION, NO_BOX, NO_CODE, NOT_IN_TABLE, Ledger, Reason
-from hf_hmtl.data.own_faces.tree import Tree, shortened, walk
+from hf_hmtl.data.own_faces.tree import Tree, names_in, walk
 from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._building import drift, images_of_paths, in_first_fold, make_dataset
 from hf_hmtl.data.sources._landmarks import box_of, checked_margin
@@ -95,7 +95,7 @@ def load(
     labels, layout = _labels(tree, files, ledger)
     rows = _rows(files, labels, FRAMES[frames], ledger)
     if not rows:
-        there = shortened(sorted(path.name for path in tree.root.iterdir()), 8) or "nothing"
+        there = names_in(tree.root)
         raise FileNotFoundError(f"ckplus: {tree.root} holds no labelled frame of CK+ (found: {there}).\n{LAYOUTS}")
     every = _dataset(tree, files, rows, margin, ledger)
     counts = class_counts(every, "emotion")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from hf_hmtl.data.identity import identity
 from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_CODE, NO_SPLIT, NOT_IN_TABLE, Ledger, Reason
-from hf_hmtl.data.own_faces.tree import Tree, shortened, walk
+from hf_hmtl.data.own_faces.tree import Tree, names_in, shortened, walk
 from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._building import drift, images_of_paths, make_dataset, text_table
 from hf_hmtl.data.splits import class_counts
@@ -100,7 +100,7 @@ def _lists(tree: Tree) -> dict[str, str]:
     for split, name in LISTS.items():
         paths = [path for path in tree.tables if path.split("/")[-1] == name]
         if not paths:
-            there = shortened(sorted(path.name for path in tree.root.iterdir()), 8) or "nothing"
+            there = names_in(tree.root)
             raise FileNotFoundError(f"fairface: {tree.root} holds no {name} (found: {there}).\n{LAYOUTS}")
         found[split] = min(paths, key=lambda path: path.count("/"))
     return found
@@ -116,7 +116,7 @@ def _places(tree: Tree) -> dict[float, str]:
             named = next((padding for padding, name in FOLDERS.items() if name in folder), None)
             found.setdefault(named or _padding_of(tree.root / first), prefix)
     if not found:
-        there = shortened(sorted(path.name for path in tree.root.iterdir()), 8) or "nothing"
+        there = names_in(tree.root)
         raise FileNotFoundError(
             f"fairface: {tree.root} holds no train/ and val/ with images (found: {there}).\n{LAYOUTS}"
         )

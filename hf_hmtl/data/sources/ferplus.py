@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from hf_hmtl.data.identity import identity
 from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_SPLIT, NOT_IN_TABLE, Ledger, Reason
-from hf_hmtl.data.own_faces.tree import Tree, shortened, walk
+from hf_hmtl.data.own_faces.tree import Tree, names_in, walk
 from hf_hmtl.data.sources import DATA_ROOT, SPLITS, Source, fer2013, resolve
 from hf_hmtl.data.sources._building import drift, make_dataset
 from hf_hmtl.data.sources._votes import NO_FACE, UNKNOWN, distribution, majority, several
@@ -119,7 +119,7 @@ def _read(tree: Tree, fer2013_dir: str | Path | None, ledger: Ledger) -> tuple[d
         return _from_folders(tree, lists, ledger), set(lists.values()), "three folders, each with its list"
     votes = _table(tree, VOTES)
     if votes is None:
-        there = shortened(sorted(path.name for path in tree.root.iterdir()), 8) or "nothing"
+        there = names_in(tree.root)
         raise FileNotFoundError(f"ferplus: {tree.root} holds no {VOTES} and no {FOLDERS['train']}/{FOLDER_LIST} "
                                 f"(found: {there}).\n{LAYOUTS}")  # fmt: skip
     beside, pixels = _pixels(tree, fer2013_dir)

@@ -13,7 +13,7 @@ import datasets
 
 from hf_hmtl.data.identity import identity
 from hf_hmtl.data.ledger import FOLDER, NO_CODE, Ledger, Reason
-from hf_hmtl.data.own_faces.tree import Tree, shortened, walk
+from hf_hmtl.data.own_faces.tree import Tree, names_in, walk
 from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._building import drift, images_of_paths, in_first_fold, make_dataset
 from hf_hmtl.data.splits import class_counts
@@ -86,6 +86,6 @@ def _rows(tree: Tree, ledger: Ledger) -> dict[str, tuple[str, int]]:
         seen.add((person, code, take, number))
         rows[path] = (person, NAMES.index(CODES[code]))
     if not rows:
-        there = shortened(sorted(path.name for path in tree.root.iterdir()), 8) or "nothing"
+        there = names_in(tree.root)
         raise FileNotFoundError(f"jaffe: {tree.root} holds no photograph of JAFFE (found: {there}).\n{LAYOUTS}")
     return dict(sorted(rows.items()))

@@ -11,7 +11,7 @@ import datasets
 
 from hf_hmtl.data.identity import identity
 from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_CODE, NO_SPLIT, NOT_IN_TABLE, Ledger, Reason
-from hf_hmtl.data.own_faces.tree import Tree, shortened, walk
+from hf_hmtl.data.own_faces.tree import Tree, names_in, walk
 from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._building import drift, images_of_paths, make_dataset, text_table
 from hf_hmtl.data.splits import carve, class_counts
@@ -95,7 +95,7 @@ def _codes(tree: Tree) -> tuple[dict[str, str], set[str], str]:
     for split, name in REPACK_LISTS.items():
         path = next((path for path in tree.tables if path.split("/")[-1] == name), None)
         if path is None:
-            there = shortened(sorted(path.name for path in tree.root.iterdir()), 8) or "nothing"
+            there = names_in(tree.root)
             raise FileNotFoundError(f"rafdb: {tree.root} holds neither {LIST} nor {name} (found: {there}).\n{LAYOUTS}")
         found[split] = path
     codes = {}

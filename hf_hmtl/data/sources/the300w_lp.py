@@ -11,7 +11,7 @@ from pathlib import Path
 import datasets
 
 from hf_hmtl.data.ledger import Ledger, Reason
-from hf_hmtl.data.own_faces.tree import shortened, walk
+from hf_hmtl.data.own_faces.tree import names_in, walk
 from hf_hmtl.data.sources import Source, aflw2000, resolve
 from hf_hmtl.data.sources._building import drift
 from hf_hmtl.data.sources._pose_mat import CODE, PlaceOf, dataset_of, faces_of, find
@@ -66,7 +66,7 @@ def load(
     folder, ledger = resolve("the300w_lp", data_dir, LAYOUTS), Ledger(allow_left_out)
     prefix = find(folder, FOLDERS, lambda path: any((path / part).is_dir() for part in EXPECTED))
     if prefix is None:
-        there = shortened(sorted(path.name for path in folder.iterdir()), 8) or "nothing"
+        there = names_in(folder)
         raise FileNotFoundError(
             f"the300w_lp: {folder} holds no 300W-LP, whose folders are {', '.join(EXPECTED)} (found: {there}).\n"
             f"{LAYOUTS}"

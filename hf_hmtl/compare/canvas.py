@@ -1,5 +1,6 @@
-"""What all figures share on paper: a canvas, colours, letters of any script, and a file that appears whole."""
+"""What all pictures of runs share: a canvas, looks of labels, letters of any script, and a file that appears whole."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -20,9 +21,12 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def colours(labels: list[str]) -> dict[str, str]:
-    """{label: its colour}; a label keeps it from panel to panel."""
-    return {label: f"C{position % 10}" for position, label in enumerate(labels)}
+def styles(labels: Iterable[str]) -> dict[str, dict[str, str]]:
+    """{label: how its lines are drawn}, the same in all panels: ten colours, then these dashed and dotted."""
+    return {
+        label: {"color": f"C{position % 10}", "linestyle": ("-", "--", ":")[position // 10 % 3]}
+        for position, label in enumerate(labels)
+    }
 
 
 def save(figure: Figure, path: Path) -> None:
