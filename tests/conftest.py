@@ -6,6 +6,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["HF_HMTL_TRACEBACK"] = "1"
 
+import gc
 import logging
 
 import pytest
@@ -24,6 +25,12 @@ def pytest_configure():
         torch.set_num_threads(1)
     else:
         torch.set_num_threads(2)
+
+
+def pytest_collection_finish():
+    """What was imported lives to the end: the collections that every training asks for need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
