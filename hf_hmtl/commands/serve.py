@@ -27,7 +27,8 @@ def run(arguments: list[str]) -> None:
     except ImportError as error:
         raise ValueError(f"a server needs {error.name}. Type: pip install 'hf_hmtl[serve]'") from error
     from hf_hmtl.serving.server.limits import MEBIBYTE, MEGAPIXEL, Limits
-    from hf_hmtl.serving.server.listening import address, listen, serve
+    from hf_hmtl.serving.server.listening import serve
+    from hf_hmtl.serving.sockets import address, listen
 
     for name in ("batch_size", "largest_body", "largest_picture"):
         if getattr(options, name) < 1:
