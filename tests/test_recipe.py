@@ -104,6 +104,15 @@ def test_mistakes_name_the_nearest(name, changes, message):
 def test_an_assignment_without_equals_raises():
     with pytest.raises(ValueError, match="write --set"):
         override(["auxiliary.puzzle.weight"])
+    for value, problem in (
+        ("[a, b", "expected ',' or ']'"),
+        ("a\t: b:", "cannot start any token|not allowed here"),
+        ("*x", "undefined alias"),
+    ):
+        with pytest.raises(
+            ValueError, match=rf"--set .*the value is YAML, and .*({problem}).*Quote what is to stay text"
+        ):
+            override([f"source.data_dir={value}"])
 
 
 def test_unknown_task_options_name_the_nearest():

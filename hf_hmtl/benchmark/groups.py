@@ -14,6 +14,7 @@ GROUPS = {
     "loops": "training loops: against bare PyTorch, hybrid against supervised, in-painting",
     "evaluations": "evaluation and feature extraction",
     "exports": "one image and a batch on the CPU: as it is, channels last, compiled, as ONNX, in 8 bits",
+    "server": "a server with 64 clients for a minute",
     "gpus": "training on a GPU, where there is one",
     "starts": "from a command to its first step; memory of many rows",
 }

@@ -216,6 +216,14 @@ def _kept_checkpoint(folder: Path) -> Path:
     return kept if kept and kept.is_dir() else _checkpoints(folder)[-1]
 
 
+def with_training_heads(model: str) -> str:
+    """Where a model still has the heads that it was trained with: the checkpoint that was kept, of a run's folder that
+    has one; else the model itself."""
+    folder = Path(model)
+    whole = any((checkpoint / STATE).is_file() for checkpoint in folder.glob("checkpoint-*"))
+    return str(_kept_checkpoint(folder)) if whole else model
+
+
 def _there(folder: Path, name: str) -> Path:
     if not (folder / name).is_file():
         raise FileNotFoundError(

@@ -16,6 +16,7 @@ from transformers.processing_utils import ImagesKwargs
 
 LARGEST_IMAGE = 178_956_970  # pixels; where Pillow refuses an image as a possible decompression bomb
 _CHANNELS = (1, 3, 4)
+_PROGRAMS = ("EPS",)  # formats whose reader starts another program on what the file says
 _LOWEST_WHITE = 4096  # of 65536: what 12 bits reach
 _URL_SCHEMES = ("http://", "https://", "data:")
 _URL_SECONDS = 30
@@ -26,7 +27,11 @@ class ImageError(ValueError):
     """An image that cannot be used; the message says which and why."""
 
 
-def decode(source) -> Image.Image:
+class ImageTooLarge(ImageError):
+    """An image of more pixels than are allowed."""
+
+
+def decode(source, largest: int = LARGEST_IMAGE) -> Image.Image:
     """Turns whatever holds an image into an upright RGB image of 8 bits.
 
     The EXIF orientation is applied. Gray, palette and CMYK images are converted and an alpha channel is dropped, all as
@@ -38,24 +43,25 @@ def decode(source) -> Image.Image:
         source: the bytes of an image file; a path or URL; a row {"bytes": ..., "path": ...} of `datasets`; a PIL
             image; or an array or tensor of shape (height, width), (height, width, 1, 3 or 4) or
             (1, 3 or 4, height, width): uint8, uint16, or floats in [0, 1].
+        largest: pixels that it may have, of which files of more are not decoded.
 
     Raises:
-        ImageError: empty, truncated or not an image, more than 178,956,970 pixels, an array whose layout or range can
-            be read in two ways.
+        ImageError: empty, truncated or not an image, an array whose layout or range can be read in two ways, or a
+            program (EPS), which Pillow would have Ghostscript run. ImageTooLarge: more than `largest` pixels.
         OSError: a path or a URL cannot be read.
     """
     if isinstance(source, dict) and ("bytes" in source or "path" in source):
         source = source.get("path") if source.get("bytes") is None else source["bytes"]
     if isinstance(source, (np.ndarray, torch.Tensor)):
-        return _from_array(source)
+        return _from_array(source, "an array", largest)
     if isinstance(source, Image.Image):
         with _damage_reported("a PIL image"):
-            return _upright_rgb(source, "a PIL image", in_place=False)
+            return _upright_rgb(source, "a PIL image", largest, in_place=False)
     if isinstance(source, (str, os.PathLike)):
         name = os.fspath(source)
-        return _from_bytes(content_of(source), name[:200] if name.startswith("data:") else name)
+        return _from_bytes(content_of(source), name[:200] if name.startswith("data:") else name, largest)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _from_bytes(bytes(source), "the given bytes")
+        return _from_bytes(bytes(source), "the given bytes", largest)
     raise ImageError(
         f"An image is given as the bytes of a file, a path, a URL, a PIL image, an array or a tensor, not as "
         f"{type(source).__name__}."
@@ -222,21 +228,25 @@ def _damage_reported(name: str):
         yield
     except ImageError:
         raise
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge(f"{name}: {error}") from error
     except Exception as error:
         # Pillow names the object in memory that it read, which says nothing to anybody.
         reason = re.sub(r" ?<_io\.\w+ object at 0x[0-9a-f]+>", "", f"{type(error).__name__}: {error}")
         raise ImageError(f"{name}: not an image that Pillow reads, or a damaged one ({reason}).") from error
 
 
-def _from_bytes(content: bytes, name: str) -> Image.Image:
+def _from_bytes(content: bytes, name: str, largest: int) -> Image.Image:
     if not content:
         raise ImageError(f"{name}: the image is empty (0 bytes).")
     with _damage_reported(f"{name} ({len(content)} bytes)"), Image.open(io.BytesIO(content)) as image:
-        return _upright_rgb(image, name, in_place=True)
+        return _upright_rgb(image, name, largest, in_place=True)
 
 
-def _upright_rgb(image: Image.Image, name: str, in_place: bool) -> Image.Image:
-    _check_pixels(image.size, name)
+def _upright_rgb(image: Image.Image, name: str, largest: int, in_place: bool) -> Image.Image:
+    _check_pixels(image.size, name, largest)
+    if image.format in _PROGRAMS:
+        raise ImageError(f"{name}: {image.format} is a program that draws, and is not run. Save it as PNG.")
     image.load()
     if in_place:
         ImageOps.exif_transpose(image, in_place=True)
@@ -246,22 +256,22 @@ def _upright_rgb(image: Image.Image, name: str, in_place: bool) -> Image.Image:
         values = np.asarray(image)
         if values.dtype == np.int32 and values.min() >= 0 and values.max() <= 65535:
             values = values.astype(np.uint16)  # how Pillow opens PGM files of 16 bits, and older versions others too
-        return _from_array(values, name)
+        return _from_array(values, name, largest)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _check_pixels(size: tuple, name: str):
+def _check_pixels(size: tuple, name: str, largest: int):
     width, height = size
-    if width * height > LARGEST_IMAGE:
-        raise ImageError(f"{name}: {width} x {height} pixels are more than the {LARGEST_IMAGE:,} that are allowed.")
+    if width * height > largest:
+        raise ImageTooLarge(f"{name}: {width} x {height} pixels are more than the {largest:,} that are allowed.")
 
 
-def _from_array(array, name: str = "an array") -> Image.Image:
+def _from_array(array, name: str, largest: int) -> Image.Image:
     if isinstance(array, torch.Tensor):
         array = array.detach().cpu()
         array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
     pixels = _colours_last(array, name)
-    _check_pixels(pixels.shape[1::-1], name)
+    _check_pixels(pixels.shape[1::-1], name, largest)
     return Image.fromarray(_eight_bits(pixels, name)).convert("RGB")
 
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from hf_hmtl.model import image_processing_hmtl
-from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor, ImageError, decode, to_pixels
+from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor, ImageError, ImageTooLarge, decode, to_pixels
 
 
 def photo(width=60, height=40) -> np.ndarray:
@@ -126,14 +125,15 @@ def test_damaged_bytes_raise_nothing_but_image_errors():
                 continue
 
 
-def test_images_of_too_many_pixels_are_refused(monkeypatch):
-    bomb = encoded(Image.new("1", (20_000, 20_000)))
-    with pytest.raises(ImageError, match="400000000 pixels|20000 x 20000"):
-        decode(bomb)
-    monkeypatch.setattr(image_processing_hmtl, "LARGEST_IMAGE", 60 * 40 - 1)
+def test_images_of_too_many_pixels_are_refused():
+    with pytest.raises(ImageTooLarge, match="400000000 pixels|20000 x 20000"):
+        decode(encoded(Image.new("1", (20_000, 20_000))))
+    with pytest.raises(ImageTooLarge, match="more than the 178,956,970 that are allowed"):
+        decode(np.broadcast_to(np.uint8(0), (20_000, 20_000)))
     for source in (encoded(photo()), photo(), Image.fromarray(photo())):
-        with pytest.raises(ImageError, match="60 x 40 pixels are more than"):
-            decode(source)
+        assert decode(source, largest=60 * 40).size == (60, 40)
+        with pytest.raises(ImageTooLarge, match="60 x 40 pixels are more than the 2,399 that are allowed"):
+            decode(source, largest=60 * 40 - 1)
 
 
 def test_a_long_thin_image_within_the_limit_is_used():

@@ -10,7 +10,7 @@ import datasets
 import numpy as np
 import pytest
 from odd_images import GRAY, LOOKS_RIGHT, REFUSED, SIDE, saved
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 from transformers.image_utils import load_image
 
 from hf_hmtl.data.collator import EvaluationCollator
@@ -60,6 +60,26 @@ def test_a_file_that_can_be_read_in_two_ways_is_refused_wherever_it_is_read(name
     for who, read in readings(content, tmp_path / "file").items():
         with pytest.raises((ImageError, BrokenImage), match=r"brightest value|without guessing"):
             pytest.fail(f"{who} read {np.asarray(read()).mean()}")
+
+
+def test_a_picture_that_is_a_program_is_not_run_by_anybody(tmp_path, monkeypatch):
+    """Pillow would have Ghostscript run an EPS file. What `datasets` decodes itself is not ours to refuse."""
+    run = []
+
+    def ghostscript(*arguments, **options):
+        run.append(arguments)
+        return Image.new("RGB", (SIDE, SIDE)).im
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ghostscript)
+    content = saved(Image.fromarray(GRAY), "EPS")
+    readers = readings(content, tmp_path / "face.jpg")
+    del readers["datasets"]
+    for who, read in readers.items():
+        with pytest.raises((ImageError, BrokenImage), match="EPS is a program that draws, and is not run"):
+            pytest.fail(f"{who} read {read()}")
+    assert not run
+    Image.open(io.BytesIO(content)).load()
+    assert run  # what is guarded against
 
 
 def test_a_black_picture_of_16_bits_is_black():

@@ -6,6 +6,7 @@ Command lines and recipe files are made of right ones by a change or two, drawn 
 
 import copy
 import dataclasses
+import functools
 import os
 import random
 
@@ -15,6 +16,8 @@ from runs import SMALL
 
 from hf_hmtl import recipe as recipes
 from hf_hmtl.commands.train import run as main
+from hf_hmtl.data.drawn_faces import dataset
+from hf_hmtl.data.drawn_faces.dataset import synthetic_faces
 from hf_hmtl.run import dry_run
 from hf_hmtl.run.options import RunOptions
 from hf_hmtl.training.arguments import HMTLTrainingArguments
@@ -121,6 +124,12 @@ def prepared(experiment):
     return 0.0
 
 
+def few_faces(**options):
+    """As `synthetic_faces`, but no more than 16 of a split: what a mistake leaves out is thousands."""
+    several = {name: min(options.get(name, 16), 16) for name in ("train", "validation", "test")}
+    return synthetic_faces(**options | several)
+
+
 def outcome(arguments, folder):
     """What a dry run of these arguments ends with: "" or what is told in one line."""
     try:
@@ -138,6 +147,7 @@ def outcome(arguments, folder):
 def test_every_mistake_is_told_in_one_line(tmp_path, monkeypatch, capsys, kind):
     monkeypatch.setattr(dry_run, "seconds_a_step", prepared)
     monkeypatch.setattr(dry_run, "draw_batch", lambda *arguments: None)
+    monkeypatch.setattr(dataset, "synthetic_faces", functools.wraps(synthetic_faces)(few_faces))
     monkeypatch.setenv("HF_HMTL_DATA", str(tmp_path / "nowhere"))
     draw, told = random.Random(kind), 0
     for number in range(MISTAKES // 2):

@@ -1,0 +1,52 @@
+"""A page in the browser: what a network sees in a face, and a puzzle of it.
+
+    hf-hmtl demo outputs/quickstart
+    hf-hmtl demo user/my-faces --port 7861
+
+Drop a photograph or use the camera: the face that is found, what the heads say of it, where the network looks, and the
+tiles of the face, shuffled and put back. Of a run's folder the checkpoint that was kept is shown, which still has the
+training heads. Needs: pip install 'hf_hmtl[demo]' (Gradio, which asks for Pillow below 13).
+"""
+
+import argparse
+from pathlib import Path
+
+
+def run(arguments: list[str]) -> None:
+    """Serve the page until the process is told to end.
+
+    Raises:
+        ValueError, OSError: a mistake of the user, or a port that is taken.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        from hf_hmtl.serving.demo.page import launch, page, temporary_folder
+    except ImportError as error:
+        raise ValueError(f"the page needs {error.name}. Type: pip install 'hf_hmtl[demo]'") from error
+    from hf_hmtl.hub.contents import with_training_heads
+    from hf_hmtl.serving.demo.showing import Showing
+    from hf_hmtl.serving.predict import pipeline_of
+    from hf_hmtl.serving.sockets import listen
+
+    with listen(options.host, options.port) as bound:
+        port = bound.getsockname()[1]
+    given = {} if options.device is None else {"device": options.device}
+    showing = Showing(pipeline_of(with_training_heads(options.model), **given))
+    name = options.model.rstrip("/").rpartition("/")[2]
+    with temporary_folder() as folder:
+        launch(page(showing, name, Path(folder)), options.host, port)
+
+
+def _parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(
+        prog="hf-hmtl demo",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = options.add_argument
+    add("model", metavar="FOLDER", help="what a training wrote, or a name of the Hub")
+    add("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on; 127.0.0.1, which is this machine alone")
+    add("--port", type=int, default=7860, metavar="N", help="7860; 0 takes any that is free")
+    add("--device", metavar="DEVICE", help="cpu, cuda:0 ...; a GPU where there is one")
+    return options

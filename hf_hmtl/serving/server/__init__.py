@@ -1,0 +1,1 @@
+"""`hf-hmtl serve`: a network behind HTTP."""

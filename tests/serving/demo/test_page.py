@@ -1,0 +1,156 @@
+"""The page in Chromium, without a window. Needs gradio and selenium (`make test-demo`), as no other test does."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from serving_models import ANSWERING, AUXILIARY, save, serving_model
+
+pytest.importorskip("gradio", reason="pip install 'hf_hmtl[demo]'")
+webdriver = pytest.importorskip("selenium.webdriver", reason="pip install selenium")
+
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+from hf_hmtl.serving.demo.showing import drawn_examples  # noqa: E402
+from hf_hmtl.serving.predict import pipeline_of  # noqa: E402
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[3]
+SECONDS = 120
+SHOTS = os.environ.get("HF_HMTL_SCREENSHOTS")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Of a model with all heads."""
+    model = serving_model(heads=ANSWERING | AUXILIARY, learned_from=["drawn"])
+    return save(model, tmp_path_factory.mktemp("model") / "mine")
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    """Of its page."""
+    program = [sys.executable, "-u", "-m", "hf_hmtl", "demo", str(folder), "--port", "0"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = next(line for line in process.stdout if "http://" in line)
+            yield re.search(r"http://127\.0\.0\.1:\d+", line).group()
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def browser(tmp_path):
+    options = webdriver.ChromeOptions()
+    for each in (
+        "--headless=new",
+        "--no-sandbox",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--window-size=1300,1000",
+    ):
+        options.add_argument(each)
+    driver = os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver")
+    service = webdriver.ChromeService(driver) if Path(driver).is_file() else None
+    browser = webdriver.Chrome(options=options, service=service)
+    yield browser
+    browser.quit()
+
+
+def wait(browser, condition):
+    return WebDriverWait(browser, SECONDS).until(condition)
+
+
+def opened(browser, address):
+    browser.get(address)
+    wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, ".gallery-item img"))
+    return browser
+
+
+def said(browser):
+    return browser.find_element(By.CSS_SELECTOR, ".hmtl").text
+
+
+def shot(browser, name):
+    """For whoever wants to look: HF_HMTL_SCREENSHOTS=FOLDER."""
+    if SHOTS:
+        browser.save_screenshot(str(Path(SHOTS) / f"{name}.png"))
+
+
+def show_a_drawing(browser):
+    browser.find_elements(By.CSS_SELECTOR, ".gallery-item")[2].click()
+    wait(browser, lambda b: "tiles are where they belong" in said(b))
+
+
+def upload(browser, path):
+    browser.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(path))
+
+
+def test_a_drawing_is_shown_with_everything(browser, address):
+    opened(browser, address)
+    assert "Drop a photograph" in said(browser)
+    shot(browser, "empty")
+    show_a_drawing(browser)
+    shot(browser, "drawing")
+    assert "learned from faces drawn by code alone" in said(browser)
+    for name in ("emotion", "pose", "valence", "Where the network looks", "The puzzle"):
+        assert name in said(browser)
+    images = browser.find_elements(By.CSS_SELECTOR, ".hmtl img")
+    assert len(images) == 4
+    assert all(browser.execute_script("return arguments[0].naturalWidth", image) for image in images)
+    assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_a_drawing_is_taken_as_one_face_until_the_tick_is_taken_away(browser, address, folder):
+    analyse = pipeline_of(folder, device="cpu")
+    (entry,) = analyse(drawn_examples()[2], detect=False)
+    show_a_drawing(opened(browser, address))
+    wait(browser, lambda b: f"{entry['yaw']:.2f} degrees" in said(b))
+    tick = browser.find_element(By.CSS_SELECTOR, "input[type=checkbox]")
+    assert tick.is_selected()
+    tick.click()
+    found = analyse(drawn_examples()[2])
+    expected = f"{found[0]['yaw']:.2f} degrees" if found else "No face was found."
+    wait(browser, lambda b: expected in said(b))
+
+
+def test_the_puzzle_is_shuffled_again(browser, address):
+    show_a_drawing(opened(browser, address))
+
+    def shuffled():
+        return browser.find_element(By.CSS_SELECTOR, ".hmtl .pair img").get_attribute("src")
+
+    before = shuffled()
+    browser.find_element(By.XPATH, "//button[contains(., 'Shuffle')]").click()
+    wait(browser, lambda _: shuffled() != before)
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(browser, address):
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    show_a_drawing(opened(browser, address))
+    shot(browser, "phone")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("face.png", b"no picture at all", "not an image that Pillow reads, or a damaged one"),
+        ("empty.png", b"", "the image is empty (0 bytes)"),
+        ("wall.png", None, "No face was found."),
+    ],
+)
+def test_what_cannot_be_shown_gets_a_sentence(browser, address, tmp_path, name, content, sentence):
+    path = tmp_path / name
+    Image.new("RGB", (200, 150), (90, 120, 140)).save(path) if content is None else path.write_bytes(content)
+    opened(browser, address)
+    upload(browser, path)
+    wait(browser, lambda b: sentence in said(b))
+    shot(browser, f"refused_{path.stem}")
+    assert "Traceback" not in browser.page_source
