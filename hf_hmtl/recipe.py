@@ -2,11 +2,16 @@
 
 A file holds `defaults` and `rows`; a row states only how it differs, and beside it the paper's own figure. Mappings are
 merged key by key, everything else is replaced. Unknown keys raise with the nearest known one.
+
+A file may be `like` another: it has that file's rows, on other data. Its own `defaults` are laid over each of them, its
+`source` in the place of theirs, then what `rows` says; it lacks what `leave_out` names. The paper's figures stay where
+they were printed: they are of other images.
 """
 
 import copy
 import dataclasses
 import difflib
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +22,7 @@ from hf_hmtl.files import without_place
 from hf_hmtl.option_types import require_mapping, require_types
 
 FOLDER = Path(__file__).parent / "recipes"
-FILE_KEYS = ("about", "default_row", "defaults", "rows")
+FILE_KEYS = ("about", "default_row", "defaults", "rows", "like", "leave_out")
 PAPER_KEYS = ("table", "row", "metric", "value")
 NEUTRAL = ("on_broken_image", "report_batch_norm", "report_train", "report_columns", "report_groups", "about")
 OF_THE_USER = ("source", "supervised")
@@ -197,9 +202,15 @@ def available() -> dict[str, list[str]]:
     return {path.stem: list(_read(path)["rows"]) for path in sorted(FOLDER.glob("*.yaml"))}
 
 
+@functools.lru_cache(maxsize=32)
+def _parsed(text: str) -> Any:
+    """A comparison asks for some file a hundred times; what it gets is copied before it is changed."""
+    return yaml.safe_load(text)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _parsed(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}); save it so") from error
     except yaml.YAMLError as error:
@@ -211,6 +222,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is empty; a recipe file needs `rows`")
     require_mapping(content, str(path))
     require_known(content, FILE_KEYS, f"key in {path.name}")
+    if "like" in content:
+        return _like(content, path)
+    if "leave_out" in content:
+        raise ValueError(f"{path} has leave_out and is not `like` another file, whose rows it could leave out")
     if not content.get("rows"):
         raise ValueError(f"{path} has no rows; a recipe file needs at least one")
     for key in ("rows", "defaults"):
@@ -218,6 +233,31 @@ def _read(path: Path) -> dict[str, Any]:
     for row, settings in content["rows"].items():
         require_mapping(settings or {}, f"row {row!r} of {path}")
     return content
+
+
+def _like(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A file that is `like` another, with all of its rows in full."""
+    other = FOLDER / f"{content['like']}.yaml"
+    files = [each.stem for each in FOLDER.glob("*.yaml")]
+    require_known([content["like"]], files, f"file that {path.name} is like,")
+    theirs, own, left_out = _read(other), content.get("rows") or {}, content.get("leave_out") or []
+    require_known(left_out, theirs["rows"], f"row that {path.name} leaves out,")
+    for key in ("rows", "defaults"):
+        require_mapping(content.get(key) or {}, f"`{key}` of {path}")
+    rows = {}
+    for name in [row for row in {**theirs["rows"], **own} if row not in left_out]:
+        require_mapping(own.get(name) or {}, f"row {name!r} of {path}")
+        of_theirs = merged(theirs.get("defaults") or {}, theirs["rows"].get(name) or {})
+        fields = merged(of_theirs, content.get("defaults") or {})
+        fields |= {"source": (content.get("defaults") or {}).get("source", fields.get("source")), "paper": None}
+        rows[name] = merged(fields, own.get(name) or {})
+    return {key: content[key] for key in ("about", "default_row", "like") if key in content} | {"rows": rows}
+
+
+def original_of(file: str) -> str:
+    """The file of this package whose rows stand in another one: "affectnet" for "drawn-paper"; itself, where it is like
+    no other."""
+    return _read(FOLDER / f"{file}.yaml").get("like", file)
 
 
 def is_of_another_file(row: str) -> bool:

@@ -102,6 +102,9 @@ class RunOptions:
     report_groups: list[str] | None = _option(
         "Columns of the data by whose values the scores are reported too: race,gender,age.", "NAME"
     )
+    keep_lowest_loss: bool = _option(
+        "Also keep the weights of the lowest validation loss, beside those that another measure selects.", default=False
+    )
     set: list[str] = field(
         default_factory=list,
         metadata={
