@@ -74,6 +74,7 @@ class Recipe:
             is `mixed_with`.
         mixed_with: further sources: {name, options, data_dir, share of every batch as a weight (1, as the first has),
             labels: none for its images alone}. An epoch is a pass of the first source.
+        without_classes: {column: [classes whose rows are left out of every split]}.
         train_fraction: share of the training rows, stratified by the first supervised task; its seed is fixed.
         label_fraction: share of the labels that are used, chosen as those of `train_fraction` are; the other rows stay,
             and teach pretexts. No row of the paper does so: its low-data rows drop the images.
@@ -108,6 +109,7 @@ class Recipe:
     about: str = ""
     source: dict[str, Any] = field(default_factory=lambda: {"name": "drawn"})
     mixed_with: list[dict] = field(default_factory=list)
+    without_classes: dict[str, list[str]] = field(default_factory=dict)
     train_fraction: float = 1.0
     label_fraction: float = 1.0
     balancing: str = "none"
@@ -147,6 +149,8 @@ class Recipe:
                 f"label_fraction of recipe {self.name}: rows without labels teach pretexts alone, so it needs a "
                 "supervised and an auxiliary task; train_fraction leaves rows out"
             )
+        if self.without_classes and self.mixed_with:
+            raise ValueError(f"recipe {self.name}: without_classes is of one source, and several are mixed")
         if self.paper and (self.mixed_with or self.label_fraction < 1):
             raise ValueError(f"recipe {self.name}: the paper mixes no sources and hides no labels; leave `paper` out")
         if not (isinstance(self.image_size, int) and self.image_size >= 16):
