@@ -261,7 +261,7 @@ def _like(content: dict[str, Any], path: Path) -> dict[str, Any]:
 def original_of(file: str) -> str:
     """The file of this package whose rows stand in another one: "affectnet" for "drawn-paper"; itself, where it is like
     no other."""
-    return _read(FOLDER / f"{file}.yaml").get("like", file)
+    return _parsed((FOLDER / f"{file}.yaml").read_text(encoding="utf-8")).get("like", file)
 
 
 def is_of_another_file(row: str) -> bool:

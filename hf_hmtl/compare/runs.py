@@ -29,6 +29,7 @@ LOG = "train.log"
 SETTINGS = (
     "source", "backbone", "image_size", "augmentation", "crop", "supervised", "auxiliary", "train_fraction",
     "balancing", "loss_weighting", "probe", "pretrained", "teacher", "label_fraction", "mixed_with",
+    "without_classes",
 )  # fmt: skip
 ARGUMENTS = (*DECISIVE, "per_device_train_batch_size")
 
@@ -39,11 +40,20 @@ def run_all(comparison: Comparison, folder: Path, common: Sequence[str]) -> None
     Args:
         common: options of the command train for every run, such as ["--data_dir", DIR].
     """
-    runs = planned(comparison, folder)
+    train_all(comparison.name, planned(comparison, folder), comparison.at_a_time, common)
+
+
+def train_all(name: str, runs: Sequence[Run], at_a_time: int, common: Sequence[str]) -> None:
+    """The same of any runs, each after its origins.
+
+    Args:
+        name: of all of them, for readers.
+        at_a_time: how many are trained side by side.
+    """
     waiting = [run for run in runs if not is_finished(run, common)]
-    print(f"{comparison.name}: {len(runs)} runs, {len(runs) - len(waiting)} of them finished", flush=True)
-    started, several = time.monotonic(), comparison.at_a_time > 1
-    trained = _side_by_side(waiting, common, comparison.at_a_time) if several else _one_by_one(waiting, common)
+    print(f"{name}: {len(runs)} runs, {len(runs) - len(waiting)} of them finished", flush=True)
+    started = time.monotonic()
+    trained = _side_by_side(waiting, common, at_a_time) if at_a_time > 1 else _one_by_one(waiting, common)
     for number, run in enumerate(trained, 1):
         minutes = (time.monotonic() - started) / 60
         left = minutes / number * (len(waiting) - number)
