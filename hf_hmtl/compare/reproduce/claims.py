@@ -191,8 +191,12 @@ def no_gain_from_smoothing(evidence: Evidence) -> Verdict:
 
 
 def unstable_without_softmax(evidence: Evidence) -> Verdict:
-    """Section 4.4.1: how much validation accuracy moves from evaluation to evaluation, without and with the softmax."""
+    """Section 4.4.1: trainings that diverge; else how much validation accuracy moves from evaluation to evaluation."""
     rows = ("inpainting-perceptual-none-without-softmax", "inpainting-perceptual-none")
+    collapsed, with_softmax = (evidence.diverged.get(row, 0) for row in rows)
+    if collapsed and not with_softmax:
+        evidence.require(rows[1])
+        return Verdict(HOLDS, f"{collapsed} trainings without softmax diverged, and none of those with it")
     evidence.require(*rows)
     moves = [evidence.of_each(row, restlessness, "its log holds no validation accuracy") for row in rows]
     found = paired_difference(*moves)

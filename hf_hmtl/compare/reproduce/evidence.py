@@ -38,10 +38,12 @@ class Evidence:
     Attributes:
         groups: {row of AffectNet's tables: {seed: Result}}.
         attacked: the numbers of Figure 16, rows of its table; none where it was not drawn.
+        diverged: {row: how many of its trainings came to nothing}.
     """
 
     groups: Groups
     attacked: list[dict] = field(default_factory=list)
+    diverged: dict[str, int] = field(default_factory=dict)
 
     def require(self, *rows: str) -> None:
         """Raise unless each row has enough seeds.

@@ -14,6 +14,7 @@ from hf_hmtl.compare.reproduce import claims, paper
 from hf_hmtl.compare.reproduce.blocks import Block, Heading, Paragraph, Picture, Table
 from hf_hmtl.compare.reproduce.evidence import FEWEST_SEEDS, Evidence
 from hf_hmtl.compare.reproduce.plan import Part, Reproduction, part_folder
+from hf_hmtl.compare.runs import DIVERGED
 from hf_hmtl.compare.statistics import PREFIXES, Groups, by_seed, paired_difference, select_on_validation, spread
 from hf_hmtl.compare.table import with_deviation, with_interval
 from hf_hmtl.results.intervals import of_mean
@@ -62,7 +63,8 @@ def page(reproduction: Reproduction, folder: Path, published: bool = False) -> l
         ),
         Paragraph(reproduction.about),
         Paragraph(f"{len(every)} of {wanted} runs are finished{_machines(every)}."),
-        *_verdicts(groups.get(paper.AFFECTNET, {}), folder, has_emotions=paper.AFFECTNET in groups),
+        *_came_to_nothing(reproduction, folder),
+        *_verdicts(reproduction, groups.get(paper.AFFECTNET, {}), folder),
         Heading("Tables"),
         Paragraph(_explanation(reproduction)),
     ]
@@ -73,6 +75,12 @@ def page(reproduction: Reproduction, folder: Path, published: bool = False) -> l
         blocks.append(Paragraph(f"Not on {reproduction.name}: {left_out}."))
     blocks += _figures(reproduction, folder, published)
     return blocks
+
+
+def _came_to_nothing(reproduction: Reproduction, folder: Path) -> list[Block]:
+    found = {row: n for part in reproduction.parts for row, n in diverged(part_folder(folder, part)).items()}
+    words = ", ".join(f"{number} of {row}" for row, number in found.items())
+    return [Paragraph(f"Diverged, and so without a score: {words}.")] if found else []
 
 
 def _machines(runs: Sequence[Result]) -> str:
@@ -90,10 +98,11 @@ def _cards(run: Result) -> list[str]:
     return run.hardware["gpus"] if (run.execution or {}).get("device") == "cuda" else []
 
 
-def _verdicts(groups: Groups, folder: Path, has_emotions: bool) -> list[Block]:
-    if not has_emotions:
+def _verdicts(reproduction: Reproduction, groups: Groups, folder: Path) -> list[Block]:
+    part = reproduction.part_of(paper.AFFECTNET)
+    if part is None:
         return []
-    evidence = Evidence(groups, numbers_of(folder, "16"))
+    evidence = Evidence(groups, numbers_of(folder, "16"), diverged(part_folder(folder, part)))
     rows = [["claim", "where", "verdict", "numbers, or why not"]]
     for claim in claims.CLAIMS:
         verdict = claims.judge(claim, evidence)
@@ -105,6 +114,15 @@ def _verdicts(groups: Groups, folder: Path, has_emotions: bool) -> list[Block]:
         "right, a supervised loss that falls no more, and a control above chance."
     )
     return [Heading("What the paper claims"), Table(rows, texts=tuple(rows[0])), Paragraph(words)]
+
+
+def diverged(folder: Path) -> dict[str, int]:
+    """{row: how many of its trainings came to nothing} of the folder of a part, those of which any did."""
+    found: dict[str, int] = {}
+    for path in sorted(folder.rglob(DIVERGED)):
+        row = path.relative_to(folder).parts[0]
+        found[row] = found.get(row, 0) + 1
+    return found
 
 
 def numbers_of(folder: Path, figure: str) -> list[dict[str, str]]:
@@ -259,4 +277,4 @@ def _figures(reproduction: Reproduction, folder: Path, published: bool) -> list[
     if missing and not reproduction.steps:
         command = f"hf-hmtl reproduce --on {reproduction.name} --figures {' '.join(missing)}"
         blocks.append(Paragraph(f"Not drawn yet: figures {', '.join(missing)}; {command} draws them."))
-    return [Heading("Figures"), *blocks]
+    return [Heading("Figures"), *blocks] if blocks else []

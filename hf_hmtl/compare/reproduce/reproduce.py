@@ -15,7 +15,7 @@ from hf_hmtl.compare.reproduce.hours import CostOf, measuring, seconds_left
 from hf_hmtl.compare.reproduce.page import FIGURES, is_shown, page, picture_link
 from hf_hmtl.compare.reproduce.plan import Reproduction
 from hf_hmtl.compare.rows import Run, run_folder
-from hf_hmtl.compare.runs import is_finished, train_all
+from hf_hmtl.compare.runs import DIVERGED, is_finished, train_all
 from hf_hmtl.compare.table import markdown
 from hf_hmtl.files import replacing
 from hf_hmtl.results import result as results
@@ -102,7 +102,7 @@ def reproduce(
         runs, notes = with_weights(plan.runs_of(asked, ROOT), common)
         for note in notes:
             say(note)
-        train_all(f"reproduction on {', '.join(wish.on)}", runs, at_a_time, common)
+        train_all(f"reproduction on {', '.join(wish.on)}", runs, at_a_time, common, go_on=True)
     for narrowed, folder in asked:
         whole = _whole(narrowed, wish, folder)
         for note in draw_figures(narrowed, folder, wish.data_dir):
@@ -265,6 +265,9 @@ def keep_results(reproduction: Reproduction, folder: Path, into: Path) -> Path:
     for part in reproduction.parts:
         for path in sorted(plan.part_folder(folder, part).rglob("result.json")):
             slimmed(results.read(path), of_losses=True).write(into / path.relative_to(folder))
+        for path in sorted(plan.part_folder(folder, part).rglob(DIVERGED)):
+            with replacing(into / path.relative_to(folder)) as temporary:
+                temporary.write_bytes(path.read_bytes())
     for name in reproduction.figures():
         numbers = folder / FIGURES / f"figure-{name}.csv"
         if numbers.is_file() and is_shown(reproduction, name, published=True):

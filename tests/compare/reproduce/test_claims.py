@@ -176,6 +176,14 @@ def test_a_training_is_unstable_where_its_scores_move():
     assert verdict(claims.unstable_without_softmax, *groups).word == HOLDS
 
 
+def test_a_training_that_diverges_is_unstable():
+    rows = "inpainting-perceptual-none-without-softmax", "inpainting-perceptual-none"
+    found = claims.unstable_without_softmax(Evidence(group(rows[1], PLAIN), diverged={rows[0]: 2}))
+    assert found.word == HOLDS and found.why.startswith("2 trainings without softmax diverged")
+    with pytest.raises(NotTested):
+        claims.unstable_without_softmax(Evidence(group(rows[1], PLAIN), diverged=dict.fromkeys(rows, 1)))
+
+
 @pytest.mark.parametrize(("cost", "word"), [(0.035, HOLDS), (0.1, FAILS), (-0.05, FAILS)])
 def test_an_eighth_class_costs_three_to_four_points(cost, word):
     seven = np.array(PLAIN) + cost + np.array([0.001, 0, -0.001])

@@ -6,9 +6,13 @@ import os
 import pytest
 
 from hf_hmtl.commands import reproduce as command
+from hf_hmtl.compare import runs
 from hf_hmtl.compare.reproduce import hours, plan, reproduce
+from hf_hmtl.compare.reproduce.blocks import to_markdown
 from hf_hmtl.compare.reproduce.hours import Cost
+from hf_hmtl.compare.reproduce.page import page
 from hf_hmtl.results import result as results
+from hf_hmtl.training.finite_steps import Diverged
 
 from .conftest import log, result
 
@@ -20,7 +24,7 @@ TINY = ["--use_cpu", "--disable_tqdm", "true", "--max_steps", "2", "--decay_epoc
 def trained(monkeypatch):
     """What would be trained, in place of the training."""
     calls = []
-    monkeypatch.setattr(reproduce, "train_all", lambda name, runs, at_a_time, common: calls.append((runs, at_a_time)))
+    monkeypatch.setattr(reproduce, "train_all", lambda name, runs, at_a_time, *_, **__: calls.append((runs, at_a_time)))
     monkeypatch.setattr(reproduce, "_why_missing", lambda backbone: "no network")
     return calls
 
@@ -137,6 +141,45 @@ def test_what_is_kept_gives_the_same_page(folder, tmp_path):
     assert {key for entry in history for key in entry} == {
         "step", "epoch", "loss_emotion", "eval_emotion_loss", "eval_emotion_accuracy", "puzzle_tile_accuracy",
     }  # fmt: skip
+
+
+def test_a_run_that_diverges_is_noted_and_what_begins_with_it_left_out(monkeypatch, tmp_path, capsys):
+    drawn = plan.load("drawn").narrowed((), (), ["finetune-puzzle", "supervised-none"])
+    all_runs = plan.runs_of([(drawn, tmp_path)], tmp_path)
+    tried = []
+
+    def train(recipe, options, args):
+        tried.append(recipe.name)
+        if recipe.name == "drawn-paper/pretrain-puzzle":
+            raise Diverged("step 7: the loss is not finite")
+
+    monkeypatch.setattr(runs.train, "run", train)
+    for _ in range(2):  # what has diverged is not tried again
+        runs.train_all("these", all_runs, 1, [], go_on=True)
+    assert tried.count("drawn-paper/pretrain-puzzle") == 3 and "drawn-paper/finetune-puzzle" not in tried
+    assert tried.count("drawn-paper/supervised-none") == 6  # it leaves no result here
+    note = tmp_path / "drawn-paper" / "pretrain-puzzle" / "seed-2" / "diverged.txt"
+    assert note.read_text() == "step 7: the loss is not finite\n"
+    said = capsys.readouterr().out
+    assert "finetune-puzzle, seed 1 is left out: a run that it begins with has diverged" in said
+    assert "9 runs, 0 of them finished, 6 left out, which have diverged or begin with one that has" in said
+    assert "Diverged, and so without a score: 3 of pretrain-puzzle." in to_markdown(page(drawn, tmp_path))
+    kept = reproduce.keep_results(drawn, tmp_path, tmp_path / "kept")
+    assert (kept / note.relative_to(tmp_path)).is_file()
+    note.unlink()
+    with pytest.raises(Diverged):
+        runs.train_all("these", all_runs, 1, [])
+
+
+@pytest.mark.parametrize("error", [OSError("no network"), RuntimeError("no network")])
+def test_a_download_that_fails_is_a_reason(monkeypatch, error):
+    def create_model(backbone, **options):
+        raise error
+
+    monkeypatch.setattr(reproduce.timm, "create_model", create_model)
+    assert reproduce._why_missing("test_resnet") == "no network"
+    monkeypatch.setattr(reproduce.timm, "create_model", lambda backbone, **options: None)
+    assert reproduce._why_missing("test_resnet") is None
 
 
 def test_mistakes_of_the_command_are_one_sentence(tmp_path):
