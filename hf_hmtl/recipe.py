@@ -227,7 +227,11 @@ def _read(path: Path) -> dict[str, Any]:
     require_mapping(content, str(path))
     require_known(content, FILE_KEYS, f"key in {path.name}")
     if "like" in content:
-        return _like(content, path)
+        require_known(
+            [content["like"]], [each.stem for each in FOLDER.glob("*.yaml")], f"file that {path.name} is like,"
+        )
+        other = FOLDER / f"{content['like']}.yaml"
+        return _like(path, path.read_text(encoding="utf-8"), other, other.read_text(encoding="utf-8"))
     if "leave_out" in content:
         raise ValueError(f"{path} has leave_out and is not `like` another file, whose rows it could leave out")
     if not content.get("rows"):
@@ -239,12 +243,13 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _like(content: dict[str, Any], path: Path) -> dict[str, Any]:
-    """A file that is `like` another, with all of its rows in full."""
-    other = FOLDER / f"{content['like']}.yaml"
-    files = [each.stem for each in FOLDER.glob("*.yaml")]
-    require_known([content["like"]], files, f"file that {path.name} is like,")
+@functools.lru_cache(maxsize=32)
+def _like(path: Path, text: str, other: Path, _: str) -> dict[str, Any]:
+    """A file that is `like` another, with all of its rows in full; made once for the texts of both."""
+    content = _parsed(text)
     theirs, own, left_out = _read(other), content.get("rows") or {}, content.get("leave_out") or []
+    if not isinstance(left_out, list):
+        raise ValueError(f"leave_out of {path} is {left_out!r}; write the rows that are left out as a list: [a, b]")
     require_known(left_out, theirs["rows"], f"row that {path.name} leaves out,")
     for key in ("rows", "defaults"):
         require_mapping(content.get(key) or {}, f"`{key}` of {path}")

@@ -57,6 +57,7 @@ def test_a_file_like_another_has_its_rows_on_other_data(tmp_path):
     for changes, message in (
         ({"like": "fairfce"}, "unknown file that mine.yaml is like, 'fairfce'. Did you mean 'fairface'"),
         ({"leave_out": ["supervized"]}, "leaves out, 'supervized'. Did you mean 'supervised'"),
+        ({"leave_out": 3}, "leave_out of .*mine.yaml is 3; write the rows that are left out as a list"),
         ({"rows": {"puzzle-2x2": 3}}, "row 'puzzle-2x2' of .*mine.yaml"),
     ):
         path.write_text(yaml.safe_dump(content | changes, sort_keys=False))
