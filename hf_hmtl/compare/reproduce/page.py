@@ -166,7 +166,7 @@ def _table(name: str, reproduction: Reproduction, groups: Groups) -> list[Block]
         if chosen:
             cells += _chosen_cells(row, reproduction, groups, metric, baseline)
         seeds = len(_scores(groups.get(row, {}), metric))
-        command = f"hf-hmtl reproduce --on {reproduction.name} --rows {row}"
+        command = f"hf-hmtl reproduce --on {reproduction.name} --rows {reproduction.typed(part, row)}"
         rows.append([*cells, command if seeds < len(reproduction.seeds) else ""])
     texts = ("row", "of the paper", "chosen on validation", "what fills it")
     heading = Heading(f"{_called(name)}: {table.title}, {metric.replace('_', ' ')}", 3)

@@ -84,6 +84,9 @@ class Reproduction:
     def narrowed(self, tables: Sequence[str], figures: Sequence[str], rows: Sequence[str]) -> "Reproduction":
         """What some tables, figures and rows need; all there is where none are named.
 
+        Args:
+            rows: by name, of every part that has it, or as "file/row".
+
         Raises:
             ValueError: the data do not allow one, or there is none.
         """
@@ -100,10 +103,13 @@ class Reproduction:
             self._require(name, paper.FIGURES, self.figures(), "figure")
             wanted[paper.FIGURES[name][0]] += paper.rows_of_figure(name)
         for row in rows:
-            known = [part for part in self.parts if row in part.rows]
+            known = [
+                part for part in self.parts if row in (*part.rows, *(f"{part.recipe}/{each}" for each in part.rows))
+            ]
             every = sorted({each for part in self.parts for each in part.rows})
             recipes.require_known([row] if not known else [], every, f"row of the reproduction on {self.name}")
-            wanted[known[0].original].append(row)
+            for part in known:
+                wanted[part.original].append(row.rpartition("/")[2])
         parts = []
         for part in self.parts:
             kept = tuple(row for row in part.rows if row in wanted[part.original])
@@ -119,6 +125,11 @@ class Reproduction:
         """The figures that the data allow."""
         allowed = {part.original for part in self.parts}
         return [name for name, (file, _, _) in paper.FIGURES.items() if file in allowed]
+
+    def typed(self, part: Part, row: str) -> str:
+        """What one types for a row: its name, with its file where another part has a row of that name."""
+        several = sum(row in each.rows for each in self.parts) > 1
+        return f"{part.recipe}/{row}" if several else row
 
     def _knows(self, original: str, row: str) -> bool:
         part = self.part_of(original)

@@ -59,6 +59,12 @@ def test_parts_of_the_paper_are_parts_of_the_plan():
     assert set(rows_of(figure)["drawn-paper"]) == set(paper.rows_of_figure("16")) and figure.drawn == ("16",)
     row = drawn.narrowed((), (), ["puzzle-3x3-weak"])
     assert rows_of(row) == {"drawn-paper": ["puzzle-3x3-weak"]} and row.drawn == ()
+    both = {"drawn-paper-pose": ["puzzle-3x3"], "drawn-paper-gender": ["puzzle-3x3"]}
+    assert rows_of(drawn.narrowed((), (), ["puzzle-3x3"])) == both
+    for part in drawn.parts[1:]:
+        typed = drawn.typed(part, "puzzle-3x3")
+        assert rows_of(drawn.narrowed((), (), [typed])) == {part.recipe: ["puzzle-3x3"]}
+    assert drawn.typed(drawn.parts[0], "puzzle-3x3-none") == "puzzle-3x3-none"
     runs = plan.runs_of([(drawn.narrowed((), (), ["finetune-puzzle"]), OUT)], OUT)
     assert [run.row.label for run in runs] == ["pretrain-puzzle", "finetune-puzzle"] * 3
     assert [run.seed for run in runs] == [1, 1, 2, 2, 3, 3]
