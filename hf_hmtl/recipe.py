@@ -2,11 +2,16 @@
 
 A file holds `defaults` and `rows`; a row states only how it differs, and beside it the paper's own figure. Mappings are
 merged key by key, everything else is replaced. Unknown keys raise with the nearest known one.
+
+A file may be `like` another: it has that file's rows, on other data. Its own `defaults` are laid over each of them, its
+`source` in the place of theirs, then what `rows` says; it lacks what `leave_out` names. The paper's figures stay where
+they were printed: they are of other images.
 """
 
 import copy
 import dataclasses
 import difflib
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +22,7 @@ from hf_hmtl.files import without_place
 from hf_hmtl.option_types import require_mapping, require_types
 
 FOLDER = Path(__file__).parent / "recipes"
-FILE_KEYS = ("about", "default_row", "defaults", "rows")
+FILE_KEYS = ("about", "default_row", "defaults", "rows", "like", "leave_out")
 PAPER_KEYS = ("table", "row", "metric", "value")
 NEUTRAL = ("on_broken_image", "report_batch_norm", "report_train", "report_columns", "report_groups", "about")
 OF_THE_USER = ("source", "supervised")
@@ -69,6 +74,7 @@ class Recipe:
             is `mixed_with`.
         mixed_with: further sources: {name, options, data_dir, share of every batch as a weight (1, as the first has),
             labels: none for its images alone}. An epoch is a pass of the first source.
+        without_classes: {column: [classes whose rows are left out of every split]}.
         train_fraction: share of the training rows, stratified by the first supervised task; its seed is fixed.
         label_fraction: share of the labels that are used, chosen as those of `train_fraction` are; the other rows stay,
             and teach pretexts. No row of the paper does so: its low-data rows drop the images.
@@ -103,6 +109,7 @@ class Recipe:
     about: str = ""
     source: dict[str, Any] = field(default_factory=lambda: {"name": "drawn"})
     mixed_with: list[dict] = field(default_factory=list)
+    without_classes: dict[str, list[str]] = field(default_factory=dict)
     train_fraction: float = 1.0
     label_fraction: float = 1.0
     balancing: str = "none"
@@ -142,6 +149,8 @@ class Recipe:
                 f"label_fraction of recipe {self.name}: rows without labels teach pretexts alone, so it needs a "
                 "supervised and an auxiliary task; train_fraction leaves rows out"
             )
+        if self.without_classes and self.mixed_with:
+            raise ValueError(f"recipe {self.name}: without_classes is of one source, and several are mixed")
         if self.paper and (self.mixed_with or self.label_fraction < 1):
             raise ValueError(f"recipe {self.name}: the paper mixes no sources and hides no labels; leave `paper` out")
         if not (isinstance(self.image_size, int) and self.image_size >= 16):
@@ -197,9 +206,15 @@ def available() -> dict[str, list[str]]:
     return {path.stem: list(_read(path)["rows"]) for path in sorted(FOLDER.glob("*.yaml"))}
 
 
+@functools.lru_cache(maxsize=32)
+def _parsed(text: str) -> Any:
+    """A comparison asks for some file a hundred times; what it gets is copied before it is changed."""
+    return yaml.safe_load(text)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _parsed(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}); save it so") from error
     except yaml.YAMLError as error:
@@ -211,6 +226,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is empty; a recipe file needs `rows`")
     require_mapping(content, str(path))
     require_known(content, FILE_KEYS, f"key in {path.name}")
+    if "like" in content:
+        require_known(
+            [content["like"]], [each.stem for each in FOLDER.glob("*.yaml")], f"file that {path.name} is like,"
+        )
+        other = FOLDER / f"{content['like']}.yaml"
+        return _like(path, path.read_text(encoding="utf-8"), other, other.read_text(encoding="utf-8"))
+    if "leave_out" in content:
+        raise ValueError(f"{path} has leave_out and is not `like` another file, whose rows it could leave out")
     if not content.get("rows"):
         raise ValueError(f"{path} has no rows; a recipe file needs at least one")
     for key in ("rows", "defaults"):
@@ -218,6 +241,32 @@ def _read(path: Path) -> dict[str, Any]:
     for row, settings in content["rows"].items():
         require_mapping(settings or {}, f"row {row!r} of {path}")
     return content
+
+
+@functools.lru_cache(maxsize=32)
+def _like(path: Path, text: str, other: Path, _: str) -> dict[str, Any]:
+    """A file that is `like` another, with all of its rows in full; made once for the texts of both."""
+    content = _parsed(text)
+    theirs, own, left_out = _read(other), content.get("rows") or {}, content.get("leave_out") or []
+    if not isinstance(left_out, list):
+        raise ValueError(f"leave_out of {path} is {left_out!r}; write the rows that are left out as a list: [a, b]")
+    require_known(left_out, theirs["rows"], f"row that {path.name} leaves out,")
+    for key in ("rows", "defaults"):
+        require_mapping(content.get(key) or {}, f"`{key}` of {path}")
+    rows = {}
+    for name in [row for row in {**theirs["rows"], **own} if row not in left_out]:
+        require_mapping(own.get(name) or {}, f"row {name!r} of {path}")
+        of_theirs = merged(theirs.get("defaults") or {}, theirs["rows"].get(name) or {})
+        fields = merged(of_theirs, content.get("defaults") or {})
+        fields |= {"source": (content.get("defaults") or {}).get("source", fields.get("source")), "paper": None}
+        rows[name] = merged(fields, own.get(name) or {})
+    return {key: content[key] for key in ("about", "default_row", "like") if key in content} | {"rows": rows}
+
+
+def original_of(file: str) -> str:
+    """The file of this package whose rows stand in another one: "affectnet" for "drawn-paper"; itself, where it is like
+    no other."""
+    return _parsed((FOLDER / f"{file}.yaml").read_text(encoding="utf-8")).get("like", file)
 
 
 def is_of_another_file(row: str) -> bool:

@@ -56,7 +56,17 @@ ALLOWED = GROUND | {
     },
     "serving": {"model", "data", "tasks", "analysis", "files", "_version"},
     "benchmark": {"serving", "run", "training", "model", "tasks", "data", "analysis", "draws", "files"},
-    "compare": {"run", "results", "training.checkpoint", "metrics", "analysis", "tasks", "recipe", "files"},
+    "compare": {
+        "run",
+        "results",
+        "training.checkpoint",
+        "training.finite_steps",
+        "metrics",
+        "analysis",
+        "tasks",
+        "recipe",
+        "files",
+    },
     "commands": {"hub", "results", "benchmark", "serving", "compare", "run", "analysis", "data", "recipe", "files"},
 }
 

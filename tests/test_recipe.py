@@ -31,6 +31,43 @@ def test_rows_are_deltas_over_defaults(tmp_path):
     assert load(f"{path}:three").auxiliary == {} and two.name == "mine/two"
 
 
+def test_a_file_like_another_has_its_rows_on_other_data(tmp_path):
+    path = tmp_path / "mine.yaml"
+    own = {
+        "puzzle-2x2-weighted": {"auxiliary": {"puzzle": {"grid": 2, "weight": 0.5}}},
+        "puzzle-3x3": {"image_size": 90},
+    }
+    content = {
+        "like": "fairface",
+        "leave_out": ["supervised"],
+        "defaults": {"source": {"name": "drawn", "size": 60}, "image_size": 60, "training": {"learning_rate": 0.01}},
+        "rows": own,
+    }
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    theirs = load("fairface/puzzle-2x2")
+    row = load(f"{path}:puzzle-2x2")
+    assert row.source == {"name": "drawn", "size": 60}  # in the place of theirs, whose options would be unknown
+    assert (row.auxiliary, row.paper, row.image_size) == (theirs.auxiliary, None, 60) and theirs.paper
+    assert row.training == theirs.training | {"learning_rate": 0.01} and row.about == theirs.about
+    assert load(f"{path}:puzzle-3x3").image_size == 90 and load("fairface/puzzle-3x3").image_size == 225
+    weighted = load(f"{path}:puzzle-2x2-weighted")
+    assert weighted.auxiliary["puzzle"] == {"grid": 2, "weight": 0.5} and weighted.image_size == 60
+    with pytest.raises(ValueError, match="unknown row 'supervised'"):
+        load(f"{path}:supervised")
+    for changes, message in (
+        ({"like": "fairfce"}, "unknown file that mine.yaml is like, 'fairfce'. Did you mean 'fairface'"),
+        ({"leave_out": ["supervized"]}, "leaves out, 'supervized'. Did you mean 'supervised'"),
+        ({"leave_out": 3}, "leave_out of .*mine.yaml is 3; write the rows that are left out as a list"),
+        ({"rows": {"puzzle-2x2": 3}}, "row 'puzzle-2x2' of .*mine.yaml"),
+    ):
+        path.write_text(yaml.safe_dump(content | changes, sort_keys=False))
+        with pytest.raises(ValueError, match=message):
+            load(f"{path}:puzzle-2x2")
+    path.write_text(yaml.safe_dump({"leave_out": ["a"], "rows": {"a": {}}}))
+    with pytest.raises(ValueError, match="leave_out and is not `like` another file"):
+        load(f"{path}:a")
+
+
 def test_overrides_reach_any_key():
     recipe = load(
         "quickstart", override(["auxiliary.puzzle.weight=0.5", "augmentation.level=weak", "backbone=resnet18"])

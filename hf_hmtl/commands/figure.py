@@ -3,7 +3,11 @@
     hf-hmtl figure 16 outputs/compare-drawn                       # every run of a comparison
     hf-hmtl figure 16 outputs/RUN outputs/OTHER_RUN --data_dir DIR
 
+    9   accuracy by level of augmentation, from random and from ImageNet weights
+    10  accuracy of all settings
     11  where networks look: Grad-CAM of each class, and of drawn faces how much of it is on the face
+    12  which tiles carry the label: accuracy without each of 4x4 tiles, and by it alone
+    13  accuracy by size of the puzzle, with and without region weights
     14  validation loss and accuracy by step, as with and without the heads of a pretext
     15  error of head pose on validation by epoch, smoothed; E is the raw one
     16  accuracy under attack: FGSM at several radii, PGD beside it, on validation faces

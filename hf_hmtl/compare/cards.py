@@ -82,9 +82,17 @@ def keep(folder: Path, into: Path) -> Path:
     return target
 
 
-def slimmed(result: Result) -> Result:
-    """The result with nothing in its log but validation scores of headline measures."""
+def slimmed(result: Result, of_losses: bool = False) -> Result:
+    """The result with nothing in its log but validation scores of headline measures.
+
+    Args:
+        of_losses: and losses of supervised tasks, in training and on validation, and how many tiles were right.
+    """
     wanted = {f"eval_{task}_{result.measures_of(task)[0].name}" for task in result.measures}
+    if of_losses:
+        tasks = [f"{task}_loss" for task in result.measures]
+        wanted |= {"eval_loss", *(f"eval_{name}" for name in tasks), *(f"loss_{task}" for task in result.measures)}
+        wanted |= {f"{task}_tile_accuracy" for task in result.model["auxiliary"]}
     kept = [
         {key: value for key, value in entry.items() if key in {"step", "epoch", "eval_runtime", *wanted}}
         for entry in result.history

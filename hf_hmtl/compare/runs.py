@@ -1,6 +1,7 @@
 """Training the runs of a comparison, one by one or several at a time.
 
-A run whose result.json exists is not repeated, and one that was cut off goes on from its last checkpoint.
+A run whose result.json exists is not repeated, and one that was cut off goes on from its last checkpoint. One that has
+diverged stops the others, or of a reproduction is noted in its folder: that is a finding too.
 """
 
 import contextlib
@@ -10,25 +11,29 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from hf_hmtl.compare.rows import Comparison, Row, Run, planned
 from hf_hmtl.compare.side_by_side import side_by_side
-from hf_hmtl.files import without_place
+from hf_hmtl.files import replacing, without_place
 from hf_hmtl.results import result as results
 from hf_hmtl.run import process, train
 from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.record import DECISIVE
 from hf_hmtl.run.record import NAME as RUN_RECORD
 from hf_hmtl.training.checkpoint import last_complete_checkpoint
+from hf_hmtl.training.finite_steps import Diverged
 
 LOG = "train.log"
+DIVERGED = "diverged.txt"
+"""Why a run of a reproduction came to nothing; it is not tried again while this lies in its folder."""
 SETTINGS = (
     "source", "backbone", "image_size", "augmentation", "crop", "supervised", "auxiliary", "train_fraction",
     "balancing", "loss_weighting", "probe", "pretrained", "teacher", "label_fraction", "mixed_with",
+    "without_classes",
 )  # fmt: skip
 ARGUMENTS = (*DECISIVE, "per_device_train_batch_size")
 
@@ -39,11 +44,25 @@ def run_all(comparison: Comparison, folder: Path, common: Sequence[str]) -> None
     Args:
         common: options of the command train for every run, such as ["--data_dir", DIR].
     """
-    runs = planned(comparison, folder)
-    waiting = [run for run in runs if not is_finished(run, common)]
-    print(f"{comparison.name}: {len(runs)} runs, {len(runs) - len(waiting)} of them finished", flush=True)
-    started, several = time.monotonic(), comparison.at_a_time > 1
-    trained = _side_by_side(waiting, common, comparison.at_a_time) if several else _one_by_one(waiting, common)
+    train_all(comparison.name, planned(comparison, folder), comparison.at_a_time, common)
+
+
+def train_all(name: str, runs: Sequence[Run], at_a_time: int, common: Sequence[str], go_on: bool = False) -> None:
+    """The same of any runs, each after its origins.
+
+    Args:
+        name: of all of them, for readers.
+        at_a_time: how many are trained side by side.
+        go_on: note a run that diverges in its folder, and train what does not begin with it.
+    """
+    unfinished = [run for run in runs if not is_finished(run, common)]
+    noted = [run for run in unfinished if go_on and has_diverged(run)]
+    waiting = [run for run in unfinished if run not in noted]
+    left_out = f", {len(noted)} left out, which have diverged or begin with one that has" if noted else ""
+    print(f"{name}: {len(runs)} runs, {len(runs) - len(unfinished)} of them finished{left_out}", flush=True)
+    started = time.monotonic()
+    call = _train_or_note if go_on else _train
+    trained = _side_by_side(waiting, common, at_a_time, call) if at_a_time > 1 else _one_by_one(waiting, common, call)
     for number, run in enumerate(trained, 1):
         minutes = (time.monotonic() - started) / 60
         left = minutes / number * (len(waiting) - number)
@@ -53,22 +72,25 @@ def run_all(comparison: Comparison, folder: Path, common: Sequence[str]) -> None
         )
 
 
-def _one_by_one(waiting: list[Run], common: Sequence[str]) -> Iterator[Run]:
+def _one_by_one(waiting: list[Run], common: Sequence[str], call: Callable[..., None]) -> Iterator[Run]:
     for run in waiting:
         print(f"\n{run.title}", flush=True)
-        _train(run, common)
+        call(run, common)
         yield run
 
 
-def _side_by_side(waiting: list[Run], common: Sequence[str], at_a_time: int) -> Iterator[Run]:
+def _side_by_side(
+    waiting: list[Run], common: Sequence[str], at_a_time: int, call: Callable[..., None]
+) -> Iterator[Run]:
     """In processes of their own, whose output goes to `train.log` in the folder of the run."""
     threads = max(1, process.cores_of_this_process() // at_a_time)
-    call = functools.partial(_train_into_log, common=["--cpu_threads", str(threads), "--disable_tqdm", "true", *common])
+    options = ["--cpu_threads", str(threads), "--disable_tqdm", "true", *common]
+    into_log = functools.partial(_into_log, call=call, common=options)
     runs = {run.folder: run for run in waiting}
     needs = {folder: {origin.folder for origin in run.origins.values()} for folder, run in runs.items()}
     # Spawned and not forked: a process that has used its threads cannot be forked safely.
     with ProcessPoolExecutor(at_a_time, multiprocessing.get_context("spawn"), _end_with_the_parent) as pool:
-        for folder in side_by_side(call, runs, needs, pool, at_a_time):
+        for folder in side_by_side(into_log, runs, needs, pool, at_a_time):
             yield runs[folder]
 
 
@@ -83,19 +105,36 @@ def _end_with_the_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _train_into_log(run: Run, common: Sequence[str]) -> None:
+def _into_log(run: Run, call: Callable[..., None], common: Sequence[str]) -> None:
     run.folder.mkdir(parents=True, exist_ok=True)
     with (
         open(run.folder / LOG, "a", encoding="utf-8") as log,
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
     ):
-        _train(run, common)
+        call(run, common)
 
 
 def _train(run: Run, common: Sequence[str]) -> None:
     if not is_finished(run, common):  # it may be meanwhile, by another process
         train.run(*parse([*run.arguments(common), *_way_on(run)]))
+
+
+def has_diverged(run: Run) -> bool:
+    """Whether a run, or one that it begins with, is noted to have come to nothing."""
+    return (run.folder / DIVERGED).is_file() or any(has_diverged(origin) for origin in run.origins.values())
+
+
+def _train_or_note(run: Run, common: Sequence[str]) -> None:
+    if has_diverged(run):
+        print(f"{run.title} is left out: a run that it begins with has diverged", flush=True)
+        return
+    try:
+        _train(run, common)
+    except Diverged as error:
+        print(f"{run.title} has diverged: {error}", flush=True)
+        with replacing(run.folder / DIVERGED) as temporary:
+            temporary.write_text(f"{error}\n", encoding="utf-8")
 
 
 def _way_on(run: Run) -> list[str]:

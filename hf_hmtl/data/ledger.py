@@ -50,6 +50,7 @@ NO_LABEL = Reason("no_label", "rows without a label (missing_labels: leave_out)"
 UNLABELLED_SPLIT = Reason("unlabelled_split", "rows of a test split without labels", expected=True, empties=True)
 HELD_OUT = Reason("held_out", "rows of validation and test, which training must not see", expected=True, empties=True)
 TRAIN_FRACTION = Reason("train_fraction", "rows beyond train_fraction", expected=True)
+WITHOUT_CLASSES = Reason("without_classes", "rows of classes that are left out (without_classes)", True, True)
 BALANCING = Reason("balancing", "rows of the larger classes (balancing: down)", expected=True)
 
 OF_ANY_SOURCE = (

@@ -9,7 +9,7 @@ from hf_hmtl.data.crops import BOX
 from hf_hmtl.data.sources import shares_of
 from hf_hmtl.data.splits import class_counts
 from hf_hmtl.run.experiment import Experiment, parameter_counts, targets_of
-from hf_hmtl.run.timing import first_batches, sampler_of, seconds_a_step
+from hf_hmtl.run.timing import first_batches, seconds_a_step, steps_of
 from hf_hmtl.schedule import in_words
 from hf_hmtl.tasks import Supervised, Task
 from hf_hmtl.tasks.classification import Classification
@@ -48,7 +48,7 @@ def plan(experiment: Experiment) -> str:
     pupils = sum(pretext.needs_teacher for pretext in experiment.pretexts if pretext.is_learned)
     of_teacher = f", and {2 * pupils} of the teacher" if pupils else ""
     lines.append(f"passes       {_backbone_passes(experiment):g} of the backbone for each row and step{of_teacher}")
-    steps, seconds = _steps(experiment), seconds_a_step(experiment)
+    steps, seconds = steps_of(experiment), seconds_a_step(experiment)
     batch = args.train_batch_size * args.world_size * args.gradient_accumulation_steps
     lines.append(f"steps        {steps} of {batch} rows, {seconds:.3f} s each on this machine")
     lines.append(f"estimate     {steps * seconds / 60:.1f} minutes of training (evaluation comes on top)")
@@ -163,10 +163,3 @@ def _captions(batch: dict, experiment: Experiment, pictures: int) -> list[str]:
         )
         words = [[numbers[word] for word in row] for row in words]
     return [", ".join(row) or "no label" for row in words]
-
-
-def _steps(experiment: Experiment) -> int:
-    args = experiment.args
-    if args.max_steps > 0:
-        return args.max_steps
-    return int(-(-len(sampler_of(experiment)) // args.gradient_accumulation_steps) * args.num_train_epochs)

@@ -3,7 +3,6 @@
 What a run was is told by its result.json alone; its pretexts, teacher and first weights are not needed any more.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.recipe import FIELDS, Recipe
 from hf_hmtl.results import result as results
 from hf_hmtl.results.result import Result
-from hf_hmtl.run import process
+from hf_hmtl.run import lowest_loss, process
 from hf_hmtl.run.earlier_run import is_saved_model
 from hf_hmtl.run.experiment import build_supervised
 from hf_hmtl.run.rows import load_rows
@@ -134,23 +133,23 @@ def weights_of(folder: Path, result: Result, weights: str) -> tuple[Path, int]:
     kept = selection["step"] if selection else result.steps
     if weights == KEPT:
         return folder, kept
-    losses = {entry["step"]: entry["eval_loss"] for entry in result.history if "eval_loss" in entry}
-    losses = {step: loss for step, loss in losses.items() if math.isfinite(loss)}
-    if not losses:
+    lowest = lowest_loss.lowest_step(result.history)
+    if lowest is None:
         raise ValueError(
             f"{folder} has no validation loss in its log, so the weights of the lowest are not known; look at those it "
             f"kept: --weights {KEPT}"
         )
-    lowest = min(losses, key=lambda step: losses[step])
     if lowest == kept:
         return folder, lowest
+    if place := lowest_loss.kept(folder, lowest):
+        return place, lowest
     checkpoints = {int(path.name.split("-")[1]): path for path in numbered_checkpoints(folder)}
     if lowest in checkpoints and is_saved_model(str(checkpoints[lowest])):
         return checkpoints[lowest], lowest
     by = f", chosen by {selection['metric']}" if selection else ""
     raise ValueError(
         f"{folder}: validation loss was lowest at step {lowest}, whose weights were not kept (those of step {kept} "
-        f"are{by}). Train it with --metric_for_best_model eval_loss, or look at the kept ones: --weights {KEPT}"
+        f"are{by}). Train it with --keep_lowest_loss, or look at the kept ones: --weights {KEPT}"
     )
 
 

@@ -102,6 +102,9 @@ class RunOptions:
     report_groups: list[str] | None = _option(
         "Columns of the data by whose values the scores are reported too: race,gender,age.", "NAME"
     )
+    keep_lowest_loss: bool = _option(
+        "Also keep the weights of the lowest validation loss, beside those that another measure selects.", default=False
+    )
     set: list[str] = field(
         default_factory=list,
         metadata={
@@ -164,7 +167,7 @@ def first_screen() -> str:
     for title, names in FIRST_SCREEN.items():
         group = parser.add_argument_group(title)
         if title == "what":
-            files = ", ".join(recipes.available())
+            files = ", ".join(file for file in recipes.available() if recipes.original_of(file) == file)
             row = f"FILE/ROW or my.yaml:ROW, a row of a recipe file; quickstart if left out. Files: {files}."
             group.add_argument("RECIPE", help=row)
         for name in names:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 from datasets import Dataset, DatasetDict
 
+from hf_hmtl.data.classes import without_classes
 from hf_hmtl.data.crops import CROP
 from hf_hmtl.data.identity import OF_CLIPS, RESERVED, readable
 from hf_hmtl.data.ledger import BALANCING, TRAIN_FRACTION, Ledger
@@ -64,6 +65,8 @@ def load_rows(recipe: Recipe, data_dir: str | Path | None) -> Rows:
     learned = list(itertools.chain(*(columns_of(key, settings) for key, settings in recipe.supervised.items())))
     columns = [*learned, *recipe.kept_columns]
     splits = DatasetDict(source.splits)
+    for column, left_out in recipe.without_classes.items():
+        splits = without_classes(splits, column, left_out, ledger)
     known = [name for each in (source, *(other.source for other in further)) for name in each.splits["train"].features]
     for column in columns:
         require_column(known, column, recipe)

@@ -30,6 +30,14 @@ def sampler_of(experiment: Experiment) -> EpochRowSampler:
     )
 
 
+def steps_of(experiment: Experiment) -> int:
+    """Optimiser steps of the whole training."""
+    args = experiment.args
+    if args.max_steps > 0:
+        return args.max_steps
+    return int(-(-len(sampler_of(experiment)) // args.gradient_accumulation_steps) * args.num_train_epochs)
+
+
 def first_batches(experiment: Experiment, count: int) -> list[dict]:
     """The first training batches, augmented and corrupted."""
     rows, collate = reader_for(experiment.training_rows), experiment.training_collator()

@@ -15,7 +15,7 @@ from hf_hmtl.hub.push import Choices, plan, push, require_reachable
 from hf_hmtl.results.card import FILES, write_card
 from hf_hmtl.results.predictions import NAME as PREDICTIONS
 from hf_hmtl.results.predictions import write_predictions
-from hf_hmtl.run import process
+from hf_hmtl.run import lowest_loss, process
 from hf_hmtl.run.dry_run import dry_run
 from hf_hmtl.run.evaluation import evaluate, evaluate_probe
 from hf_hmtl.run.experiment import Experiment, build
@@ -72,7 +72,7 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
     if recipe.probe:
         fit_probe(experiment)
     else:
-        fit(experiment, resume)
+        fit(experiment, resume, options.keep_lowest_loss)
     if publishes and args.process_index == 0:
         how = Choices(private=args.hub_private_repo, token=args.hub_token)
         print(plan(args.output_dir, repo_id, how).why)
@@ -86,9 +86,11 @@ def first_line(args: HMTLTrainingArguments) -> str:
     return f"{processes}, {how['device']}, {how['precision']}, batch {how['global_batch']}"
 
 
-def fit(experiment: Experiment, resume: Path | None) -> None:
+def fit(experiment: Experiment, resume: Path | None, keep_lowest_loss: bool = False) -> None:
     """Train, evaluate and write."""
     args, trainer = experiment.args, experiment.trainer()
+    if keep_lowest_loss:
+        trainer.add_callback(lowest_loss.KeepLowestLoss())
     trainer.train(resume_from_checkpoint=resume)
     evaluation = evaluate(experiment, trainer)
     if args.process_index == 0:
@@ -140,6 +142,7 @@ def require_free_folder(
             "--overwrite, or choose another --output_dir"
         )
     if main_process:
+        lowest_loss.remove(folder)
         for path in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         folder.mkdir(parents=True, exist_ok=True)

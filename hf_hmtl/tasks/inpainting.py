@@ -28,16 +28,20 @@ def root_mean_square(first: Tensor, second: Tensor) -> Tensor:
     return ((first.float() - second.float()).square().flatten(1).mean(1) + _UNDER_ROOT).sqrt()
 
 
-def perceptual_losses(reconstructed: Tensor, original: Tensor) -> Tensor:
+def perceptual_losses(reconstructed: Tensor, original: Tensor, softmax: bool = True) -> Tensor:
     """(rows,) distances between what an offline teacher makes of two images (Eq. 3).
 
-    RMSE between the softmax of the features of both. Eq. 3 prints the denominator of the original under both terms and
+    RMSE between the softmax of the features of both; without it, which the paper calls unstable (section 4.4.1), of
+    the features themselves. Eq. 3 prints the denominator of the original under both terms and
     a minus before lambda; the text means each representation's own softmax, and a distance that is minimised.
 
     Args:
         reconstructed, original: (rows, features) pooled features; gradients flow into the first only.
     """
-    return root_mean_square(reconstructed.float().softmax(-1), original.detach().float().softmax(-1))
+    original = original.detach()
+    if not softmax:
+        return root_mean_square(reconstructed, original)
+    return root_mean_square(reconstructed.float().softmax(-1), original.float().softmax(-1))
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class InPainting(Pretext):
         loss: "mse" (section 3.2) or "rmse" (section 4.3) over the pixels of a row, in units of [0, 1]; or "perceptual",
             over the features of a frozen teacher, which the trainer owns. Its size depends on the number of features,
             so it is used with `calibrate`.
+        softmax: of the teacher's features before they are compared, as Eq. 3 has it.
         square: side of the square as a share of the image's. The paper gives no number; 60 of 224 px as its cutout.
         region: (top, bottom, left, right) of the face region that the square lies in, as shares of the image; the paper
             shows it without numbers.
@@ -58,6 +63,7 @@ class InPainting(Pretext):
 
     name: str = "inpainting"
     loss: str = "mse"
+    softmax: bool = True
     square: float = 60 / 224
     region: tuple[float, float, float, float] = (0.2, 0.9, 0.15, 0.85)
 
@@ -70,6 +76,8 @@ class InPainting(Pretext):
     def __post_init__(self):
         super().__post_init__()
         require_choice(self.name, "loss", self.loss, LOSSES)
+        if not (self.softmax or self.needs_teacher):
+            raise ValueError(f"{self.name}: softmax is of the perceptual loss; leave it out of loss {self.loss!r}")
         top, bottom, left, right = self.region
         if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
             raise ValueError(
@@ -106,7 +114,7 @@ class InPainting(Pretext):
                 teacher's (rows, features) of both.
         """
         if self.needs_teacher:
-            return perceptual_losses(prediction, target)
+            return perceptual_losses(prediction, target, self.softmax)
         target = target.float() / 255
         if self.loss == "rmse":
             return root_mean_square(prediction, target)

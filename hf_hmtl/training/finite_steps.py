@@ -29,6 +29,10 @@ REMEDY = (
 )
 
 
+class Diverged(ValueError):
+    """Losses, gradients or answers of a network are not finite: its training has come to nothing."""
+
+
 @dataclass(frozen=True)
 class _Batch:
     """What one backward pass is judged by; it stays on the device until the step ends.
@@ -105,7 +109,7 @@ class FiniteSteps(TrainerCallback):
 
     def _found(self, step: int, reason: str) -> None:
         if not self.leaves_out:
-            raise ValueError(
+            raise Diverged(
                 f"step {step}: {reason}. No weight was changed by it. {REMEDY}; --on_nonfinite skip leaves such steps "
                 "out"
             )
@@ -117,7 +121,7 @@ class FiniteSteps(TrainerCallback):
         self.left_out.append(step)
         logger.warning("step %d is left out: %s", step, reason)
         if self.left_out[-IN_A_ROW:] == list(range(step - IN_A_ROW + 1, step + 1)):
-            raise ValueError(
+            raise Diverged(
                 f"{IN_A_ROW} steps in a row were left out, the last of them {step}: {reason}. The training does not "
                 f"recover. {REMEDY}"
             )
@@ -174,7 +178,7 @@ def require_finite_answers(task: str, finite: np.ndarray, reader: Any) -> None:
     """
     if not finite.all():
         rows = np.flatnonzero(~finite).tolist()
-        raise ValueError(
+        raise Diverged(
             f"the answers of {task} to {len(rows):,} of {len(finite):,} images are not finite, so there is no score; "
             f"{_shown(names_of(reader.dataset, rows))}. The network has diverged: train it again with "
             "a lower --learning_rate or --max_grad_norm 1, or go on from an earlier checkpoint-N"

@@ -76,6 +76,16 @@ def test_the_gradient_reaches_the_painted_image_only():
     assert painted.grad.abs().sum() > 0 and original.grad is None
 
 
+def test_without_its_softmax_equation_3_compares_the_features_themselves():
+    generator = torch.Generator().manual_seed(1)
+    painted, original = torch.randn(2, 3, 7, generator=generator).unbind()
+    found = InPainting(loss="perceptual", softmax=False).losses(painted, original)
+    expected = torch.stack([torch.dist(*pair) / 7**0.5 for pair in zip(painted, original, strict=True)])
+    torch.testing.assert_close(found, expected)
+    with pytest.raises(ValueError, match="softmax is of the perceptual loss; leave it out of loss 'rmse'"):
+        InPainting(loss="rmse", softmax=False)
+
+
 def test_perceptual_losses_are_float32_under_bfloat16():
     painted, original = features(0).bfloat16(), features(1).bfloat16()
     found = perceptual_losses(painted, original)

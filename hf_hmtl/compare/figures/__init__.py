@@ -62,7 +62,8 @@ class Drawn:
 def available() -> list[str]:
     """Names of the figures, numbers in their order and then letters."""
     names = [name.removeprefix(PREFIX) for _, name, _ in pkgutil.iter_modules(__path__) if name.startswith(PREFIX)]
-    return sorted((name if name.isdigit() else name.upper() for name in names), key=lambda name: (len(name) < 2, name))
+    numbers, letters = (sorted(filter(str.isdigit, names), key=int), sorted(filter(str.isalpha, names)))
+    return [*numbers, *map(str.upper, letters)]
 
 
 def write_figure(name: str, folders: Sequence[Path], options: FigureOptions, output_dir: Path) -> tuple[Drawn, Path]:

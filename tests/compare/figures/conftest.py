@@ -9,7 +9,8 @@ from hf_hmtl.commands.train import run as train
 from hf_hmtl.results import result as results
 
 OPTIONS = ["--max_steps", "2", "--eval_steps", "1", "--save_steps", "1", "--save_total_limit", "3", "--use_cpu",
-           "--disable_tqdm", "true", "--set", "source.train=64", "source.validation=40", "source.test=16"]  # fmt: skip
+           "--keep_lowest_loss", "--disable_tqdm", "true",
+           "--set", "source.train=64", "source.validation=40", "source.test=16"]  # fmt: skip
 
 
 @pytest.fixture(scope="session")

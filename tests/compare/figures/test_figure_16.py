@@ -1,17 +1,20 @@
 """Figure 16: networks under attack, chosen by their validation loss."""
 
 import csv
+import math
 import shutil
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from safetensors.numpy import load_file
 from scipy import stats
 
 from hf_hmtl.commands import figure
 from hf_hmtl.compare.figures import FigureOptions, available, write_figure
 from hf_hmtl.compare.figures.runs import finished_runs
 from hf_hmtl.results import result as results
+from hf_hmtl.run import lowest_loss
 from hf_hmtl.run.finished import LOWEST_LOSS, open_run, recipe_of, some_rows, weights_of
 
 KEPT = FigureOptions(weights="kept", radii=(0.02,))
@@ -60,6 +63,7 @@ def test_the_weights_are_those_of_the_lowest_validation_loss(rewritten):
         selection = {"metric": "eval_emotion_accuracy", "split": "validation", "step": 2, "epoch": 1.0}
         protocol = {"selection": selection, "reported_on": "test", "notes": []}
         run = rewritten(folder, history=losses, protocol=protocol)
+        lowest_loss.remove(run)
         return run, results.read(run / "result.json")
 
     falling, result = with_losses("falling", 2.0, 1.0)
@@ -70,12 +74,44 @@ def test_the_weights_are_those_of_the_lowest_validation_loss(rewritten):
     assert weights_of(rising, result, "kept") == (rising, 2)
     shutil.rmtree(rising / "checkpoint-1")
     with pytest.raises(
-        ValueError, match="lowest at step 1, whose weights were not kept .those of step 2 are, chosen by"
+        ValueError,
+        match="lowest at step 1, whose weights were not kept .those of step 2 are, chosen by .*keep_lowest_loss",
     ):
         weights_of(rising, result, LOWEST_LOSS)
     without, result = with_losses("without", float("nan"), float("nan"))
     with pytest.raises(ValueError, match="--weights kept"):
         weights_of(without, result, LOWEST_LOSS)
+
+
+def test_a_run_keeps_the_weights_of_the_lowest_loss_where_it_is_asked_to(trained, rewritten):
+    result = results.read(trained / "result.json")
+    losses = {entry["step"]: entry["eval_loss"] for entry in result.history if "eval_loss" in entry}
+    lowest = min(losses, key=losses.get)
+    assert [path.name for path in trained.glob("lowest-loss-*")] == [f"lowest-loss-{lowest}"]
+    kept, checkpoint = (load_file(trained / name / "model.safetensors")
+                        for name in (f"lowest-loss-{lowest}", f"checkpoint-{lowest}"))  # fmt: skip
+    assert kept.keys() == checkpoint.keys()
+    assert all(np.array_equal(kept[name], checkpoint[name]) for name in kept)
+    selection = {"metric": "eval_emotion_accuracy", "split": "validation", "step": 3 - lowest, "epoch": 1.0}
+    alone = rewritten("alone", protocol=result.protocol | {"selection": selection})
+    for path in alone.glob("checkpoint-*"):
+        shutil.rmtree(path)
+    assert open_run(alone, None, LOWEST_LOSS, "validation").step == lowest
+
+
+def test_the_lowest_loss_is_finite_and_the_first_of_equals(tmp_path):
+    history = [{"step": 1, "eval_loss": math.nan}, {"step": 2, "eval_loss": 0.5}, {"step": 3, "loss": 0.1},
+               {"step": 3, "eval_loss": 0.7}, {"step": 4, "eval_loss": 0.5}]  # fmt: skip
+    assert lowest_loss.lowest_step(history) == 2 and lowest_loss.lowest_step(history[:1]) is None
+    for step in (2, 4):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        for name in ("config.json", "model.safetensors"):
+            (tmp_path / f"checkpoint-{step}" / name).write_text(str(step))
+        lowest_loss.keep(tmp_path, step)
+    assert [path.name for path in tmp_path.glob("*lowest-loss*")] == ["lowest-loss-4"]
+    assert lowest_loss.kept(tmp_path, 2) is None and lowest_loss.kept(tmp_path, 4) == tmp_path / "lowest-loss-4"
+    lowest_loss.remove(tmp_path)
+    assert lowest_loss.kept(tmp_path, 4) is None
 
 
 def test_a_recipe_comes_back_from_a_result(trained):

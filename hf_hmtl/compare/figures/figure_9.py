@@ -1,0 +1,65 @@
+"""Fine-tuning and training from scratch at different levels of augmentation, as in Figure 9."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from hf_hmtl.compare import canvas
+from hf_hmtl.compare.figures import Drawn, FigureOptions
+from hf_hmtl.compare.figures.runs import FinishedRun, fitting
+from hf_hmtl.compare.figures.settings import (
+    IMAGENET,
+    LEVELS,
+    RANDOM,
+    draw_interval,
+    level_of,
+    spreads,
+    unfit,
+    weights_of,
+)
+
+OPTIONS = ()
+
+
+def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
+    """Read the scores. The numbers: a row for each weights and level, with the accuracy over seeds."""
+    kept, notes = fitting(runs, _unfit, "figure 9")
+    found = spreads(kept, lambda run: (weights_of(run), level_of(run)), "figure 9")
+    numbers = [
+        {"weights": weights, "level": level} | found[weights, level]
+        for weights in (RANDOM, IMAGENET)
+        for level in LEVELS
+        if (weights, level) in found
+    ]
+    return Drawn(numbers, draw(numbers), notes)
+
+
+def _unfit(run: FinishedRun) -> str | None:
+    recipe = run.result.recipe
+    if unfit(run):
+        return unfit(run)
+    if recipe.get("auxiliary", {}):
+        return "it has a pretext beside the labels"
+    if recipe.get("train_fraction", 1) != 1:
+        return "it learned from a share of the rows"
+    if weights_of(run) not in (RANDOM, IMAGENET):
+        return f"it began with the weights of {weights_of(run)}"
+    return None if level_of(run) in LEVELS else f"its augmentation is {level_of(run)}"
+
+
+def draw(numbers: list[dict]) -> Figure:
+    """A line for random and one for ImageNet weights, over the levels."""
+    figure = canvas.new_figure(6, 4.4)
+    axis = figure.subplots()
+    for number, weights in enumerate(dict.fromkeys(row["weights"] for row in numbers)):
+        own = [row for row in numbers if row["weights"] == weights]
+        color = f"C{number}"
+        places = [list(LEVELS).index(row["level"]) + 0.06 * number for row in own]
+        axis.plot(places, [row["mean"] for row in own], color=color, label=f"{weights} weights", alpha=0.6)
+        for place, row in zip(places, own, strict=True):
+            draw_interval(axis, place, row, color)
+    axis.set_xticks(range(len(LEVELS)), list(LEVELS.values()))
+    axis.set(ylabel=f"accuracy on {numbers[0]['split']}, 0 to 1", xlabel="level of augmentation")
+    axis.grid(axis="y", alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=2, title="means over seeds; bars: 95 % intervals", fontsize="small")
+    return figure

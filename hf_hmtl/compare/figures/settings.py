@@ -1,0 +1,76 @@
+"""What figures of settings read off a run: its level, weights and puzzle, and the accuracy that it reports."""
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
+
+from matplotlib.axes import Axes
+
+from hf_hmtl.compare.figures.runs import FinishedRun, by_label, first_classification, mean_and_interval
+from hf_hmtl.compare.statistics import PREFIXES
+
+LEVELS = {"none": "no augmentation", "weak": "weak", "strong": "strong"}
+RANDOM, IMAGENET = "random", "ImageNet"
+Setting = TypeVar("Setting", bound=Hashable)
+
+
+def level_of(run: FinishedRun) -> str:
+    """The level of augmentation: one of `LEVELS`, or another word."""
+    return run.result.recipe.get("augmentation", {}).get("level", "none")
+
+
+def weights_of(run: FinishedRun) -> str:
+    """What the backbone began with: random, ImageNet, or the name of a model."""
+    pretrained = run.result.recipe.get("pretrained") or False
+    if isinstance(pretrained, bool):
+        return IMAGENET if pretrained else RANDOM
+    return str(pretrained["row"] if isinstance(pretrained, dict) else pretrained)
+
+
+def unfit(run: FinishedRun) -> str | None:
+    """Why a run is no training of classes with an accuracy, or None."""
+    if run.result.recipe.get("probe"):
+        return "it is a probe"
+    if first_classification(run) is None:
+        return "it learned no classes"
+    return None if math.isfinite(accuracy(run)) else "it reports no accuracy"
+
+
+def accuracy(run: FinishedRun) -> float:
+    """Of the first task with classes, on the split that is reported; NaN where there is none."""
+    split = run.result.protocol["reported_on"]
+    return run.result.metrics.get(f"{PREFIXES[split]}{first_classification(run)}_accuracy", math.nan)
+
+
+def spreads(
+    runs: Sequence[FinishedRun], setting: Callable[[FinishedRun], Setting], figure: str
+) -> dict[Setting, dict[str, Any]]:
+    """{setting: method, seeds, and mean, sd, low and high of the accuracy over seeds}, in the order of the runs.
+
+    Raises:
+        ValueError: two rows have one setting, so that one point would stand for both; or runs report on several splits.
+    """
+    splits = sorted({run.result.protocol["reported_on"] for run in runs})
+    if len(splits) > 1:
+        raise ValueError(f"{figure} shows one split, and these runs report on {' and '.join(splits)}")
+    found: dict[Setting, dict[str, Any]] = {}
+    for label, of_seeds in by_label(runs).items():
+        key = setting(of_seeds[0])
+        if key in found:
+            raise ValueError(
+                f"{found[key]['method']} and {label} are one setting of {figure}, {key}; leave one of them out"
+            )
+        scores = [accuracy(run) for run in of_seeds]
+        found[key] = {"method": label, "split": splits[0], "seeds": len(scores), **mean_and_interval(scores)}
+    return found
+
+
+def draw_interval(axis: Axes, place: float, spread: dict[str, Any], color: str, upright: bool = True) -> None:
+    """A point at the mean, and its 95 % interval over seeds where there is one."""
+    mean, low, high = (spread[name] for name in ("mean", "low", "high"))
+    known = math.isfinite(low)
+    errors = [[max(mean - low, 0)], [max(high - mean, 0)]] if known else None
+    if upright:
+        axis.errorbar([place], [mean], yerr=errors, fmt="o", capsize=4, color=color)
+    else:
+        axis.errorbar([mean], [place], xerr=errors, fmt="o", capsize=4, color=color)

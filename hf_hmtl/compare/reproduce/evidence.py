@@ -1,0 +1,197 @@
+"""What finished runs can testify to: their scores seed by seed, and what has to be true before a claim is judged."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hf_hmtl.compare.statistics import (
+    PREFIXES,
+    Difference,
+    Groups,
+    by_seed,
+    in_order,
+    paired_difference,
+    steps_to,
+    validation_curve,
+)
+from hf_hmtl.results.intervals import of_mean
+from hf_hmtl.results.result import Result
+from hf_hmtl.results.versions import ACCURACY
+
+FEWEST_SEEDS = 3
+SOLVED = 0.8
+"""Share of tiles that have to be right before a puzzle is called solved (section 4.5.2)."""
+_STILL = 1.02  # a loss that fell by less than this over the last quarter of a training falls no more
+TASK, SCORE = "emotion", ACCURACY[0]
+
+
+class NotTested(Exception):
+    """A claim cannot be judged: the reason."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is finished.
+
+    Attributes:
+        groups: {row of AffectNet's tables: {seed: Result}}.
+        attacked: the numbers of Figure 16, rows of its table; none where it was not drawn.
+        diverged: {row: how many of its trainings came to nothing}.
+    """
+
+    groups: Groups
+    attacked: list[dict] = field(default_factory=list)
+    diverged: dict[str, int] = field(default_factory=dict)
+
+    def require(self, *rows: str) -> None:
+        """Raise unless each row has enough seeds.
+
+        Raises:
+            NotTested: one has not.
+        """
+        for row in rows:
+            seeds = len(self.groups.get(row, {}))
+            if seeds < FEWEST_SEEDS:
+                raise NotTested(f"{row}: {seeds} of {FEWEST_SEEDS} seeds are finished")
+
+    def scores(self, row: str) -> dict[int, float]:
+        """{seed: accuracy on the reported split}, 0 to 1."""
+        runs = self.groups[row]
+        split = next(iter(runs.values())).protocol["reported_on"]
+        return by_seed(runs, f"{PREFIXES[split]}{TASK}_{SCORE.name}")
+
+    def validation(self, row: str) -> float:
+        """Mean accuracy on validation."""
+        return float(np.mean(list(by_seed(self.groups[row], f"eval_{TASK}_{SCORE.name}").values())))
+
+    def gain(self, row: str, over: str) -> Difference:
+        """Accuracy of a row minus that of another, seed by seed."""
+        return paired_difference(self.scores(row), self.scores(over))
+
+    def of_each(self, row: str, value: Callable[[Result], float | None], what: str) -> dict[int, float]:
+        """{seed: value} of every seed.
+
+        Raises:
+            NotTested: a seed has none.
+        """
+        found = {seed: value(self.groups[row][seed]) for seed in sorted(self.groups[row])}
+        missing = [seed for seed, each in found.items() if each is None]
+        if missing:
+            raise NotTested(f"{row}, seed {missing[0]}: {what}")
+        return {seed: float(each) for seed, each in found.items() if each is not None}
+
+    def steps_to(self, row: str, accuracy: float) -> dict[int, float]:
+        """{seed: first evaluated step with that validation accuracy}.
+
+        Raises:
+            NotTested: a seed does not get there.
+        """
+        reached = f"validation accuracy never reaches {accuracy:.0%}"
+        return self.of_each(row, lambda result: steps_to(result, TASK, SCORE, accuracy), reached)
+
+    def require_solved(self, *rows: str) -> None:
+        """Raise unless the puzzles of these rows are solved.
+
+        Raises:
+            NotTested: one is not, or its log does not tell.
+        """
+        for row in rows:
+            tiles = self.of_each(row, tiles_right, "its log does not tell how many tiles are right")
+            mean = float(np.mean(list(tiles.values())))
+            if mean < SOLVED:
+                raise NotTested(f"{mean:.0%} of the tiles of {row} are right, and {SOLVED:.0%} are needed")
+
+    def require_converged(self, *rows: str) -> None:
+        """Raise unless the validation loss of these rows falls no more.
+
+        Raises:
+            NotTested: that of a seed does, or its log does not tell.
+        """
+        for row in rows:
+            falling = self.of_each(row, still_falling, "its log holds no validation loss")
+            if any(falling.values()):
+                raise NotTested(f"the validation loss of {row} still falls at the end")
+
+    def require_above_chance(self, *rows: str) -> None:
+        """Raise unless the interval of these rows lies above the answer that needs no image.
+
+        Raises:
+            NotTested: that of one does not.
+        """
+        for row in rows:
+            low, _ = of_mean(list(self.scores(row).values()))
+            chance = constant(in_order(self.groups[row])[0])
+            if not low > chance:
+                raise NotTested(f"{row} is not above chance ({chance:.3f})")
+
+
+def constant(result: Result) -> float:
+    """Accuracy of the most frequent class on the reported split."""
+    split = result.protocol["reported_on"]
+    return result.baselines.get(f"{PREFIXES[split]}{TASK}_{SCORE.name}", math.nan)
+
+
+def tiles_right(result: Result) -> float | None:
+    """Share of tiles right at the end of the training, of the last log that tells."""
+    for entry in reversed(result.history):
+        for key, value in entry.items():
+            if key.endswith("_tile_accuracy") and math.isfinite(value):
+                return value
+    return None
+
+
+def still_falling(result: Result) -> float | None:
+    """1 where the validation loss of the last quarter is lower than all before it, by more than 2 %; else 0."""
+    losses = validation_curve(result, f"{TASK}_loss")
+    before = [loss for step, loss in losses.items() if step <= 0.75 * max(losses)]
+    return float(min(before) > _STILL * min(losses.values())) if before else None
+
+
+def best_step(result: Result) -> float | None:
+    """The step of the best validation accuracy, the first of equals."""
+    curve = validation_curve(result, f"{TASK}_{SCORE.name}")
+    return max(curve, key=lambda step: curve[step]) if curve else None
+
+
+def restlessness(result: Result) -> float | None:
+    """Mean change of the validation accuracy from evaluation to evaluation over the second half of the training."""
+    curve = validation_curve(result, f"{TASK}_{SCORE.name}")
+    values = [value for step, value in sorted(curve.items()) if step >= max(curve) / 2]
+    return float(np.abs(np.diff(values)).mean()) if len(values) > 1 else None
+
+
+def loss_falls_faster(result: Result) -> float | None:
+    """By how much the training loss falls faster, nats in 1,000 steps, after 80 % of the tiles are right than before.
+
+    Two least-squares lines: through the log until that is first so, and through as many steps after it.
+
+    Returns:
+        None where it is never so, or too early or late for a line.
+    """
+    logged = [
+        (entry["step"], entry[f"loss_{TASK}"], next(v for k, v in entry.items() if k.endswith("_tile_accuracy")))
+        for entry in result.history
+        if f"loss_{TASK}" in entry and any(key.endswith("_tile_accuracy") for key in entry)
+    ]
+    solved = next((step for step, _, tiles in logged if tiles >= SOLVED), None)
+    if solved is None:
+        return None
+    before = [(step, loss) for step, loss, _ in logged if step <= solved]
+    after = [(step, loss) for step, loss, _ in logged if solved <= step <= 2 * solved]
+    if min(len(before), len(after)) < 3:
+        return None
+    return 1000 * (_slope(before) - _slope(after))
+
+
+def _slope(points: Iterable[tuple[float, float]]) -> float:
+    steps, losses = zip(*points, strict=True)
+    return float(np.polyfit(steps, losses, 1)[0])
+
+
+def ratio(values: dict[int, float], to: dict[int, float]) -> Difference:
+    """Ratio of two rows, seed by seed: a geometric mean, and its interval from that of the logarithms."""
+    logarithms = [{seed: math.log(value) for seed, value in each.items()} for each in (values, to)]
+    found = paired_difference(*logarithms)
+    return Difference(math.exp(found.mean), math.exp(found.low), math.exp(found.high), found.seeds)

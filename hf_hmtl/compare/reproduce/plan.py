@@ -1,0 +1,252 @@
+"""What a reproduction trains: rows of the paper on some data set x seeds, each after the models that it begins with.
+
+A file of `hf_hmtl/reproductions` names recipe files that hold the rows, either the paper's own or files `like` them.
+"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from hf_hmtl import recipe as recipes
+from hf_hmtl.compare.reproduce import paper
+from hf_hmtl.compare.rows import Comparison, Row, Run, planned, run_folder, seeds_of
+from hf_hmtl.files import replacing
+
+FOLDER = Path(__file__).parents[2] / "reproductions"
+FILE_KEYS = ("about", "recipes", "seeds", "folds", "at_a_time", "quick", "chosen", "missing")
+STEPS = "steps.json"
+"""A reproduction within a budget keeps here how many steps of each row fit into it."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one recipe file: what is trained, and the file of the paper's own rows that they stand for."""
+
+    recipe: str
+    original: str
+    rows: tuple[str, ...]
+
+    def comparison(self, seeds: tuple[int, ...], folds: int | None, changes: dict[str, tuple[str, ...]]) -> Comparison:
+        """Its rows as a comparison, whose tables are made elsewhere.
+
+        Args:
+            changes: {row: changes to it}.
+        """
+        rows = tuple(Row(row, f"{self.recipe}/{row}", seeds, changes.get(row, ())) for row in self.rows)
+        return Comparison(self.recipe, "", {}, {"": ()}, rows, folds=folds)
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """The paper on one data set, or parts of it.
+
+    Attributes:
+        name, about: for readers.
+        parts: what is trained, recipe file by recipe file.
+        seeds: of every row.
+        folds: of a cross-validation; None for the splits that the data come in.
+        at_a_time: runs trained side by side.
+        quick: supervised training, a puzzle and its control, which a budget is for.
+        chosen: {row: further settings among which validation chooses}.
+        missing: {table: why the data do not allow it}.
+        steps: {row: optimiser steps} of a reproduction within a budget.
+        drawn: figures that are drawn of it when its runs are finished.
+    """
+
+    name: str
+    about: str
+    parts: tuple[Part, ...]
+    seeds: tuple[int, ...]
+    folds: int | None = None
+    at_a_time: int = 1
+    quick: tuple[str, ...] = ()
+    chosen: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+    drawn: tuple[str, ...] = ()
+
+    def part_of(self, original: str) -> Part | None:
+        """The part whose rows stand for those of a file of the paper."""
+        return next((part for part in self.parts if part.original == original), None)
+
+    def comparison(self, part: Part) -> Comparison:
+        """What is trained of a part: of the rows of Figure 16 the weights of the lowest loss are kept too."""
+        kept = ("--keep_lowest_loss",)
+        changes = {row: kept for row in paper.BY_LOWEST_LOSS if part.original == paper.AFFECTNET}
+        for row, steps in self.steps.items():
+            changes[row] = (*changes.get(row, ()), *_of_steps(steps))
+        return part.comparison(self.seeds, self.folds, changes)
+
+    def narrowed(self, tables: Sequence[str], figures: Sequence[str], rows: Sequence[str]) -> "Reproduction":
+        """What some tables, figures and rows need; all there is where none are named.
+
+        Args:
+            rows: by name, of every part that has it, or as "file/row".
+
+        Raises:
+            ValueError: the data do not allow one, or there is none.
+        """
+        if not (tables or figures or rows):
+            tables, figures = self.tables(), self.figures()
+            rows = [row for row in paper.IN_THE_TEXT if self._knows(paper.AFFECTNET, row)]
+        wanted: dict[str, list[str]] = {part.original: [] for part in self.parts}
+        for name in tables:
+            self._require(name, paper.TABLES, self.tables(), "table")
+            file = paper.TABLES[name].file
+            of_table = paper.rows_of_table(name)
+            wanted[file] += [*of_table, *(each for row in of_table for each in self.chosen.get(row, ()))]
+        for name in figures:
+            self._require(name, paper.FIGURES, self.figures(), "figure")
+            wanted[paper.FIGURES[name][0]] += paper.rows_of_figure(name)
+        for row in rows:
+            known = [
+                part for part in self.parts if row in (*part.rows, *(f"{part.recipe}/{each}" for each in part.rows))
+            ]
+            every = sorted({each for part in self.parts for each in part.rows})
+            recipes.require_known([row] if not known else [], every, f"row of the reproduction on {self.name}")
+            for part in known:
+                wanted[part.original].append(row.rpartition("/")[2])
+        parts = []
+        for part in self.parts:
+            kept = tuple(row for row in part.rows if row in wanted[part.original])
+            parts += [dataclasses.replace(part, rows=kept)] * bool(kept)
+        return dataclasses.replace(self, parts=tuple(parts), drawn=tuple(figures))
+
+    def tables(self) -> list[str]:
+        """The tables that the data allow."""
+        allowed = {part.original for part in self.parts}
+        return [name for name, table in paper.TABLES.items() if table.file in allowed and name not in self.missing]
+
+    def figures(self) -> list[str]:
+        """The figures that the data allow."""
+        allowed = {part.original for part in self.parts}
+        return [name for name, (file, _, _) in paper.FIGURES.items() if file in allowed]
+
+    def typed(self, part: Part, row: str) -> str:
+        """What one types for a row: its name, with its file where another part has a row of that name."""
+        several = sum(row in each.rows for each in self.parts) > 1
+        return f"{part.recipe}/{row}" if several else row
+
+    def _knows(self, original: str, row: str) -> bool:
+        part = self.part_of(original)
+        return part is not None and row in part.rows
+
+    def _require(self, name: str, every, allowed: list[str], what: str) -> None:
+        if name in self.missing and what == "table":
+            raise ValueError(f"table {name} on {self.name}: it {self.missing[name]}. Allowed: {', '.join(allowed)}")
+        if name not in allowed:
+            why = f"is not on {self.name}" if name in every else "is not of the paper or has no rows here"
+            raise ValueError(f"{what} {name} {why}. Allowed: {', '.join(allowed)}")
+
+
+def _of_steps(steps: int) -> tuple[str, ...]:
+    """Options of a training of so many steps: ten evaluations, and a rate that ends with it."""
+    every = max(steps // 10, 1)
+    return (
+        f"--max_steps={steps}", "--eval_strategy=steps", f"--eval_steps={every}", "--save_strategy=steps",
+        f"--save_steps={every}", f"--logging_steps={every}", "--lr_scheduler_type=cosine", "--decay_epochs=none",
+    )  # fmt: skip
+
+
+def available() -> list[str]:
+    """Names of what the paper can be reproduced on."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load(name: str) -> Reproduction:
+    """A reproduction of this package, with all rows that its recipe files have.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    recipes.require_known([name], available(), "data set to reproduce on,")
+    content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    recipes.require_known(content, FILE_KEYS, f"key in {name}.yaml")
+    every = recipes.available()
+    parts = tuple(Part(file, recipes.original_of(file), tuple(every[file])) for file in content["recipes"])
+    return Reproduction(
+        name,
+        content["about"],
+        parts,
+        seeds_of(content["seeds"]),
+        content.get("folds"),
+        content.get("at_a_time", 1),
+        tuple(content.get("quick", ())),
+        {row: tuple(settings) for row, settings in content.get("chosen", {}).items()},
+        content.get("missing", {}),
+    )
+
+
+def folder_of(name: str, root: Path) -> Path:
+    """Where a reproduction goes unless it is told otherwise."""
+    return root / f"reproduce-{name}"
+
+
+def part_folder(folder: Path, part: Part) -> Path:
+    """Where the runs of a part are, in the folder of its reproduction."""
+    return folder / part.recipe
+
+
+def runs_of(reproductions: Sequence[tuple[Reproduction, Path]], root: Path) -> list[Run]:
+    """Every run of some reproductions, each after the runs whose models it begins with.
+
+    Args:
+        reproductions: with the folders that they go to.
+        root: where reproductions lie that others begin with.
+
+    Raises:
+        ValueError: a run begins with the model of another reproduction, which is neither among these nor finished.
+    """
+    runs: dict[Path, Run] = {}
+    for reproduction, folder in reproductions:
+        for part in reproduction.parts:
+            for run in planned(reproduction.comparison(part), part_folder(folder, part)):
+                runs[run.folder] = _with_origins_elsewhere(run, root, runs)
+    return list(runs.values())
+
+
+def _with_origins_elsewhere(run: Run, root: Path, runs: dict[Path, Run]) -> Run:
+    recipe, origins = recipes.load(run.row.recipe), dict(run.origins)
+    for option in ("pretrained", "teacher"):
+        origin = getattr(recipe, option)
+        if not (isinstance(origin, dict) and recipes.is_of_another_file(origin["row"])):
+            continue
+        file, _, row = origin["row"].partition("/")
+        home = next(name for name in available() if file in (part.recipe for part in load(name).parts))
+        place = run_folder(folder_of(home, root) / file, row, run.seed)
+        if place not in runs and not (place / "result.json").is_file():
+            raise ValueError(
+                f"{run.row.recipe} begins with {origin['row']} of seed {run.seed}, which is not there. Type first: "
+                f"hf-hmtl reproduce --on {home} --rows {row}"
+            )
+        origins[option] = runs.get(place) or Run(Row(row, origin["row"], (run.seed,)), run.seed, place)
+    return dataclasses.replace(run, origins=origins)
+
+
+def write_steps(folder: Path, budget: float, steps: dict[str, int]) -> None:
+    """Keep what fits into a budget, so that the command goes on to the same runs when it is typed again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / STEPS) as temporary:
+        temporary.write_text(json.dumps({"budget": budget, "steps": steps}, indent=1) + "\n", encoding="utf-8")
+
+
+def kept_steps(folder: Path, budget: float | None = None) -> dict[str, int] | None:
+    """{row: steps} of a folder, where it is that of a budget.
+
+    Raises:
+        ValueError: it was begun with another budget.
+    """
+    path = folder / STEPS
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if budget is not None and content["budget"] != budget:
+        raise ValueError(
+            f"{folder} was begun with a budget of {content['budget'] / 60:g} minutes; type that, or give another "
+            "--output_dir"
+        )
+    return content["steps"]

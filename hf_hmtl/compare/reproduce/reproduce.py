@@ -1,0 +1,276 @@
+"""From what is wished to runs, figures and a page."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import timm
+
+from hf_hmtl.compare.cards import slimmed
+from hf_hmtl.compare.figures import FigureOptions, write_figure
+from hf_hmtl.compare.reproduce import paper, plan
+from hf_hmtl.compare.reproduce.blocks import to_html, to_markdown
+from hf_hmtl.compare.reproduce.hours import CostOf, measuring, seconds_left
+from hf_hmtl.compare.reproduce.page import FIGURES, is_shown, page, picture_link
+from hf_hmtl.compare.reproduce.plan import Reproduction
+from hf_hmtl.compare.rows import Run, run_folder
+from hf_hmtl.compare.runs import DIVERGED, is_finished, train_all
+from hf_hmtl.compare.table import markdown
+from hf_hmtl.files import replacing
+from hf_hmtl.results import result as results
+from hf_hmtl.run.command_line import parse
+
+ROOT = Path("outputs")
+PAGE = "reproduction.md"
+FEWEST_STEPS = 50
+QUICK_FIGURES = ("14",)
+_START = 8.0  # seconds in which a run reads its data, is scored at its end, and writes its folder
+_LOOKS_AT_IMAGES = ("11", "12", "16")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be reproduced.
+
+    Attributes:
+        on: names of `plan.available`.
+        tables, figures, rows: parts of it; everything where all are empty.
+        seeds, at_a_time: in the place of those of the file.
+        budget: seconds, for supervised training, a puzzle and its control alone.
+        output_dir: in the place of outputs/reproduce-NAME, of one name.
+        data_dir: folder of the data set, of one name.
+    """
+
+    on: tuple[str, ...]
+    tables: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    seeds: tuple[int, ...] | None = None
+    at_a_time: int | None = None
+    budget: float | None = None
+    output_dir: Path | None = None
+    data_dir: str | None = None
+
+    def __post_init__(self):
+        if len(set(self.on)) < len(self.on):
+            raise ValueError(f"--on names a data set once, and these are {' '.join(self.on)}")
+        if self.budget is not None and (self.tables or self.figures or self.rows):
+            raise ValueError(
+                "--budget is for supervised training, a puzzle and its control; leave out what else is named"
+            )
+
+    def folder(self, name: str) -> Path:
+        """Where a reproduction goes."""
+        of_budget = "" if self.budget is None else f"-{self.budget / 60:g}m"
+        return self.output_dir or plan.folder_of(f"{name}{of_budget}", ROOT)
+
+
+def reproduce(
+    wish: Wish,
+    common: Sequence[str],
+    dry_run: bool = False,
+    train: bool = True,
+    keep: Path | None = None,
+    page: Path | None = None,
+    say: Callable[[str], None] = print,
+    cost_of: CostOf | None = None,
+) -> None:
+    """Train what is missing, draw the figures, and write the pages.
+
+    Args:
+        wish: what is to be reproduced.
+        common: options of the command train for every run.
+        dry_run: say what would be trained, and stop.
+        train: or only report on what is there.
+        keep: folder that the results are copied to, without what no page needs of their logs.
+        page: of one reproduction, in the place of `PAGE` in its folder.
+        say: told what is going on.
+        cost_of: measures what a run costs; by real steps if not given.
+
+    Raises:
+        ValueError, OSError: a mistake of the user.
+    """
+    if page is not None and len(wish.on) > 1:
+        raise ValueError("--page is of one data set; name one behind --on")
+    asked = [(_asked(name, wish, common, cost_of), wish.folder(name)) for name in wish.on]
+    at_a_time = max(each.at_a_time for each, _ in asked)
+    if dry_run:
+        say(plan_text(plan.runs_of(asked, ROOT), common, at_a_time, cost_of or measuring(at_a_time)))
+        return
+    if train:
+        runs, notes = with_weights(plan.runs_of(asked, ROOT), common)
+        for note in notes:
+            say(note)
+        train_all(f"reproduction on {', '.join(wish.on)}", runs, at_a_time, common, go_on=True)
+    for narrowed, folder in asked:
+        whole = _whole(narrowed, wish, folder)
+        for note in draw_figures(narrowed, folder, wish.data_dir):
+            say(note)
+        if keep is not None:
+            say(f"results {keep_results(whole, folder, keep / narrowed.name)}")
+        say(f"page {write_pages(whole, folder, page)}")
+
+
+def _asked(name: str, wish: Wish, common: Sequence[str], cost_of: CostOf | None) -> Reproduction:
+    """What is wished of one data set."""
+    whole = plan.load(name)
+    whole = dataclasses.replace(whole, at_a_time=wish.at_a_time or whole.at_a_time, seeds=wish.seeds or whole.seeds)
+    if whole.at_a_time < 1:
+        raise ValueError(f"--at_a_time is {whole.at_a_time}, allowed are whole numbers of runs from 1")
+    if wish.budget is None:
+        return whole.narrowed(wish.tables, wish.figures, wish.rows)
+    if not whole.quick:
+        raise ValueError(f"{name} has no rows for a --budget; leave it out")
+    quick, folder = whole.narrowed((), (), whole.quick), wish.folder(name)
+    steps = plan.kept_steps(folder, wish.budget)
+    if steps is None:
+        steps = steps_within(quick, wish.budget, common, cost_of or measuring(quick.at_a_time))
+        plan.write_steps(folder, wish.budget, steps)
+    figures = tuple(name for name in QUICK_FIGURES if name in quick.figures())
+    return dataclasses.replace(quick, steps=steps, drawn=figures)
+
+
+def steps_within(quick: Reproduction, budget: float, common: Sequence[str], cost_of: CostOf) -> dict[str, int]:
+    """{row: optimiser steps} that fit into equal shares of a budget in seconds.
+
+    Raises:
+        ValueError: too few do.
+    """
+    (part,) = quick.parts
+    runs = {row.label: Run(row, 1, Path()) for row in quick.comparison(part).rows}
+    share = budget * quick.at_a_time / (len(runs) * len(quick.seeds))
+    costs = {row: cost_of(run, common) for row, run in runs.items()}
+    steps = {row: int((share - _START - 10 * cost.evaluation) / cost.step) for row, cost in costs.items()}
+    fewest = min(steps, key=lambda row: steps[row])
+    if steps[fewest] < FEWEST_STEPS:
+        longest = _START + FEWEST_STEPS * costs[fewest].step + 10 * costs[fewest].evaluation
+        needed = len(runs) * len(quick.seeds) * longest / quick.at_a_time
+        raise ValueError(
+            f"a budget of {budget / 60:.3g} minutes leaves {max(steps[fewest], 0)} steps of {fewest}, which would say "
+            f"nothing. Type --budget {int(needed / 60) + 1}m or more"
+        )
+    return steps
+
+
+def _whole(narrowed: Reproduction, wish: Wish, folder: Path) -> Reproduction:
+    """What the page shows: all rows, whatever was asked for now; of a budget its own."""
+    if wish.budget is not None or plan.kept_steps(folder) is not None:
+        return narrowed
+    everything = plan.load(narrowed.name).narrowed((), (), ())
+    return dataclasses.replace(everything, seeds=narrowed.seeds)
+
+
+def plan_text(runs: Sequence[Run], common: Sequence[str], at_a_time: int, cost_of: CostOf) -> str:
+    """The plan: every row with its runs and hours, in the order in which they are trained."""
+    seconds = seconds_left(runs, common, cost_of)
+    of_row: dict[str, list[tuple[Run, float]]] = {}
+    for run, each in zip(runs, seconds, strict=True):
+        of_row.setdefault(run.row.recipe, []).append((run, each))
+    rows = [["row", "begins with", "runs", "finished", "hours left"]]
+    for recipe, of_recipe in of_row.items():
+        origins = sorted({origin.row.recipe for run, _ in of_recipe for origin in run.origins.values()})
+        done = sum(is_finished(run, common) for run, _ in of_recipe)
+        hours = sum(each for _, each in of_recipe) / 3600
+        rows.append([recipe, ", ".join(origins), str(len(of_recipe)), str(done), f"{hours:.2f}"])
+    total = sum(seconds) / 3600 / at_a_time
+    side_by_side = f", {at_a_time} at a time" if at_a_time > 1 else ", one after the other"
+    weights = sorted({run.row.recipe for run in runs if _begins_with_imagenet(run, common)})
+    needed = f"\n{', '.join(weights)}: ImageNet weights, which timm downloads" * bool(weights)
+    return (
+        f"{markdown(rows, left=2)}\n\n{len(runs)} runs, about {total:.1f} hours{side_by_side}, on this machine.{needed}"
+    )
+
+
+def _begins_with_imagenet(run: Run, common: Sequence[str]) -> bool:
+    return parse(run.row.arguments(common))[0].pretrained is True
+
+
+def with_weights(runs: Sequence[Run], common: Sequence[str]) -> tuple[list[Run], list[str]]:
+    """The runs whose ImageNet weights can be had, and sentences on the others: many hours do not end where a download
+    fails."""
+    missing: dict[str, str | None] = {}
+    notes: dict[str, None] = {}
+    kept = []
+    for run in runs:
+        if is_finished(run, common) or not _begins_with_imagenet(run, common):
+            kept.append(run)
+            continue
+        backbone = parse(run.row.arguments(common))[0].backbone
+        if backbone not in missing:
+            missing[backbone] = _why_missing(backbone)
+        if missing[backbone] is None:
+            kept.append(run)
+        else:
+            notes[f"left out {run.row.recipe}: no ImageNet weights of {backbone} ({missing[backbone]})"] = None
+    return kept, list(notes)
+
+
+def _why_missing(backbone: str) -> str | None:
+    try:
+        timm.create_model(backbone, pretrained=True, num_classes=0)
+    except (OSError, RuntimeError) as error:
+        return " ".join(str(error).split())[:200] or type(error).__name__
+    return None
+
+
+def draw_figures(reproduction: Reproduction, folder: Path, data_dir: str | None) -> list[str]:
+    """Draw the figures that are wanted, if a run of theirs has finished since; sentences on what is left out."""
+    notes = []
+    for name in reproduction.drawn:
+        part = reproduction.part_of(paper.FIGURES[name][0])
+        rows = [row for row in paper.rows_of_figure(name) if part is not None and row in part.rows]
+        place = folder / part.recipe if part is not None else folder
+        folders = [run_folder(place, row, seed) for row in rows for seed in reproduction.seeds]
+        folders = [each for each in folders if (each / "result.json").is_file()]
+        numbers = folder / FIGURES / f"figure-{name}.csv"
+        newest = max(((each / "result.json").stat().st_mtime for each in folders), default=0.0)
+        if not folders or (numbers.is_file() and numbers.stat().st_mtime >= newest):
+            continue
+        told = FigureOptions(data_dir=data_dir if name in _LOOKS_AT_IMAGES else None)
+        try:
+            drawn, _ = write_figure(name, folders, told, folder / FIGURES)
+            notes += [f"figure {name}: {note}" for note in drawn.notes]
+        except (ValueError, FileNotFoundError) as error:
+            notes.append(f"figure {name} is not drawn: {error}")
+    return notes
+
+
+def write_pages(reproduction: Reproduction, folder: Path, path: Path | None = None) -> Path:
+    """Write the page in Markdown, and in the folder also as HTML with its pictures inside.
+
+    Args:
+        path: where it is published, in the place of `PAGE` in the folder; pictures are copied to `figures` beside it.
+    """
+    published = path is not None
+    path = path or folder / PAGE
+    blocks = page(reproduction, folder, published)
+    texts = {path: to_markdown(blocks)}
+    if not published:
+        texts[path.with_suffix(".html")] = to_html(blocks, f"The paper on {reproduction.name}")
+    for target, text in texts.items():
+        with replacing(target) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+    for name in reproduction.figures() if published else ():
+        picture = folder / FIGURES / f"figure-{name}.png"
+        if picture.is_file() and is_shown(reproduction, name, published):
+            with replacing(path.parent / picture_link(reproduction, name, published)) as temporary:
+                temporary.write_bytes(picture.read_bytes())
+    return path
+
+
+def keep_results(reproduction: Reproduction, folder: Path, into: Path) -> Path:
+    """Copy the results, without what no page needs of their logs, and the numbers of figures, so that they can be
+    committed and give the same page again."""
+    for part in reproduction.parts:
+        for path in sorted(plan.part_folder(folder, part).rglob("result.json")):
+            slimmed(results.read(path), of_losses=True).write(into / path.relative_to(folder))
+        for path in sorted(plan.part_folder(folder, part).rglob(DIVERGED)):
+            with replacing(into / path.relative_to(folder)) as temporary:
+                temporary.write_bytes(path.read_bytes())
+    for name in reproduction.figures():
+        numbers = folder / FIGURES / f"figure-{name}.csv"
+        if numbers.is_file() and is_shown(reproduction, name, published=True):
+            with replacing(into / FIGURES / numbers.name) as temporary:
+                temporary.write_bytes(numbers.read_bytes())
+    return into

@@ -1,0 +1,93 @@
+"""Figures 9, 10 and 13: settings and scores, read off results."""
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from scipy import stats
+
+from hf_hmtl.compare.figures import FigureOptions, write_figure
+from hf_hmtl.results import result as results
+
+
+@pytest.fixture
+def run(rewritten, trained):
+    """A function that makes the finished runs of a row: changes to its recipe, and the accuracy of each seed."""
+    known = results.read(trained / "result.json")
+
+    def make(row, scores, **changes):
+        recipe = known.recipe | changes
+        return [
+            rewritten(f"{row}-{seed}", row=row, seed=seed, recipe=recipe,
+                      metrics=known.metrics | {"test_emotion_accuracy": score})
+            for seed, score in enumerate(scores, 1)
+        ]  # fmt: skip
+
+    return make
+
+
+def level(name):
+    return {"augmentation": {"level": name}}
+
+
+def drawn(name, folders, tmp_path):
+    found, path = write_figure(name, folders, FigureOptions(), tmp_path)
+    assert np.ptp(imread(path)) > 0
+    return found
+
+
+def test_figure_9_has_a_line_for_random_and_one_for_imagenet_weights(run, tmp_path):
+    folders = [
+        *run("none", [0.5, 0.6]), *run("none-imagenet", [0.7], pretrained=True),
+        *run("strong", [0.55], **level("strong")),
+        *run("hybrid", [0.9], auxiliary={"puzzle": {"grid": 2}}), *run("fifth", [0.3], train_fraction=0.2),
+        *run("tuned", [0.8], pretrained={"row": "pretrain-puzzle"}),
+    ]  # fmt: skip
+    found = drawn("9", folders, tmp_path)
+    assert [(row["weights"], row["level"], row["seeds"]) for row in found.numbers] == [
+        ("random", "none", 2), ("random", "strong", 1), ("ImageNet", "none", 1),
+    ]  # fmt: skip
+    expected = stats.t.interval(0.95, 1, 0.55, stats.sem([0.5, 0.6]))
+    assert [found.numbers[0][key] for key in ("mean", "low", "high")] == pytest.approx([0.55, *expected])
+    assert [note.partition(": ")[2] for note in found.notes] == [
+        "it has a pretext beside the labels", "it learned from a share of the rows",
+        "it began with the weights of pretrain-puzzle",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="are one setting of figure 9"):
+        drawn("9", [*folders, *run("again", [0.4])], tmp_path)
+
+
+def test_figure_10_sorts_all_settings(run, tmp_path):
+    folders = [*run("good", [0.8, 0.9]), *run("bad", [0.2], **level("weak")),
+               *run("middle", [0.5], auxiliary={"puzzle": {"grid": 3}}, train_fraction=0.2)]  # fmt: skip
+    found = drawn("10", [*folders, *run("probe", [0.4], probe="linear")], tmp_path)
+    assert [(row["method"], row["mean"]) for row in found.numbers] == [
+        ("bad", 0.2), ("middle", 0.5), ("good", pytest.approx(0.85)),
+    ]  # fmt: skip
+    middle = found.numbers[1]
+    assert (middle["pretexts"], middle["share_of_rows"], middle["level"]) == ("puzzle", 0.2, "none")
+    assert found.numbers[0]["level"] == "weak" and found.notes == ["left out probe, seed 1: it is a probe"]
+
+
+def test_figure_13_goes_by_the_size_and_sets_region_weights_apart(run, tmp_path):
+    weights = [[1.0, 0.5], [0.5, 1.0]]
+    folders = [
+        *run("weighted", [0.6], auxiliary={"puzzle": {"grid": 2, "region_weights": weights}}), *run("none", [0.4]),
+        *run("three", [0.5, 0.7], auxiliary={"puzzle": {}}), *run("two", [0.45], auxiliary={"puzzle": {"grid": 2}}),
+        *run("half", [0.9], auxiliary={"puzzle": {"grid": 2, "share": 0.5}}),
+        *run("turned", [0.9], auxiliary={"rotation": {}}),
+    ]  # fmt: skip
+    found = drawn("13", folders, tmp_path)
+    assert [(row["size"], row["tiles"], row["mean"]) for row in found.numbers] == [
+        ("no puzzle", 0, 0.4), ("2x2", 4, 0.45), ("2x2, weighted regions", 4, 0.6), ("3x3", 9, pytest.approx(0.6)),
+    ]  # fmt: skip
+    assert "its puzzle differs in more than its size (share=0.5)" in found.notes[0]
+    assert "it has another pretext than a puzzle" in found.notes[1]
+
+
+def test_figure_12_adds_up_to_the_score_of_the_run(trained, tmp_path):
+    found, path = write_figure("12", [trained], FigureOptions(rows=12), tmp_path)
+    assert np.ptp(imread(path)) > 0
+    assert [(row["row"], row["column"]) for row in found.numbers[:5]] == [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1)]
+    assert len(found.numbers) == 2 * 16 and {row["seeds"] for row in found.numbers} == {1}
+    for row in found.numbers:  # of 12 faces
+        assert row["mean"] * 12 == pytest.approx(round(row["mean"] * 12))

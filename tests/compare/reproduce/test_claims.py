@@ -1,0 +1,199 @@
+"""The paper's claims: verdicts against intervals worked out by scipy, and none without its preconditions."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hf_hmtl.compare.reproduce import claims
+from hf_hmtl.compare.reproduce.claims import FAILS, HOLDS, NOT_TESTED, OPEN, RADIUS, Claim, judge
+from hf_hmtl.compare.reproduce.evidence import Evidence, NotTested, loss_falls_faster, ratio, restlessness
+
+from .conftest import CHANCE, log, result
+
+FALLEN = [2.0, 1.0, 0.7, 0.6, 0.6, 0.62, 0.61, 0.6]
+STILL = [2.0, 1.8, 1.6, 1.4, 1.2, 1.0, 0.8, 0.6]
+SOLVED = [0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.93, 0.94]
+
+
+def group(row, scores, losses=FALLEN, tiles=SOLVED, curve=None, training=None):
+    history = log(curve or [0.5] * 8, losses, tiles, training)
+    return {row: {seed: result(row, seed, score, history=history) for seed, score in enumerate(scores, 1)}}
+
+
+def verdict(test, *groups, attacked=()):
+    evidence = Evidence({row: runs for each in groups for row, runs in each.items()}, list(attacked))
+    return judge(Claim("", "", test), evidence)
+
+
+def word_of(values, baseline):
+    """Of a gain that is to be above zero, by scipy."""
+    low, high = stats.ttest_rel(values, baseline).confidence_interval()
+    return HOLDS if low > 0 else FAILS if high < 0 else OPEN
+
+
+PLAIN, BETTER, NOISY, WORSE = [0.50, 0.52, 0.51], [0.56, 0.58, 0.58], [0.50, 0.60, 0.49], [0.44, 0.45, 0.46]
+
+
+@pytest.mark.parametrize(
+    ("puzzle", "control", "word"),
+    [(BETTER, PLAIN, HOLDS), (NOISY, PLAIN, OPEN), (WORSE, PLAIN, FAILS), (BETTER, NOISY, OPEN)],
+)
+def test_the_heads_gain_over_both_supervised_training_and_the_same_images(puzzle, control, word):
+    words = {word_of(puzzle, PLAIN), word_of(puzzle, control)}
+    assert word == (FAILS if FAILS in words else OPEN if OPEN in words else HOLDS)
+    rows = group("supervised-none", PLAIN), group("puzzle-3x3-none", puzzle)
+    found = verdict(claims.heads_and_not_images, *rows, group("puzzle-3x3-none-without-heads", control))
+    assert found.word == word
+    low, high = stats.ttest_rel(puzzle, PLAIN).confidence_interval()
+    mean = np.mean(np.subtract(puzzle, PLAIN))
+    expected = f"puzzle-3x3-none - supervised-none: {100 * mean:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
+    assert expected in found.why
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        (
+            {"puzzle": {"tiles": [0.5] * 7 + [0.79]}},
+            "79% of the tiles of puzzle-3x3-none are right, and 80% are needed",
+        ),
+        ({"puzzle": {"tiles": None}}, "its log does not tell how many tiles are right"),
+        ({"supervised": {"losses": STILL}}, "the validation loss of supervised-none still falls at the end"),
+        ({"supervised": {"losses": None}}, "supervised-none, seed 1: its log holds no validation loss"),
+        ({"control": {"scores": [CHANCE, CHANCE + 0.01, CHANCE - 0.01]}}, "is not above chance (0.125)"),
+        ({"supervised": {"scores": [0.5, 0.5]}}, "supervised-none: 2 of 3 seeds are finished"),
+    ],
+)
+def test_without_its_preconditions_a_claim_is_not_tested(changes, why):
+    options = {"supervised": {"scores": PLAIN}, "puzzle": {"scores": BETTER}, "control": {"scores": PLAIN}}
+    rows = {"supervised": "supervised-none", "puzzle": "puzzle-3x3-none", "control": "puzzle-3x3-none-without-heads"}
+    for name, change in changes.items():
+        options[name] |= change
+    found = verdict(claims.heads_and_not_images, *(group(rows[name], **each) for name, each in options.items()))
+    assert found.word == NOT_TESTED and why in found.why
+
+
+def test_the_gain_with_few_labels_is_compared_with_that_of_all():
+    few, few_plain, every, every_plain = [0.40, 0.42, 0.41], [0.30, 0.31, 0.32], [0.51, 0.52, 0.52], [0.50, 0.51, 0.52]
+    rows = ("puzzle-3x3-none-20", "supervised-none-20", "puzzle-3x3-none", "supervised-none")
+    groups = [group(*pair) for pair in zip(rows, (few, few_plain, every, every_plain), strict=True)]
+    found = verdict(claims.most_with_few_labels, *groups)
+    gains = np.subtract(few, few_plain), np.subtract(every, every_plain)
+    assert found.word == word_of(*gains) == HOLDS
+    assert f"{100 * np.mean(gains[0] - gains[1]):+.1f} points" in found.why
+
+
+def test_imagenet_is_judged_by_its_level_that_is_best_on_validation():
+    groups = [group("supervised-strong", BETTER)]
+    groups += [group(f"supervised-{level}-imagenet", PLAIN) for level in ("none", "strong")]
+    groups += [group("supervised-weak-imagenet", [0.55, 0.57, 0.60])]
+    found = verdict(claims.strong_from_scratch, *groups)
+    assert found.word == OPEN and found.why.startswith("supervised-strong - supervised-weak-imagenet")
+
+
+def test_sixteen_tiles_need_weights_where_they_lose_without_and_gain_with():
+    rows = group("puzzle-3x3-none", BETTER), group("puzzle-4x4-none", WORSE)
+    assert verdict(claims.sixteen_tiles_need_weights, *rows, group("puzzle-4x4-none-weighted", PLAIN)).word == HOLDS
+    weighted = group("puzzle-4x4-none-weighted", [0.30, 0.31, 0.33])
+    assert verdict(claims.sixteen_tiles_need_weights, *rows, weighted).word == FAILS
+
+
+def attacked(method, scores, radius=RADIUS, attack="fgsm"):
+    return [
+        {"method": method, "seed": str(seed), "attack": attack, "radius": f"{radius:.6g}", "accuracy": f"{score:.6g}"}
+        for seed, score in enumerate(scores, 1)
+    ]
+
+
+def test_robustness_is_read_off_figure_16_at_one_radius():
+    rows = [group(row, PLAIN) for row in ("supervised-none", "inpainting-perceptual-none", "puzzle-3x3-none")]
+    numbers = [
+        *attacked("supervised-none", [0.30, 0.31, 0.32]),
+        *attacked("inpainting-perceptual-none", [0.40, 0.41, 0.43]),
+        *attacked("puzzle-3x3-none", [0.20, 0.21, 0.23]),
+        *attacked("puzzle-3x3-none", [0.9] * 3, radius=0),
+        *attacked("puzzle-3x3-none", [0.9] * 3, attack="pgd"),
+        attacked("puzzle-3x3-none", [0.9])[0] | {"seed": "mean"},
+    ]
+    found = verdict(claims.inpainting_resists, *rows, attacked=numbers)
+    assert found.word == HOLDS and "at 2/255, in-painting - supervised: +10.3 points" in found.why
+    assert verdict(claims.inpainting_resists, *rows, attacked=numbers[:5]).why == (
+        "figure 16 was not drawn of every seed of inpainting-perceptual-none"
+    )
+
+
+def test_two_lines_tell_whether_the_loss_falls_faster_once_the_puzzle_is_solved():
+    slow, fast = [2.0, 1.98, 1.97, 1.95, 1.94], [1.5, 1.1, 0.8]
+    run = result("puzzle-3x3-none", 1, 0.5, history=log([0.5] * 8, FALLEN, SOLVED, slow + fast))
+    steps = np.arange(10, 90, 10)
+    before = stats.linregress(steps[:5], slow).slope
+    after = stats.linregress(steps[4:], slow[4:] + fast).slope
+    assert loss_falls_faster(run) == pytest.approx(1000 * (before - after))
+    groups = group("puzzle-3x3-none", PLAIN, training=slow + fast)
+    assert verdict(claims.loss_falls_once_solved, groups).word == HOLDS
+    never = group("puzzle-3x3-none", PLAIN, tiles=[0.5] * 8, training=slow + fast)
+    assert verdict(claims.loss_falls_once_solved, never).word == NOT_TESTED
+
+
+def test_ratios_of_steps_have_the_interval_of_their_logarithms():
+    values, to = {1: 40.0, 2: 60.0, 3: 80.0}, {1: 20.0, 2: 30.0, 3: 30.0}
+    found = ratio(values, to)
+    low, high = stats.ttest_rel(np.log([40, 60, 80]), np.log([20, 30, 30])).confidence_interval()
+    assert (found.low, found.high) == (pytest.approx(math.exp(low)), pytest.approx(math.exp(high)))
+    assert found.mean == pytest.approx(stats.gmean([2, 2, 8 / 3]))
+
+
+@pytest.mark.parametrize(("late", "word"), [(8, HOLDS), (4, FAILS), (5, FAILS)])
+def test_twice_the_steps_without_heads(late, word):
+    def reaching(step):
+        return [0.1] * (step - 1) + [0.6] * (9 - step)
+
+    with_heads, without = ("puzzle-3x3-none", "puzzle-3x3-none-without-heads")
+    groups = [group(with_heads, PLAIN, curve=reaching(4)), group(without, PLAIN, curve=reaching(late))]
+    found = verdict(claims.twice_the_steps, *groups)
+    assert found.word == word and f"{late / 4:.2f} times" in found.why
+    never = group(without, PLAIN, curve=[0.4] * 8)
+    assert "never reaches 50%" in verdict(claims.twice_the_steps, groups[0], never).why
+
+
+@pytest.mark.parametrize(("gain", "word"), [(0.1, FAILS), (-0.05, HOLDS)])
+def test_label_smoothing_gains_nothing_where_no_amount_does(gain, word):
+    noise = np.array([0.0, 0.002, -0.002])
+    plain = np.array(PLAIN)
+    groups = [group("smoothing-0.0", plain), *(group(f"smoothing-{a}", plain - 0.05 + noise) for a in ("0.1", "0.2"))]
+    found = verdict(claims.no_gain_from_smoothing, *groups, group("smoothing-0.3", plain + gain + noise))
+    assert found.word == word
+
+
+def test_a_training_is_unstable_where_its_scores_move():
+    moving = [0.1, 0.5, 0.3, 0.6, 0.2, 0.6, 0.1, 0.7]
+    run = result("x", 1, 0.5, history=log(moving))
+    assert restlessness(run) == pytest.approx(np.abs(np.diff(moving[3:])).mean())
+    rows = "inpainting-perceptual-none-without-softmax", "inpainting-perceptual-none"
+    groups = group(rows[0], PLAIN, curve=moving), group(rows[1], PLAIN, curve=[0.5, 0.5, 0.5, 0.52, 0.5, 0.5, 0.5, 0.5])
+    assert verdict(claims.unstable_without_softmax, *groups).word == HOLDS
+
+
+def test_a_training_that_diverges_is_unstable():
+    rows = "inpainting-perceptual-none-without-softmax", "inpainting-perceptual-none"
+    found = claims.unstable_without_softmax(Evidence(group(rows[1], PLAIN), diverged={rows[0]: 2}))
+    assert found.word == HOLDS and found.why.startswith("2 trainings without softmax diverged")
+    with pytest.raises(NotTested):
+        claims.unstable_without_softmax(Evidence(group(rows[1], PLAIN), diverged=dict.fromkeys(rows, 1)))
+
+
+@pytest.mark.parametrize(("cost", "word"), [(0.035, HOLDS), (0.1, FAILS), (-0.05, FAILS)])
+def test_an_eighth_class_costs_three_to_four_points(cost, word):
+    seven = np.array(PLAIN) + cost + np.array([0.001, 0, -0.001])
+    rows = group("supervised-weak", PLAIN), group("supervised-weak-seven-classes", seven)
+    assert verdict(claims.eighth_class_costs, *rows).word == word
+
+
+def test_every_claim_is_asked_and_none_is_judged_without_runs():
+    assert len(claims.CLAIMS) == 12 and len({claim.test for claim in claims.CLAIMS}) == 12
+    for claim in claims.CLAIMS:
+        assert judge(claim, Evidence({})).word == NOT_TESTED
+    with pytest.raises(NotTested):
+        Evidence({}).require("supervised-none")

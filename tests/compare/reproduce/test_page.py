@@ -1,0 +1,133 @@
+"""The page: its numbers against numpy and scipy, its forms, and the committed ones."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hf_hmtl.compare.reproduce import paper, plan
+from hf_hmtl.compare.reproduce.blocks import Heading, Paragraph, Picture, Table, to_html, to_markdown
+from hf_hmtl.compare.reproduce.page import page
+
+ROOT = Path(__file__).parents[3]
+CARDS = ROOT / "model_cards"
+PLAIN, PUZZLE, HALF = [0.50, 0.54, 0.49], [0.55, 0.52, 0.57], [0.60, 0.61, 0.65]
+
+
+def cells(blocks, title):
+    """{row: {column: cell}} of the table below a heading."""
+    place = next(place for place, block in enumerate(blocks) if isinstance(block, Heading) and title in block.text)
+    header, *rows = blocks[place + 1].rows
+    return {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+
+
+@pytest.fixture
+def drawn():
+    return plan.load("drawn").narrowed((), (), ())
+
+
+def test_a_row_has_the_papers_figures_and_ours(drawn, folder):
+    folder.add("supervised-none", PLAIN)
+    folder.add("puzzle-3x3-none", PUZZLE, validation=[0.51, 0.53, 0.52])
+    folder.add("puzzle-2x2-half-none", HALF)
+    row = cells(page(drawn, folder), "Table 6")["puzzle-3x3-none"]
+    low, high = stats.t.interval(0.95, 2, np.mean(PUZZLE), stats.sem(PUZZLE))
+    difference = stats.ttest_rel(PUZZLE, PLAIN)
+    interval, own = difference.confidence_interval(), stats.ttest_rel(HALF, PLAIN).confidence_interval()
+    mean, gain = np.mean(np.subtract(PUZZLE, PLAIN)), np.mean(np.subtract(HALF, PLAIN))
+    assert row == {
+        "row": "puzzle-3x3-none",
+        "of the paper": "SL + SSL puzzling (B0), no",
+        "paper": "0.581",
+        "paper, to supervised-none": "+0.011",  # 58.11 - 57.03 percent
+        "ours": f"{np.mean(PUZZLE):.3f} ± {np.std(PUZZLE, ddof=1):.3f}",
+        "seeds": "3",
+        "interval": f"[{low:.3f}, {high:.3f}]",
+        "best of 3": "0.520",  # of seed 2, the best on validation
+        "ours, to supervised-none": f"{mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]",
+        "chosen on validation": "puzzle-2x2-half-none",
+        "its score": f"{np.mean(HALF):.3f} ± {np.std(HALF, ddof=1):.3f}",
+        "its difference to supervised-none": f"{gain:+.3f} [{own.low:+.3f}, {own.high:+.3f}]",
+        "what fills it": "",
+    }
+    baseline = cells(page(drawn, folder), "Table 6")["supervised-none"]
+    assert baseline["ours, to supervised-none"] == baseline["paper, to supervised-none"] == "-"
+
+
+def test_fewer_than_three_seeds_are_a_dash_and_the_command_that_fills_it(drawn, folder):
+    folder.add("supervised-none", PLAIN[:2])
+    folder.add("puzzle-2x2-none", PUZZLE)
+    rows = cells(page(drawn, folder), "Table 6")
+    two = rows["supervised-none"]
+    assert (two["ours"], two["seeds"], two["interval"], two["best of 3"]) == ("-", "2", "-", "-")
+    assert two["what fills it"] == "hf-hmtl reproduce --on drawn --rows supervised-none"
+    assert rows["puzzle-2x2-none"]["ours, to supervised-none"] == "-" and rows["puzzle-2x2-none"]["ours"] != "-"
+    assert rows["puzzle-3x3-none"]["seeds"] == "0"
+
+
+def test_levels_are_compared_with_the_papers_on_its_own_data_alone(drawn, tmp_path):
+    affectnet = plan.load("affectnet").narrowed((), (), ())
+    assert "ours - paper" in cells(page(affectnet, tmp_path), "Table 1")["supervised-none"]
+    assert "ours - paper" not in cells(page(drawn, tmp_path), "Table 1")["supervised-none"]
+
+
+def test_every_table_that_the_data_allow_is_there_and_the_reason_of_the_others(drawn, tmp_path):
+    text = to_markdown(page(drawn, tmp_path))
+    titles = re.findall(r"^### (?:Table|Appendix) (\w+):", text, re.MULTILINE)
+    assert titles == ["1", "2", "3", "4", "5", "6", "7", "12", "13", "B"]
+    assert "table 8 needs videos, which are not drawn" in text
+    for name in drawn.tables():
+        for row in paper.rows_of_table(name):
+            assert f"| {row} " in text
+    assert "Not drawn yet: figures 9, 10, 11" in text
+
+
+def test_figures_that_were_drawn_are_linked_and_in_the_html(drawn, folder):
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures" / "figure-14.csv").write_text("a\n1\n")
+    (folder / "figures" / "figure-14.png").write_bytes(b"pixels")
+    blocks = page(drawn, folder)
+    assert "](figures/figure-14.png)" in to_markdown(blocks) and "(figures/figure-16.png)" not in to_markdown(blocks)
+    text = to_html(blocks, "Title")
+    assert (
+        '<img alt="Figure 14, loss and accuracy with and without heads" src="data:image/png;base64,cGl4ZWxz">' in text
+    )
+
+
+def test_faces_of_people_stand_on_no_published_page(folder):
+    (folder / "figures").mkdir(parents=True)
+    for name in ("11", "16"):
+        (folder / "figures" / f"figure-{name}.csv").write_text("a\n1\n")
+    fer2013, drawn = (plan.load(name).narrowed((), (), ()) for name in ("fer2013", "drawn"))
+    shown = [to_markdown(page(each, folder, published=True)) for each in (fer2013, drawn)]
+    assert "(figures/fer2013-figure-16.png)" in shown[0] and "figure-11" not in shown[0]
+    assert "(figures/drawn-figure-11.png)" in shown[1]
+    assert "(figures/figure-11.png)" in to_markdown(page(fer2013, folder))
+
+
+def test_both_forms_show_text_as_it_is():
+    rows = [["name", "score", "command"], ["a|b <i>", "0.5", "hf-hmtl x_y"]]
+    blocks = [Heading("One & two", 1), Paragraph("3 < 4"), Table(rows, ("name", "command"), "command")]
+    assert to_markdown(blocks) == (
+        "# One &amp; two\n\n3 &lt; 4\n\n"
+        "| name           | score |       command |\n| -------------- | ----: | ------------: |\n"
+        "| a\\|b &lt;i&gt; |   0.5 | `hf-hmtl x_y` |\n"
+    )
+    text = to_html([*blocks, Picture("lost", "lost.png", Path("lost.png"))], "T")
+    assert "<h1>One &amp; two</h1>" in text and "lost" not in text
+    assert "<tr><td>a|b &lt;i&gt;</td>" in text and "<td><code>hf-hmtl x_y</code></td>" in text
+
+
+@pytest.mark.parametrize("name", ["drawn", "fer2013"])
+def test_the_committed_page_is_the_one_that_the_committed_results_give(name):
+    whole, folder = plan.load(name).narrowed((), (), ()), CARDS / "paper" / name
+    text = to_markdown(page(whole, folder, published=True))
+    assert (CARDS / f"{name}.md").read_text(encoding="utf-8") == text
+    for picture in re.findall(r"\]\((figures/.*?)\)", text):
+        assert (CARDS / picture).is_file(), picture
+    for path in (folder / "figures").glob("*.csv"):
+        with open(path, encoding="utf-8", newline="") as file:
+            assert list(csv.DictReader(file)), path
