@@ -27,6 +27,7 @@ class Terms:
 _3DDFA = "http://www.cbsr.ia.ac.cn/users/xiangyuzhu/projects/3DDFA/main.htm"
 KNOWN = {
     "drawn": Terms("faces drawn by code", False, "apache-2.0"),
+    "drawn_clips": Terms("clips of faces drawn by code", False, "apache-2.0"),
     "fer2013": Terms(
         "FER2013",
         True,

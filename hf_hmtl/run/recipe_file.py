@@ -40,7 +40,7 @@ def write_recipe(folder: Path, recipe: Recipe, args: HMTLTrainingArguments, vers
     head = _HEAD.format(
         version=version,
         name=NAME,
-        data="" if recipe.source.get("name") == "drawn" else " --data_dir FOLDER",
+        data="" if str(recipe.source.get("name")).startswith("drawn") else " --data_dir FOLDER",
         processes=args.world_size,
         plural="es" * (args.world_size > 1),
     )
