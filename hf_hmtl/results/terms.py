@@ -34,6 +34,7 @@ KNOWN = {
         link="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
     ),
     "affectnet": Terms("AffectNet", True, link="https://www.mohammadmahoor.com/affectnet"),
+    "aff_wild": Terms("Aff-Wild", True, link="https://ibug.doc.ic.ac.uk/resources/first-affect-wild-challenge/"),
     "afew_va": Terms("AFEW-VA", True, link="https://ibug.doc.ic.ac.uk/resources/afew-va-database/"),
     "aflw2000": Terms("AFLW2000-3D", True, link=_3DDFA),
     "ckplus": Terms("CK+", True, link="https://www.jeffcohn.net/Resources/"),
