@@ -386,14 +386,18 @@ def render_unmeasured(config: dict[str, Any], repo_id: str, note: str = "") -> s
         repo_id: repository of the Hub that it is for.
         note: a sentence that stands before everything else.
     """
-    heads = {name: head for name, head in config["heads"].items() if not head["auxiliary"]}
+    in_time = "frame_config" in config
+    heads = {name: head for name, head in config.get("heads", {}).items() if not head["auxiliary"]}
+    whole = in_time and config.get("answers") == "clip"
+    of_images = "image-classification" if heads else "image-feature-extraction"
     header = ModelCardData(
         license="unknown",
         library_name="transformers",
-        pipeline_tag="image-classification" if heads else "image-feature-extraction",
+        pipeline_tag="video-classification" if whole else None if in_time else of_images,
         tags=TAGS,
     )
     body = _environment().from_string(UNMEASURED.read_text(encoding="utf-8")).render(
-        config=config, heads=heads, place=repo_id, name=repo_id.rpartition("/")[2], note=note
+        config=config.get("frame_config", config), in_time=config if in_time else None, whole=whole, heads=heads,
+        labels=list((config.get("id2label") or {}).values()), place=repo_id, name=repo_id.rpartition("/")[2], note=note
     )  # fmt: skip
     return f"---\n{header.to_yaml()}\n---\n\n{body}"
