@@ -184,7 +184,7 @@ def test_every_row_is_built_and_stepped(name, rows, clips, stage, tmp_path, monk
     smaller = ["--per_device_train_batch_size", *(("2", "--image_size", "48") if in_time else ("8",))]
     emotions = rows["train"].features["emotion"]
     assert isinstance(emotions, ClassLabel)
-    column = "label" if name.startswith("custom") else "emotion"
+    column = "label" if name.startswith("custom/") else "emotion"
     if column != "emotion":
         rows = rows.rename_column("emotion", column)
     source = sources.Source("drawn", rows, "", "", "", ())

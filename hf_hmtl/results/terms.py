@@ -45,6 +45,7 @@ KNOWN = {
     "jaffe": Terms("JAFFE", True, link="https://zenodo.org/records/3451524"),
     "rafdb": Terms("RAF-DB", True, link="http://www.whdeng.cn/RAF/model1.html"),
     "the300w_lp": Terms("300W-LP", True, link=_3DDFA),
+    "clips": Terms("data of whoever trained it", None),
     "custom": Terms("data of whoever trained it", None),
 }
 

@@ -57,7 +57,7 @@ def without_places(recipe: Recipe) -> dict[str, Any]:
     for option in ("pretrained", "teacher"):
         if isinstance(fields[option], str):
             fields[option] = without_place(fields[option])
-    for option in ("csv", "image_dir"):
+    for option in ("csv", "image_dir", "faces", "labels"):
         if isinstance(fields["source"].get(option), str):
             fields["source"][option] = without_place(fields["source"][option])
     for entry in fields["mixed_with"]:
