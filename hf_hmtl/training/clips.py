@@ -7,7 +7,9 @@ import torch
 from transformers import TrainingArguments
 from transformers.trainer_utils import EvalPrediction
 
+from hf_hmtl.data.arrow_columns import column_array
 from hf_hmtl.data.clips import FEATURES, Windows
+from hf_hmtl.data.identity import CLIP as CLIP_COLUMN
 from hf_hmtl.model.configuration_sequence_hmtl import CLIP
 from hf_hmtl.model.modeling_sequence_hmtl import HMTLSequenceModel
 from hf_hmtl.model.outputs_hmtl import HMTLOutput
@@ -16,9 +18,6 @@ from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.tasks.regression import Regression
 from hf_hmtl.training import optimization
 from hf_hmtl.training.trainer import HMTLTrainer
-
-OF_CLIPS = ("ccc", "mse")
-"""Measures of numbers that are also taken of each clip by itself and averaged over clips."""
 
 
 class ClipTrainer(HMTLTrainer):
@@ -78,9 +77,10 @@ class ClipTrainer(HMTLTrainer):
         labels = self.in_order(windows, evaluation.label_ids[task.name])
         flat = EvalPrediction({task.name: answers}, {task.name: labels})
         scores = super().score(flat)
-        if isinstance(task, Regression):
-            scores |= squared_errors(task, answers, labels)
-            scores |= {} if self.whole else self._of_each_clip(task, windows, answers, labels)
+        if isinstance(task, Regression) and not self.whole:
+            clips = column_array(windows.dataset, CLIP_COLUMN).to_pylist()
+            in_time = scores_in_time(task, clips, answers, labels)
+            scores |= {f"{task.name}_{name}": value for name, value in in_time.items()}
         return scores
 
     def in_order(self, windows: Windows, found: np.ndarray) -> np.ndarray:
@@ -92,20 +92,6 @@ class ClipTrainer(HMTLTrainer):
         """Whether a clip has one answer."""
         return self.model.config.answers == CLIP
 
-    def _of_each_clip(self, task: Regression, windows: Windows, answers, labels) -> dict[str, float]:
-        """Concordance and squared error of each clip that has labels, as means over these clips."""
-        rows_of: dict[str, list[np.ndarray]] = {}
-        for clip, rows in zip(windows.clips, windows.windows, strict=True):
-            rows_of.setdefault(clip, []).append(rows)
-        found: dict[str, list[float]] = {}
-        for rows in map(np.concatenate, rows_of.values()):
-            if (known := ~np.isnan(labels[rows]).reshape(len(rows), -1).any(1)).any():
-                of_clip = task.score(answers[rows][known], labels[rows][known])
-                of_clip["mse"] = squared_errors(task, answers[rows], labels[rows])[f"{task.name}_mse"]
-                for name in OF_CLIPS:
-                    found.setdefault(name, []).append(of_clip[name])
-        return {f"{task.name}_{name}_of_clips": float(np.mean(values)) for name, values in found.items()}
-
     def predict(self, test_dataset: Windows, *arguments, **options):
         """As the HMTLTrainer's: {task: (frames, outputs)} in the order of the rows, or (clips, outputs)."""
         output = super().predict(test_dataset, *arguments, **options)
@@ -113,14 +99,31 @@ class ClipTrainer(HMTLTrainer):
         return output._replace(predictions=predictions)
 
 
-def squared_errors(task: Regression, answers: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """{"<task>_mse": mean squared error of some frames}; of several columns each one's, and their mean."""
-    each = {
-        column: float(np.nanmean(errors)) if not np.isnan(errors).all() else np.nan
-        for column, errors in zip(task.columns, np.square(answers - labels.reshape(answers.shape)).T, strict=True)
-    }
-    of_columns = {f"{task.name}_mse_{column}": value for column, value in each.items()} if len(each) > 1 else {}
-    return {f"{task.name}_mse": float(np.mean(list(each.values()))), **of_columns}
+def scores_in_time(task: Regression, clips: Sequence[str], answers: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """What else is told of frames: squared errors over all of them, and scores of each clip by itself.
+
+    Args:
+        task: whose numbers they are.
+        clips: of each frame.
+        answers, labels: (frames, columns), NaN where there is no label.
+
+    Returns:
+        mse: mean squared error over all frames, of several columns their mean, and mse_<column>; ccc_of_clips and
+        mse_of_clips: means over the clips that have labels.
+    """
+    labels = labels.reshape(answers.shape)
+    errors = np.square(answers - labels)
+    of_columns = [float(np.nanmean(column)) if not np.isnan(column).all() else np.nan for column in errors.T]
+    found = {"mse": float(np.mean(of_columns))}
+    if len(task.columns) > 1:
+        found |= {f"mse_{name}": error for name, error in zip(task.columns, of_columns, strict=True)}
+    rows_of: dict[str, list[int]] = {}
+    for row in np.flatnonzero(~np.isnan(labels).any(1)).tolist():
+        rows_of.setdefault(clips[row], []).append(row)
+    if rows_of:
+        each = [(task.score(answers[rows], labels[rows])["ccc"], errors[rows].mean()) for rows in rows_of.values()]
+        found |= dict(zip(("ccc_of_clips", "mse_of_clips"), np.mean(each, axis=0).tolist(), strict=True))
+    return found
 
 
 def check_task(task: Supervised) -> None:

@@ -16,6 +16,7 @@ from hf_hmtl.results.predictions import of_split, read_predictions
 from hf_hmtl.results.result import read
 from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.experiment import build
+from hf_hmtl.run.rescoring import rescored
 
 SMALL = [
     "--backbone", "test_resnet", "--image_size", "32", "--use_cpu", "--disable_tqdm", "true", "--logging_steps", "1",
@@ -29,7 +30,7 @@ FROZEN = ["augmentation.level=none", "sequence.frozen=true", "pretrained=false"]
 def folder(tmp_path_factory):
     """A finished run over windows of four frames, with both of its checkpoints."""
     folder = tmp_path_factory.mktemp("clips")
-    main(["drawn-clips/gru", *SMALL, "sequence.window=4", "--output_dir", str(folder)])
+    main(["drawn-clips/gru-random", *SMALL, "sequence.window=4", "--output_dir", str(folder)])
     return folder
 
 
@@ -48,6 +49,9 @@ def test_a_run_in_time_tells_of_every_frame_once(folder):
         labels, answers = (np.array(test[f"affect_{kind}_{name}"]) for kind in ("label", "answer"))
         assert result.metrics[f"test_affect_mse_{name}"] == pytest.approx(mean_squared_error(labels, answers), rel=1e-4)
     assert {"test_affect_ccc", "test_affect_ccc_of_clips", "eval_affect_mse_of_clips"} <= result.metrics.keys()
+    for name, score in rescored(result, of_split(table, "test"), "affect").items():  # as the folds of a comparison are
+        assert result.metrics[f"test_affect_{name}"] == pytest.approx(score, rel=1e-3, abs=1e-5)
+    assert {"mse_valence", "ccc_of_clips"} <= rescored(result, table, "affect").keys()
     assert result.rows["test"]["rows"] == 80 and result.scored["test"] == {"affect": 80}
     card = (folder / "README.md").read_text()
     assert "a bidirectional GRU over the features" in card and "AutoModel.from_pretrained" in card
@@ -56,7 +60,7 @@ def test_a_run_in_time_tells_of_every_frame_once(folder):
 
 def test_the_folder_holds_the_network_that_was_scored(folder):
     model = AutoModel.from_pretrained(folder).eval()
-    built = build(*parse(["drawn-clips/gru", *SMALL, "sequence.window=4", "--output_dir", "unused"])[::2])
+    built = build(*parse(["drawn-clips/gru-random", *SMALL, "sequence.window=4", "--output_dir", "unused"])[::2])
     windows = built.evaluated("test")
     with torch.no_grad():
         batch = built.evaluation_collator()([windows[0]])
@@ -70,7 +74,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(folder, tmp_path):
     shutil.copytree(folder / "checkpoint-2", tmp_path / "checkpoint-2")
     shutil.copy(folder / "run.json", tmp_path)
     resumed = ["--output_dir", str(tmp_path), "--resume_from_checkpoint", "last"]
-    main(["drawn-clips/gru", *SMALL, "sequence.window=4", *resumed])
+    main(["drawn-clips/gru-random", *SMALL, "sequence.window=4", *resumed])
     again, before = (AutoModel.from_pretrained(each).state_dict() for each in (tmp_path, folder))
     assert all(torch.equal(tensor, before[name]) for name, tensor in again.items())
     assert read(tmp_path / "result.json").metrics == read(folder / "result.json").metrics
@@ -118,9 +122,9 @@ def test_a_frozen_backbone_stays_as_it_is_and_a_clip_has_one_answer(cache, tmp_p
 
 
 def test_dry_run_counts_windows_and_pictures_frames(capsys, tmp_path):
-    main(["drawn-clips/gru", *SMALL, "sequence.window=4", "--output_dir", str(tmp_path), "--dry_run"])
+    main(["drawn-clips/gru-random", *SMALL, "sequence.window=4", "--output_dir", str(tmp_path), "--dry_run"])
     out = capsys.readouterr().out
-    assert "train        80 rows, frames of 8 clips, 24 windows" in out and "4 of 4 windows" in out
+    assert "train        80 rows, frames of 8 clips, 24 windows" in out and "4 of 8 windows" in out
     assert (tmp_path / "first_batch.png").is_file()
 
 
@@ -135,7 +139,7 @@ def test_dry_run_counts_windows_and_pictures_frames(capsys, tmp_path):
         (["sequence.windows=8"], "unknown option of `sequence`.* 'windows'.* Did you mean 'window'"),
         (["sequence.window=long"], "window is 'long', which is text"),
         (["sequence.window=0"], "sequence.window is 0, allowed are whole numbers from 1"),
-        (["sequence.stride=40"], "stride 40 is more than the window of 32"),
+        (["sequence.stride=40"], "stride 40 is more than the window of 16"),
         (["sequence.window=null", "sequence.stride=4"], "stride says nothing where clips are taken whole"),
         (["sequence.answers=clip"], "with `answers: clip` clips are taken whole"),
         (["sequence.recurrent=rnn"], "recurrent is 'rnn', allowed are 'gru' and 'lstm'"),
@@ -145,5 +149,5 @@ def test_dry_run_counts_windows_and_pictures_frames(capsys, tmp_path):
 )
 def test_what_is_not_learned_in_time_is_refused(changes, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        row, _, args = parse(["drawn-clips/gru", *SMALL, *changes, "--output_dir", str(tmp_path)])
+        row, _, args = parse(["drawn-clips/gru-random", *SMALL, *changes, "--output_dir", str(tmp_path)])
         build(row, args).trainer()
