@@ -16,7 +16,7 @@ from hf_hmtl.model.outputs_hmtl import HMTLOutput
 from hf_hmtl.tasks import Supervised
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.tasks.regression import Regression
-from hf_hmtl.training import optimization
+from hf_hmtl.training import agreement, optimization
 from hf_hmtl.training.trainer import HMTLTrainer
 
 
@@ -43,6 +43,7 @@ class ClipTrainer(HMTLTrainer):
 
     def _fitted(self, model: HMTLSequenceModel) -> HMTLSequenceModel:
         check_answers(model, self.supervised[0])
+        agreement.check_checkpointing(model, model.config.frame_config.backbone, self.args)
         self._handle_images(model.config.image_size)
         self._decayed = optimization.decayed_parameters(model)
         return model.to(memory_format=torch.channels_last) if self.args.channels_last else model

@@ -17,6 +17,7 @@ from hf_hmtl.results.result import read
 from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.experiment import build
 from hf_hmtl.run.rescoring import rescored
+from hf_hmtl.serving.network import load
 
 SMALL = [
     "--backbone", "test_resnet", "--image_size", "32", "--use_cpu", "--disable_tqdm", "true", "--logging_steps", "1",
@@ -68,6 +69,11 @@ def test_the_folder_holds_the_network_that_was_scored(folder):
     test = of_split(read_predictions(folder), "test").to_pydict()
     for place, name in enumerate(("valence", "arousal")):
         np.testing.assert_allclose(answer[:, place], test[f"affect_answer_{name}"][:4], atol=1e-4)
+
+
+def test_what_answers_about_images_says_why_it_does_not_about_clips(folder):
+    with pytest.raises(ValueError, match="a network for faces in time, and images are answered"):
+        load(folder)
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(folder, tmp_path):
