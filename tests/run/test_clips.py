@@ -11,6 +11,8 @@ from transformers import AutoModel, AutoModelForVideoClassification
 
 from hf_hmtl.analysis import features
 from hf_hmtl.commands.train import run as main
+from hf_hmtl.data.clip_collators import EvaluationClipCollator
+from hf_hmtl.data.clips import Windows
 from hf_hmtl.model.modeling_hmtl import HMTLModel
 from hf_hmtl.results.predictions import of_split, read_predictions
 from hf_hmtl.results.result import read
@@ -99,6 +101,11 @@ def test_frozen_features_are_computed_once_for_all_folds_and_seeds(cache, tmp_pa
     first = built("source.fold=[1,4]")
     found = first.features
     assert found["train"].shape == (len(first.splits["train"]), 96) and len(list(cache.iterdir())) == 1
+    rows = first.splits["test"].select(range(10))  # of one clip
+    clean = EvaluationClipCollator(first.supervised, 32)([Windows(rows, None)[0]])
+    with torch.no_grad():
+        of_model = first.model.eval().frame_features(clean["pixel_values"])[0].numpy()
+    np.testing.assert_allclose(found["test"][:10], of_model, rtol=1e-3, atol=1e-4)
     monkeypatch.setattr(features, "pooled_features", lambda *arguments: pytest.fail("computed once more"))
     second = built("source.fold=[2,4]", seed="2")
     by_id = dict(zip(first.splits["train"]["_id"], found["train"], strict=True))
