@@ -1,4 +1,4 @@
-"""Cut the faces out of photographs or videos, by a detector or by given boxes, into a data set to train on.
+"""Cut the faces out of photographs or videos, by a detector or by given boxes, to train on.
 
     hf-hmtl prepare photographs/ faces/
     hf-hmtl prepare videos/ faces/
