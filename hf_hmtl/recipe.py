@@ -26,6 +26,11 @@ FILE_KEYS = ("about", "default_row", "defaults", "rows", "like", "leave_out")
 PAPER_KEYS = ("table", "row", "metric", "value")
 NEUTRAL = ("on_broken_image", "report_batch_norm", "report_train", "report_columns", "report_groups", "about")
 OF_THE_USER = ("source", "supervised")
+OF_IMAGES = {
+    "train_fraction": 1.0, "label_fraction": 1.0, "balancing": "none", "mixed_with": [], "teacher": None,
+    "loss_weighting": "static", "probe": None, "report_batch_norm": False,
+}  # fmt: skip
+"""Options that are of images alone, and what they are where nobody gives them."""
 CHOICES = {
     "on_broken_image": ("replace", "skip", "raise"),
     "balancing": ("none", "down", "up"),
@@ -93,6 +98,8 @@ class Recipe:
             `supervised`, takes a task of the defaults away.
         loss_weighting: static, uncertainty (learned factors beside the tasks' own weights) or dynamic (factors from
             the losses of the last two epochs).
+        sequence: null to learn images, or how their frames are learned in time: {recurrent, layers, units, ..., window,
+            stride} (section 4.7), see `InTime` of `run/clips.py`. The source then gives clips.
         probe: null to train the whole network, or linear, nonlinear or knn: the backbone stays as it is, and a
             classifier is fitted to its features (section 4.3).
         on_broken_image: replace (by another row of the epoch; skip is the same) or raise.
@@ -122,6 +129,7 @@ class Recipe:
     supervised: dict[str, dict] = field(default_factory=dict)
     auxiliary: dict[str, dict] = field(default_factory=dict)
     loss_weighting: str = "static"
+    sequence: dict[str, Any] | None = None
     probe: str | None = None
     on_broken_image: str = "replace"
     report_batch_norm: bool = False
@@ -181,11 +189,32 @@ class Recipe:
             object.__setattr__(self, "on_broken_image", "replace")
         if self.balancing != "none" and not self.supervised:
             raise ValueError(f"balancing of recipe {self.name} needs a supervised task, whose classes it balances")
+        if self.sequence is not None:
+            self._check_sequence()
         if self.probe and (len(self.supervised) != 1 or self.auxiliary):
             raise ValueError(
                 f"recipe {self.name} is a {self.probe} probe, which fits one supervised task and nothing else; it has "
                 f"{', '.join([*self.supervised, *self.auxiliary])}"
             )
+
+    def _check_sequence(self) -> None:
+        """Raise for what is not learned in time.
+
+        Raises:
+            ValueError: it says what to leave out.
+        """
+        if len(self.supervised) != 1 or self.auxiliary:
+            raise ValueError(
+                f"recipe {self.name} learns in time (sequence), where one supervised task is learned and no pretext; "
+                f"it has {', '.join([*self.supervised, *self.auxiliary])}. Train the backbone beside pretexts on "
+                "images first, and begin with it: pretrained: FOLDER"
+            )
+        for option, usual in OF_IMAGES.items():
+            if getattr(self, option) != usual:
+                raise ValueError(
+                    f"recipe {self.name} learns in time (sequence), where {option} would tear clips apart or do "
+                    "nothing. Leave it out"
+                )
 
     @property
     def kept_columns(self) -> list[str]:

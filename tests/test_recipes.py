@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -10,8 +11,10 @@ from datasets import ClassLabel
 
 from hf_hmtl import HMTLConfig, HMTLForImageClassification, recipe
 from hf_hmtl.data import sources
+from hf_hmtl.data.drawn_faces.clips import synthetic_clips
 from hf_hmtl.data.drawn_faces.dataset import synthetic_faces
 from hf_hmtl.run import experiment
+from hf_hmtl.run.clips import InTime
 from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.evaluation import evaluate_probe
 
@@ -21,10 +24,10 @@ ROWS = [
 BACKBONE = "test_efficientnet"
 PAPER_TABLES = {
     # figures that the paper prints in rows of its own methods, duplicates across tables counted once
-    "Table 1": 6, "Table 2": 5, "Table 3": 6, "Table 4": 3, "Table 5": 22, "Table 6": 7, "Table 7": 12, "Table 11": 2,
-    "Table 12": 3, "Table 13": 7, "Appendix B": 4,
+    "Table 1": 6, "Table 2": 5, "Table 3": 6, "Table 4": 3, "Table 5": 22, "Table 6": 7, "Table 7": 12, "Table 8": 6,
+    "Table 9": 2, "Table 10": 2, "Table 11": 2, "Table 12": 3, "Table 13": 7, "Appendix B": 4,
 }  # fmt: skip
-OF_FILE = {"affectnet": 42, "300w-lp": 3, "fairface": 7, "jaffe": 2}
+OF_FILE = {"affectnet": 42, "300w-lp": 3, "fairface": 7, "jaffe": 2, "aff-wild": 6, "afew-va": 2, "ckplus": 2}
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +120,31 @@ def test_table_11_probes_the_backbones_that_the_paper_took():
         assert (loaded.backbone, loaded.image_size) == (origin.backbone, origin.image_size)
 
 
+def test_tables_8_to_10_begin_with_the_same_backbones():
+    figures = {
+        "aff-wild": {"random-112": 0.179, "random-224": 0.256, "supervised-112": 0.185, "supervised-224": 0.286,
+                     "puzzle-3x3-112": 0.199, "puzzle-3x3-224": 0.327},
+        "afew-va": {"lstm-supervised": 0.269, "lstm-puzzle-3x3": 0.261},
+        "ckplus": {"lstm-supervised": 0.9787, "lstm-puzzle-3x3": 0.9823},
+    }  # fmt: skip
+    for file, rows in figures.items():
+        assert set(recipe.available()[file]) == set(rows)
+        for row, figure in rows.items():
+            loaded = recipe.load(f"{file}/{row}")
+            assert loaded.paper["value"] == figure and loaded.backbone == "efficientnet_b0"
+            kind = row.removeprefix("lstm-").removesuffix("-112").removesuffix("-224")
+            assert loaded.pretrained == (False if kind == "random" else {"row": f"affectnet/{kind}-weak"})
+            in_time = InTime.of(loaded)
+            if file == "aff-wild":  # section 4.7.1
+                assert (in_time.recurrent, in_time.layers, in_time.units, in_time.window) == ("gru", 2, 64, 32)
+                assert in_time.dropout == 0.3 and not in_time.frozen and loaded.image_size == int(row[-3:])
+                assert loaded.augmentation == {"level": "weak", "flip": 0}
+            else:  # sections 4.7.2 and 4.7.3
+                assert (in_time.recurrent, in_time.layers, in_time.frozen) == ("lstm", 1, True)
+                assert in_time.window == (None if file == "ckplus" else 32) and in_time.whole == (file == "ckplus")
+                assert loaded.image_size == recipe.load(loaded.pretrained["row"]).image_size
+
+
 def test_imagenet_rows_learn_at_a_tenth_of_the_rate():
     for row in recipe.available()["affectnet"]:
         loaded = recipe.load(f"affectnet/{row}")
@@ -175,11 +203,21 @@ def rows():
     return shown
 
 
+@pytest.fixture(scope="module")
+def clips():
+    """Eight clips a split, which every row of faces in time learns from."""
+    return synthetic_clips(train=8, validation=8, test=8, frames=8, size=48)
+
+
 @pytest.mark.parametrize("name", ROWS)
-def test_every_row_is_built_and_stepped(name, rows, stage, tmp_path, monkeypatch):
+def test_every_row_is_built_and_stepped(name, rows, clips, stage, tmp_path, monkeypatch):
+    in_time = recipe.load(name).sequence is not None
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    rows = clips if in_time else rows
+    smaller = ["--per_device_train_batch_size", *(("2", "--image_size", "48") if in_time else ("8",))]
     emotions = rows["train"].features["emotion"]
     assert isinstance(emotions, ClassLabel)
-    column = "label" if name.startswith("custom") else "emotion"
+    column = "label" if name.startswith("custom/") else "emotion"
     if column != "emotion":
         rows = rows.rename_column("emotion", column)
     source = sources.Source("drawn", rows, "", "", "", ())
@@ -188,7 +226,7 @@ def test_every_row_is_built_and_stepped(name, rows, stage, tmp_path, monkeypatch
         experiment, "load_teacher", lambda *arguments: HMTLForImageClassification.from_pretrained(stage)
     )
     row, _, args = parse(
-        [name, "--output_dir", str(tmp_path), "--backbone", BACKBONE, "--per_device_train_batch_size", "8",
+        [name, "--output_dir", str(tmp_path), "--backbone", BACKBONE, *smaller,
          "--max_steps", "1", "--eval_strategy", "no", "--save_strategy", "no", "--load_best_model_at_end", "false",
          "--disable_tqdm", "true", "--use_cpu"]
     )  # fmt: skip

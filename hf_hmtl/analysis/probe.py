@@ -5,7 +5,6 @@ for Barlow Twins, by a single one (Table 7); nearest neighbours, which learn not
 """
 
 import difflib
-import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,20 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
-from hf_hmtl.analysis.evaluation_mode import evaluating
+from hf_hmtl.analysis.features import backbone_key, pooled_features
 from hf_hmtl.data.collator import EvaluationCollator
-from hf_hmtl.data.identity import names_of
-from hf_hmtl.data.rows import RowReader
 from hf_hmtl.files import replacing
 from hf_hmtl.metrics.classification import scores
 from hf_hmtl.metrics.classification.measures import MISSING
@@ -120,23 +114,8 @@ def extract_features(model: PreTrainedModel, dataset, collator: EvaluationCollat
         ValueError: the collator does not have one supervised task, a classification; or features are not finite.
     """
     task = _only_classification(collator)
-    backbone, features, targets, broken = model.base_model, [], [], []
-    # A generator of its own: a loader without one takes a number from torch's, and would change what is drawn next.
-    loader = DataLoader(RowReader(dataset), batch_size, collate_fn=collator, generator=torch.Generator())
-    with evaluating(backbone), torch.no_grad():
-        for batch in tqdm(loader, desc=f"features of {len(dataset)} images", unit="batch", disable=None):
-            features.append(backbone(batch["pixel_values"].to(backbone.device)).pooler_output.float().cpu().numpy())
-            targets.append(batch["targets"][task].numpy())
-            broken.append(batch["broken_rows"].numpy())
-    found = Extracted(*map(np.concatenate, (features, targets, broken)))
-    unsound = np.flatnonzero(~np.isfinite(found.features).all(1)).tolist()
-    if unsound:
-        raise ValueError(
-            f"the features of {len(unsound):,} of {len(dataset):,} images are not finite (the first: "
-            f"{', '.join(names_of(dataset, unsound[:3]))}), so nothing can be read off them: this backbone has "
-            "diverged. Give another --pretrained, such as an earlier checkpoint-N"
-        )
-    return found
+    found = pooled_features(model, dataset, collator, batch_size)
+    return Extracted(found.features, found.targets[task], found.broken)
 
 
 def cached_features(
@@ -313,16 +292,8 @@ def _only_classification(collator: EvaluationCollator) -> str:
 
 def _cache_key(backbone: PreTrainedModel, splits: dict, collator: EvaluationCollator, fingerprint: str) -> str:
     """A text that differs whenever the features or the targets could."""
-    config = backbone.config
-    # Networks of two names can have the same tensors and compute something else with them; and the pixel statistics
-    # are no part of the state dict, because the config says them.
-    network = (config.backbone, config.image_size, config.pixel_mean, config.pixel_std)
     rows = {split: len(dataset) for split, dataset in splits.items()}
-    digest = hashlib.sha256(repr((network, collator, rows, fingerprint)).encode())
-    for name, tensor in backbone.state_dict().items():
-        digest.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
-        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return backbone_key(backbone, collator, rows, fingerprint)
 
 
 def _read_cache(path: Path, key: str, splits: dict) -> dict[str, Extracted] | None:

@@ -1,11 +1,12 @@
-"""Cut the faces out of photographs, by a detector or by given boxes, into a data set to train on.
+"""Cut the faces out of photographs or videos, by a detector or by given boxes, to train on.
 
     hf-hmtl prepare photographs/ faces/
+    hf-hmtl prepare videos/ faces/
     hf-hmtl prepare my_data/ faces/ --boxes retinaface.csv --margin 0.1 --align
 
 IN is what the source `custom` reads: class folders, tables, parquet files; or photographs that lie about. OUT is a
-folder of parquet files in the same splits, with the images inside and every column of the pictures. A pass that was
-stopped goes on when the command is typed again.
+folder of parquet files in the same splits, with the images inside and every column of the pictures; of
+videos one face a frame, with clip and frame number. A pass that was stopped goes on when the command is typed again.
 """
 
 import argparse
@@ -24,6 +25,7 @@ def run(arguments: list[str]) -> None:
     from hf_hmtl.data.faces.cutting import Cutting
     from hf_hmtl.data.faces.prepare import prepare
     from hf_hmtl.data.faces.shards import Method
+    from hf_hmtl.data.faces.videos import are_videos, prepare_videos
     from hf_hmtl.data.own_faces.reading import Reading
 
     cutting = Cutting(options.margin, options.align, options.size, options.format)
@@ -31,16 +33,18 @@ def run(arguments: list[str]) -> None:
     reading = Reading(
         options.image_column, None, options.split_column, options.image_dir, options.layout, options.encoding
     )
-    with tqdm(unit=" pictures", dynamic_ncols=True, delay=0.5) as bar:
+    videos = are_videos(options.photographs)
+    with tqdm(unit=" frames" if videos else " pictures", dynamic_ncols=True, delay=0.5) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        prepared = prepare(
-            options.photographs, options.out, method, reading, options.boxes, options.group_pattern, options.num_proc,
-            progress=progress,
-        )  # fmt: skip
+        place, boxes, pattern = options.photographs, options.boxes, options.group_pattern
+        if videos:
+            prepared = prepare_videos(place, options.out, method, boxes, options.num_proc, progress)
+        else:
+            prepared = prepare(place, options.out, method, reading, boxes, pattern, options.num_proc, progress=progress)
     print(prepared.describe())
     print(f"next: {prepared.next_command()}")
 

@@ -44,6 +44,16 @@ def _along(target: Tensor, rows: Tensor) -> Tensor:
     return rows.view(-1, *[1] * (target.ndim - 1))
 
 
+def no_label(target: Tensor) -> float:
+    """What stands in a target where there is no label."""
+    return float("nan") if target.is_floating_point() else MISSING
+
+
+def known_where(usable: Tensor, target: Tensor) -> Tensor:
+    """The target without the labels of other rows than these (rows,)."""
+    return torch.where(_along(target, usable), target, no_label(target))
+
+
 @dataclass
 class Collator:
     """What training and evaluation share: decoding with a policy for broken images, and supervised targets.
@@ -151,11 +161,7 @@ class TrainingCollator(Collator):
             rows = {**rows, "row": torch.randint(2**31, (count,)).tolist(), "epoch": [0] * count}
         draws = Draws(self.seed, rows["epoch"], rows["row"], progress=rows.get("progress", 0.0))
         rows, images, broken = self.filled(rows, draws)
-        pixels, views, targets = [], {}, self.targets(rows)
-        flipped = torch.from_numpy(mirrored(draws, self.augmentation))
-        for task in self.supervised:  # how a label follows the pixels is the task's to say
-            target = task.drawn(targets[task.name], draws)
-            targets[task.name] = torch.where(_along(target, flipped), task.mirrored(target), target)
+        pixels, views, targets = [], {}, self.augmented_targets(rows, draws)
 
         def add(names: list[str], view: Tensor) -> None:
             first = sum(map(len, pixels))
@@ -190,6 +196,14 @@ class TrainingCollator(Collator):
             "rows": torch.tensor(rows["row"], dtype=torch.int64),
             "broken_rows": torch.tensor(broken, dtype=torch.int64),
         }
+
+    def augmented_targets(self, rows: Mapping[str, list], draws: Draws) -> dict[str, Tensor]:
+        """The supervised targets of the rows as they are seen: how a label follows the pixels is the task's to say."""
+        targets, flipped = self.targets(rows), torch.from_numpy(mirrored(draws, self.augmentation))
+        for task in self.supervised:
+            target = task.drawn(targets[task.name], draws)
+            targets[task.name] = torch.where(_along(target, flipped), task.mirrored(target), target)
+        return targets
 
     def view(
         self, images: list[np.ndarray], draws: Draws, pretexts: list[Pretext], augmentation: Augmentation | None = None
@@ -273,9 +287,7 @@ class EvaluationCollator(Collator):
         blank = np.zeros((self.image_size, self.image_size, 3), dtype=np.uint8)
         usable = torch.tensor([image is not None for image in images])
         targets = self.targets(rows)
-        for name, target in targets.items():
-            missing = float("nan") if target.is_floating_point() else MISSING
-            targets[name] = torch.where(_along(target, usable), target, missing)
+        targets = {name: known_where(usable, target) for name, target in targets.items()}
         return {
             "pixel_values": channels_last_batch([blank if image is None else image for image in images]),
             "views": {task.name: (0, len(images)) for task in self.supervised},

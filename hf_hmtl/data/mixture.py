@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from torch.utils.data import Dataset
 
 from hf_hmtl.data.arrow_columns import over_table, rows_below, table_of
+from hf_hmtl.data.clips import Windows
 from hf_hmtl.data.rows import RowReader
 
 _NO_CLASS = -1  # the `datasets` convention
@@ -74,8 +75,8 @@ class Mixture(Dataset):
 
 
 def below(rows: Any) -> Any:
-    """The dataset of some training rows: that of a `Mixture`, or any dataset itself."""
-    return rows.dataset if isinstance(rows, Mixture) else rows
+    """The dataset of some rows: that of a `Mixture` or of `Windows`, or any dataset itself."""
+    return rows.dataset if isinstance(rows, Mixture | Windows) else rows
 
 
 def reader_for(rows: Any) -> RowReader:

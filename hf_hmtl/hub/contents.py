@@ -28,7 +28,15 @@ OF_A_CHECKPOINT = {
 RANDOM_STATES = "rng_state*.pth"
 STATE, RECORD, FREE_RECORD = "trainer_state.json", "run.json", "record.json"
 MAIN, WITH_HEADS, TRAINING = "main", "with-heads", "training"
-IDENTITY = ("model_type", "backbone", "image_size", "pixel_mean", "pixel_std", "heads", "primary")
+_FRAMES = ("backbone", "image_size", "pixel_mean", "pixel_std")
+IDENTITY = {
+    "hmtl": (*_FRAMES, "heads", "primary"),
+    "hmtl-sequence": (
+        "recurrent", "layers", "units", "bidirectional", "answers", "summary", "id2label", "problem_type",
+        *(f"frame_config.{name}" for name in _FRAMES),
+    ),
+}  # fmt: skip
+"""{model type: the parts of a configuration that make it another network}."""
 _NOTES = {
     WITH_HEADS: "This branch keeps the heads that served training only, to look into them or to train on.",
     TRAINING: "This branch holds checkpoints with the states of optimizer and random numbers. Download it into a "
@@ -86,14 +94,23 @@ def config_of(folder: Path) -> dict[str, Any]:
             "model.slim().save_pretrained(FOLDER) wrote"
         )
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    if config.get("model_type") != "hmtl":
+    if config.get("model_type") not in IDENTITY:
         raise ValueError(f"{folder} holds a model of the type {config.get('model_type')!r}, and none of hf_hmtl")
     return config
 
 
 def same_network(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two configurations describe one network with the same heads and labels."""
-    return all(one.get(key) == other.get(key) for key in IDENTITY)
+    kind = one.get("model_type")
+    return kind == other.get("model_type") and all(
+        _part_of(one, key) == _part_of(other, key) for key in IDENTITY.get(str(kind), ())
+    )
+
+
+def _part_of(config: dict[str, Any], key: str) -> Any:
+    """A value of a configuration, of one within it by "outer.inner"."""
+    outer, _, inner = key.rpartition(".")
+    return (config.get(outer) or {} if outer else config).get(inner)
 
 
 def of_branch(branch: str, folder: Path, repo_id: str, others: Sequence[Path] = ()) -> list[Part]:
@@ -125,7 +142,7 @@ def _card(folder: Path, repo_id: str, note: str, others: Sequence[Path]) -> str:
 
 def _main(folder: Path) -> Iterator[Part]:
     config = config_of(folder)
-    serving = [name for name, head in config["heads"].items() if head["auxiliary"]]
+    serving = [name for name, head in config.get("heads", {}).items() if head["auxiliary"]]
     if serving:
         raise ValueError(
             f"{folder} holds heads that serve training only ({', '.join(serving)}), and the main branch is what people "
@@ -137,6 +154,8 @@ def _main(folder: Path) -> Iterator[Part]:
 
 
 def _with_heads(folder: Path) -> Iterator[Part]:
+    if "heads" not in config_of(folder):
+        raise ValueError(f"{folder} holds a network for faces in time, which has no training heads; leave them out")
     checkpoint = _kept_checkpoint(folder)
     yield from _model(checkpoint, config_of(checkpoint))
     yield from _of_the_run(folder)

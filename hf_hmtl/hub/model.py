@@ -65,7 +65,7 @@ def push_model(
         tag=tag,
         token=token if isinstance(token, str) else None,
         message=commit_message,
-        learned_from=_learned_from(run, Path(getattr(model.config, "name_or_path", "") or "?")),
+        learned_from=_learned_from(model, run, Path(getattr(model.config, "name_or_path", "") or "?")),
     )
     with tempfile.TemporaryDirectory(prefix="hf_hmtl-") as name:
         folder = Path(name)
@@ -76,10 +76,12 @@ def push_model(
         return push(run if measured else folder, repo_id, choices)
 
 
-def _learned_from(*folders: Path) -> list[str]:
-    """Sources that a model has learned from, as far as the folders know that it was made in or loaded from."""
+def _learned_from(model: torch.nn.Module, *folders: Path) -> list[str]:
+    """Sources that a model has learned from, as far as its configuration and the folders know that it was made in or
+    loaded from."""
     results = [result for folder in folders if (result := result_of(folder))]
-    return list(dict.fromkeys(source for result in results for source in result.learned_from))
+    own = getattr(getattr(model.config, "frame_config", model.config), "learned_from", None) or []
+    return list(dict.fromkeys([*(source for result in results for source in result.learned_from), *own]))
 
 
 def _processor_of(run: Path, model: torch.nn.Module) -> HMTLImageProcessor:

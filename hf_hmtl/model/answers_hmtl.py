@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-DRAWN = "drawn"  # the source of faces drawn by code
+DRAWN = ("drawn", "drawn_clips")  # the sources of faces drawn by code
 CLASSES, YES_NO, NUMBERS, RAW = "classes", "yes_no", "numbers", "raw"
 # Keys of an entry that no head may take.
 OF_THE_FACE = (
@@ -107,9 +107,9 @@ def answers_of(config, heads=None) -> list[Answer]:
 
 def note_of(config) -> str | None:
     """What whoever reads the answers has to know about the weights: that they learned from drawings; else None."""
-    if DRAWN not in config.learned_from:
+    if not set(DRAWN) & set(config.learned_from):
         return None
-    others = [name for name in config.learned_from if name != DRAWN]
+    others = [name for name in config.learned_from if name not in DRAWN]
     if others:
         return f"learned from faces drawn by code, beside {', '.join(others)}"
     return "learned from faces drawn by code alone: the answers say nothing about people"

@@ -74,6 +74,11 @@ class HMTLSequenceConfig(PreTrainedConfig):
         self.frame_config = HMTLConfig(**_of_the_backbone(self.frame_config.to_dict()))
 
     @property
+    def image_size(self) -> int:
+        """Side of the frames, pixels."""
+        return self.frame_config.image_size  # type: ignore[union-attr]  # a finished config holds an HMTLConfig
+
+    @property
     def channels(self) -> int:
         """What the recurrent network says of each frame."""
         return self.units * (1 + self.bidirectional)

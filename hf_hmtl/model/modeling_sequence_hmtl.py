@@ -16,6 +16,7 @@ from .loading_hmtl import take_backbone
 from .losses_hmtl import head_loss
 from .modeling_hmtl import HMTLModel, HMTLPreTrainedModel
 from .outputs_hmtl import AnswerCheck
+from .publishing_hmtl import Publishing
 
 _AUTO_MAP = {
     "AutoModel": "modeling_sequence_hmtl.HMTLSequenceModel",
@@ -42,7 +43,7 @@ class HMTLSequenceOutput(ModelOutput):
     features: torch.Tensor | None = None
 
 
-class HMTLSequenceModel(PreTrainedModel):
+class HMTLSequenceModel(Publishing, PreTrainedModel):
     """A backbone for every frame, dropout, a recurrent network, and one linear layer that answers.
 
     The recurrent network starts as in Keras: Glorot uniform weights of its inputs, orthogonal ones of its states, zero
@@ -129,8 +130,8 @@ class HMTLSequenceModel(PreTrainedModel):
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **options)
 
     def push_to_hub(self, repo_id: str, private: bool = True, **options):
-        """As the base class's, but private unless `private=False` is given: clips of faces are on terms, as a rule, and
-        so is what learned from them."""
+        """As that of the image models, but private unless `private=False` is given: clips of faces are on terms, as a
+        rule, and so is what learned from them."""
         return super().push_to_hub(repo_id, private=private, **options)
 
     def train(self, mode: bool = True) -> "HMTLSequenceModel":

@@ -61,6 +61,8 @@ def render(
         place=repo_id or "path/to/this/folder",
         note=note,
         title=title,
+        in_time=_in_time(result),
+        auto_class=_auto_class(result),
         changes=changes,
         corrupting=[name for name in result.recipe.get("auxiliary", {}) if name not in result.model["auxiliary"]],
         files=files,
@@ -123,12 +125,39 @@ def _header(result: Result) -> ModelCardData:
         metrics=_hub_metrics(result) or None,
         **gating(result.learned_from),
         library_name="transformers",
-        pipeline_tag="image-classification" if result.model["supervised"] else "image-feature-extraction",
+        pipeline_tag=_pipeline(result),
         tags=TAGS + ["self-supervised-learning"] * bool(result.model["auxiliary"]),
         base_model=result.model["base_model"],
         model_name=result.name if results else None,
         eval_results=results or None,
     )
+
+
+def _in_time(result: Result) -> dict[str, Any] | None:
+    """What a network for faces in time is, None of one for images."""
+    given = result.recipe.get("sequence")
+    if given is None:
+        return None
+    directions = "bidirectional " * given.get("bidirectional", True)
+    return {
+        "network": f"{directions}{given.get('recurrent', 'gru').upper()}",
+        "whole": given.get("answers") == "clip",
+        "frozen": given.get("frozen", False),
+    }
+
+
+def _auto_class(result: Result) -> str:
+    """The class of transformers that loads the model."""
+    if in_time := _in_time(result):
+        return "AutoModelForVideoClassification" if in_time["whole"] else "AutoModel"
+    return "AutoModelForImageClassification" if result.model["supervised"] else "AutoModel"
+
+
+def _pipeline(result: Result) -> str | None:
+    """The task of the Hub that the model is for; it has none that answers every frame of a video."""
+    if in_time := _in_time(result):
+        return "video-classification" if in_time["whole"] else None
+    return "image-classification" if result.model["supervised"] else "image-feature-extraction"
 
 
 def _hub_metrics(result: Result) -> list[str]:
@@ -142,10 +171,11 @@ def _eval_results(result: Result) -> list[EvalResult]:
     """The measures of every supervised head on the split that is reported, the primary head and its headline first."""
     split, dataset = result.protocol["reported_on"], result.data["source"]
     others = [task for task in result.model["supervised"] if task != result.model["primary"]]
+    seen = "video" if _in_time(result) else "image"
     return [
         EvalResult(
-            task_type=f"image-{_kind(result, task)}",
-            task_name=f"Image {_kind(result, task)} ({task})",
+            task_type=f"{seen}-{_kind(result, task)}",
+            task_name=f"{seen.capitalize()} {_kind(result, task)} ({task})",
             dataset_type=re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-") or "custom",
             dataset_name=dataset,
             dataset_split=split,
@@ -356,14 +386,18 @@ def render_unmeasured(config: dict[str, Any], repo_id: str, note: str = "") -> s
         repo_id: repository of the Hub that it is for.
         note: a sentence that stands before everything else.
     """
-    heads = {name: head for name, head in config["heads"].items() if not head["auxiliary"]}
+    in_time = "frame_config" in config
+    heads = {name: head for name, head in config.get("heads", {}).items() if not head["auxiliary"]}
+    whole = in_time and config.get("answers") == "clip"
+    of_images = "image-classification" if heads else "image-feature-extraction"
     header = ModelCardData(
         license="unknown",
         library_name="transformers",
-        pipeline_tag="image-classification" if heads else "image-feature-extraction",
+        pipeline_tag="video-classification" if whole else None if in_time else of_images,
         tags=TAGS,
     )
     body = _environment().from_string(UNMEASURED.read_text(encoding="utf-8")).render(
-        config=config, heads=heads, place=repo_id, name=repo_id.rpartition("/")[2], note=note
+        config=config.get("frame_config", config), in_time=config if in_time else None, whole=whole, heads=heads,
+        labels=list((config.get("id2label") or {}).values()), place=repo_id, name=repo_id.rpartition("/")[2], note=note
     )  # fmt: skip
     return f"---\n{header.to_yaml()}\n---\n\n{body}"

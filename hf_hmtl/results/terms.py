@@ -27,12 +27,14 @@ class Terms:
 _3DDFA = "http://www.cbsr.ia.ac.cn/users/xiangyuzhu/projects/3DDFA/main.htm"
 KNOWN = {
     "drawn": Terms("faces drawn by code", False, "apache-2.0"),
+    "drawn_clips": Terms("clips of faces drawn by code", False, "apache-2.0"),
     "fer2013": Terms(
         "FER2013",
         True,
         link="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
     ),
     "affectnet": Terms("AffectNet", True, link="https://www.mohammadmahoor.com/affectnet"),
+    "aff_wild": Terms("Aff-Wild", True, link="https://ibug.doc.ic.ac.uk/resources/first-affect-wild-challenge/"),
     "afew_va": Terms("AFEW-VA", True, link="https://ibug.doc.ic.ac.uk/resources/afew-va-database/"),
     "aflw2000": Terms("AFLW2000-3D", True, link=_3DDFA),
     "ckplus": Terms("CK+", True, link="https://www.jeffcohn.net/Resources/"),
@@ -43,6 +45,7 @@ KNOWN = {
     "jaffe": Terms("JAFFE", True, link="https://zenodo.org/records/3451524"),
     "rafdb": Terms("RAF-DB", True, link="http://www.whdeng.cn/RAF/model1.html"),
     "the300w_lp": Terms("300W-LP", True, link=_3DDFA),
+    "clips": Terms("data of whoever trained it", None),
     "custom": Terms("data of whoever trained it", None),
 }
 

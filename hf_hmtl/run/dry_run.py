@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from hf_hmtl.analysis.lettering import families_for
 from hf_hmtl.data.crops import BOX
@@ -23,6 +24,9 @@ def dry_run(experiment: Experiment) -> None:
     folder = Path(experiment.args.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     batch = first_batches(experiment, 1)[0]
+    if "pixel_values" not in batch:
+        print("first batch  features of a frozen backbone, of which there is no picture")
+        return
     path = folder / "first_batch.png"
     draw_batch(batch, experiment, path)
     print(f"first batch  {path}")
@@ -32,7 +36,7 @@ def plan(experiment: Experiment) -> str:
     """The plan as text."""
     recipe, args = experiment.recipe, experiment.args
     lines = [f"recipe       {recipe.name}  {recipe.about}".rstrip()]
-    lines += [f"{name:12} {len(split)} rows" for name, split in experiment.splits.items()]
+    lines += [f"{name:12} {_size(experiment, name)}" for name in experiment.splits]
     for task in experiment.supervised:
         lines += _class_lines(task, experiment) if isinstance(task, Classification) else _number_lines(task, experiment)
     lines += [f"left out     {line}" for line in experiment.source.ledger.lines()]
@@ -50,10 +54,21 @@ def plan(experiment: Experiment) -> str:
     lines.append(f"passes       {_backbone_passes(experiment):g} of the backbone for each row and step{of_teacher}")
     steps, seconds = steps_of(experiment), seconds_a_step(experiment)
     batch = args.train_batch_size * args.world_size * args.gradient_accumulation_steps
-    lines.append(f"steps        {steps} of {batch} rows, {seconds:.3f} s each on this machine")
+    unit = "rows" if experiment.in_time is None else "clips" if experiment.in_time.window is None else "windows"
+    lines.append(f"steps        {steps} of {batch} {unit}, {seconds:.3f} s each on this machine")
     lines.append(f"estimate     {steps * seconds / 60:.1f} minutes of training (evaluation comes on top)")
     lines += [f"note         {note}" for note in experiment.source.notes]
     return "\n".join(lines)
+
+
+def _size(experiment: Experiment, split: str) -> str:
+    rows = f"{len(experiment.splits[split])} rows"
+    if experiment.in_time is None:
+        return rows
+    windows = experiment.in_time.evaluated(experiment.splits[split], None)
+    return f"{rows}, frames of {len(set(windows.clips))} clips" + f", {len(windows)} windows" * (
+        experiment.in_time.window is not None
+    )
 
 
 def _crop(experiment: Experiment) -> str:
@@ -123,7 +138,7 @@ def draw_batch(batch: dict, experiment: Experiment, path: Path) -> None:
     """A picture of the first rows of every view of a batch."""
     import matplotlib.pyplot as plt
 
-    pixels = batch["pixel_values"][:PICTURED_ROWS].permute(0, 2, 3, 1).numpy()
+    pixels = _frames(batch)[:PICTURED_ROWS].permute(0, 2, 3, 1).numpy()
     columns = min(8, len(pixels))
     figure, axes = plt.subplots(
         -(-len(pixels) // columns),
@@ -146,12 +161,22 @@ def draw_batch(batch: dict, experiment: Experiment, path: Path) -> None:
     plt.close(figure)
 
 
+def _frames(batch: dict) -> Tensor:
+    """(rows, 3, side, side) of a batch, of clips without their padding."""
+    return batch["pixel_values"][batch["attention_mask"]] if "attention_mask" in batch else batch["pixel_values"]
+
+
 def _captions(batch: dict, experiment: Experiment, pictures: int) -> list[str]:
     """The label of each picture; classes by their number where no font of this machine has their letters."""
     if not experiment.supervised:
         return []
     first = experiment.supervised[0]
-    columns = first.labels_of(batch["targets"][first.name][:pictures].numpy()).values()
+    targets = batch["targets"][first.name]
+    if experiment.in_time and experiment.in_time.whole:
+        targets = targets.repeat_interleave(batch["attention_mask"].sum(1), 0)
+    elif experiment.in_time:
+        targets = targets[batch["attention_mask"].flatten()]
+    columns = first.labels_of(targets[:pictures].numpy()).values()
     labels = [[value for value in row if value is not None] for row in zip(*columns, strict=True)]
     words = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row] for row in labels]
     _, missing = families_for(word for row in words for word in row)

@@ -57,7 +57,7 @@ def evaluate(experiment: Experiment, trainer: HMTLTrainer) -> Evaluation:
         if split in experiment.splits:
             _score_split(evaluation, experiment, trainer, split, prefix)
     if experiment.recipe.report_train:
-        output = trainer.predict(experiment.splits["train"], metric_key_prefix="train")
+        output = trainer.predict(experiment.evaluated("train"), metric_key_prefix="train")
         evaluation.metrics |= _scores(output.metrics)
     if experiment.recipe.report_batch_norm:
         evaluation.metrics |= _scores(batch_norm_checks(experiment, trainer))
@@ -115,12 +115,13 @@ def _named(task: Classification, answers: np.ndarray) -> list[str]:
 
 def _score_split(evaluation: Evaluation, experiment: Experiment, trainer: HMTLTrainer, split: str, prefix: str) -> None:
     trainer.broken_rows["eval"].clear()  # of validations during training
-    output = trainer.predict(experiment.splits[split], metric_key_prefix=prefix)
+    output = trainer.predict(experiment.evaluated(split), metric_key_prefix=prefix)
     broken = trainer.broken_over_processes("eval")
     evaluation.metrics |= _scores(output.metrics)
     evaluation.broken_images[split] = len(broken)
     answers = {task.name: task.answers(output.predictions[task.name]) for task in experiment.supervised}
-    _keep(evaluation, experiment, split, answers, broken)
+    unseen = np.flatnonzero(np.isin(experiment.answered_rows(split), list(broken)))
+    _keep(evaluation, experiment, split, answers, set(unseen.tolist()))
 
 
 def _keep(
@@ -132,7 +133,7 @@ def _keep(
         answers: {task: {"answer": [one a row], ...}}.
         broken: numbers of the rows that have no answer, because their image could not be decoded.
     """
-    dataset = experiment.splits[split]
+    dataset = experiment.answered(split)
     columns: dict = identities(dataset) | {name: readable(dataset, name) for name in experiment.recipe.kept_columns}
     columns[SPLIT] = pa.repeat(split, len(dataset))
     seen = np.isin(np.arange(len(dataset)), list(broken), invert=True)
@@ -160,7 +161,7 @@ def _compare_with_truth(
     labels = list(task.labels)
     matrix = confusion(scored, task.name, labels)
     evaluation.confusion.setdefault(split, {})[task.name] = {"labels": labels, "matrix": matrix.tolist()}
-    train = np.asarray(experiment.splits["train"][task.column][:])
+    train = np.asarray(experiment.answered("train")[task.column][:])
     truth = np.repeat(np.arange(len(labels)), matrix.sum(axis=1))
     for measure, value in majority_baseline(truth, train, labels).items():
         evaluation.baselines[f"{PREFIXES[split]}_{task.name}_{measure}"] = value
@@ -171,10 +172,10 @@ def _compare_with_mean(
 ) -> None:
     """Add what one answer to every row would score: the mean of the training rows' numbers, or for each attribute what
     more of them have than not."""
-    constant = np.nanmean(targets_of(task, experiment.splits["train"]), axis=0, keepdims=True)
+    constant = np.nanmean(targets_of(task, experiment.answered("train")), axis=0, keepdims=True)
     if isinstance(task, Attributes):
         constant = constant - 0.5  # above 0 means yes
-    truth = targets_of(task, experiment.splits[split])[scored]
+    truth = targets_of(task, experiment.answered(split))[scored]
     for measure, value in task.score(np.repeat(constant, len(truth), axis=0), truth).items():
         if measure != "count":
             evaluation.baselines[f"{PREFIXES[split]}_{task.name}_{measure}"] = value

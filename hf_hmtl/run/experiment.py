@@ -13,23 +13,29 @@ from datasets import Dataset, DatasetDict
 from transformers import ProgressCallback, set_seed
 
 from hf_hmtl import tasks as task_registry
+from hf_hmtl.analysis.features import kept_features
 from hf_hmtl.data import sources
+from hf_hmtl.data.arrow_columns import selected
 from hf_hmtl.data.augmentation import Augmentation
-from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
+from hf_hmtl.data.clips import Windows
+from hf_hmtl.data.collator import Collator, EvaluationCollator, TrainingCollator
 from hf_hmtl.data.identity import SOURCE
 from hf_hmtl.data.mixture import Mixture
 from hf_hmtl.data.splits import fingerprint
 from hf_hmtl.model.configuration_hmtl import HMTLConfig
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
+from hf_hmtl.model.modeling_sequence_hmtl import HMTLSequenceModel
 from hf_hmtl.option_types import require_types
 from hf_hmtl.recipe import Recipe, require_known
+from hf_hmtl.run.clips import InTime
 from hf_hmtl.run.earlier_run import known_of, load_teacher, located, take_backbone
 from hf_hmtl.run.progress import ProgressLines
 from hf_hmtl.run.rows import Rows, load_rows, require_column
 from hf_hmtl.tasks import Pretext, Supervised, Task
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.training.arguments import HMTLTrainingArguments
+from hf_hmtl.training.clips import ClipTrainer
 from hf_hmtl.training.trainer import HMTLTrainer
 
 
@@ -44,6 +50,7 @@ class Experiment:
         supervised, pretexts: the tasks.
         model: freshly initialised from the seed of `args`, with `recipe.pretrained` weights when asked for.
         processor: the image processor that evaluation and serving share.
+        in_time: how frames are learned in time; None where images are.
         rows: source and splits, and whose the rows are where there are several sources.
         origin: a sentence on where the backbone's weights come from.
         teacher: network that a perceptual loss compares features with, or None.
@@ -55,9 +62,10 @@ class Experiment:
     splits: DatasetDict
     supervised: list[Supervised]
     pretexts: list[Pretext]
-    model: HMTLForImageClassification
+    model: HMTLForImageClassification | HMTLSequenceModel
     processor: HMTLImageProcessor
     rows: Rows
+    in_time: InTime | None = None
     origin: str = "backbone started from random weights"
     teacher: HMTLForImageClassification | None = None
 
@@ -71,12 +79,45 @@ class Experiment:
         """The tasks with a head: all but pretexts of weight 0."""
         return [task for task in [*self.supervised, *self.pretexts] if task.is_learned]
 
-    @property
-    def training_rows(self) -> Dataset | Mixture:
-        """The training rows, with their sources where they are several."""
-        return Mixture(self.splits["train"], self.rows.parts) if self.rows.parts else self.splits["train"]
+    @cached_property
+    def training_rows(self) -> Dataset | Mixture | Windows:
+        """The training rows: with their sources where they are several, as windows where they are learned in time."""
+        train = self.splits["train"]
+        if self.in_time:
+            return self.in_time.learned(train, self.features.get("train"))
+        return Mixture(train, self.rows.parts) if self.rows.parts else train
 
-    def training_collator(self, **changes: Any) -> TrainingCollator:
+    def evaluated(self, split: str) -> Dataset | Windows:
+        """The rows of a split as the trainer scores them."""
+        rows = self.splits[split]
+        return self.in_time.evaluated(rows, self.features.get(split)) if self.in_time else rows
+
+    def answered(self, split: str) -> Dataset:
+        """The rows of a split that have an answer each: of clips with one answer their last frames."""
+        rows = self.splits[split]
+        return selected(rows, self.answered_rows(split)) if self.in_time and self.in_time.whole else rows
+
+    def answered_rows(self, split: str) -> np.ndarray:
+        """Their numbers in the split."""
+        rows = self.splits[split]
+        return Windows(rows, None).last_rows if self.in_time and self.in_time.whole else np.arange(len(rows))
+
+    @cached_property
+    def features(self) -> dict[str, np.ndarray]:
+        """{split: features of its frames} of a frozen backbone; nothing where it is trained."""
+        if self.in_time is None or not self.in_time.frozen:
+            return {}
+        images = EvaluationCollator([], self.recipe.image_size, self.recipe.crop["eval"], self.recipe.on_broken_image)
+        self.model.to(self.args.device)
+        with self.args.main_process_first(desc="features"):
+            return kept_features(self.model.hmtl, self.splits, images)
+
+    @property
+    def primary(self) -> str | None:
+        """Name of the task that is announced first."""
+        return self.supervised[0].name if self.in_time else self.model.config.primary
+
+    def training_collator(self, **changes: Any) -> Collator:
         """Collator of augmented and corrupted batches; `changes` replace its settings."""
         settings = {
             "supervised": self.supervised,
@@ -87,31 +128,34 @@ class Experiment:
             "augmentation": Augmentation.of(self.recipe.augmentation),
             "seed": self.args.sampling_seed,
         }
-        return TrainingCollator(**{**settings, **changes})
+        settings |= changes
+        return self.in_time.training_collator(settings) if self.in_time else TrainingCollator(**settings)
 
-    def evaluation_collator(self) -> EvaluationCollator:
+    def evaluation_collator(self) -> Collator:
         """Collator of clean batches."""
-        return EvaluationCollator(
-            supervised=self.supervised,
-            image_size=self.recipe.image_size,
-            crop_fraction=self.recipe.crop["eval"],
-            on_broken_image=self.recipe.on_broken_image,
-        )
+        settings = {
+            "supervised": self.supervised,
+            "image_size": self.recipe.image_size,
+            "crop_fraction": self.recipe.crop["eval"],
+            "on_broken_image": self.recipe.on_broken_image,
+        }
+        return self.in_time.evaluation_collator(settings) if self.in_time else EvaluationCollator(**settings)
 
     def trainer(self) -> HMTLTrainer:
         """The trainer of this experiment."""
-        trainer = HMTLTrainer(
-            self.model,
-            self.args,
-            tasks=[*self.supervised, *self.pretexts],
-            train_collator=self.training_collator(),
-            eval_collator=self.evaluation_collator(),
-            train_dataset=self.training_rows,
-            eval_dataset=self.splits.get("validation"),
-            processing_class=self.processor,
-            teacher=self.teacher,
-            dynamic_weights=self.recipe.loss_weighting == "dynamic",
-        )
+        given = {
+            "train_collator": self.training_collator(),
+            "eval_collator": self.evaluation_collator(),
+            "train_dataset": self.training_rows,
+            "eval_dataset": self.evaluated("validation") if "validation" in self.splits else None,
+            "processing_class": self.processor,
+        }
+        if self.in_time:
+            trainer: HMTLTrainer = ClipTrainer(self.model, self.args, self.supervised[0], **given)
+        else:
+            dynamic = self.recipe.loss_weighting == "dynamic"
+            tasks = [*self.supervised, *self.pretexts]
+            trainer = HMTLTrainer(self.model, self.args, tasks, teacher=self.teacher, dynamic_weights=dynamic, **given)
         if trainer.pop_callback(ProgressCallback):  # absent with --disable_tqdm
             trainer.add_callback(ProgressLines())
         return trainer
@@ -130,6 +174,7 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
         pretrained=located(recipe.pretrained, recipe, "pretrained"),
         teacher=located(recipe.teacher, recipe, "teacher"),
     )
+    in_time = InTime.of(recipe)
     rows = load_rows(recipe, data_dir)
     source, splits = rows.source, rows.splits
     if rows.several_are_tested and SOURCE not in recipe.report_groups:
@@ -147,20 +192,24 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     for pretext in pretexts:
         pretext.check_side(recipe.image_size)
     learned = [task for task in [*supervised, *pretexts] if task.is_learned]
-    config = HMTLConfig(
-        backbone=recipe.backbone,
-        image_size=recipe.image_size,
-        heads={task.name: task.head() for task in learned},
-        loss_weighting="uncertainty" if recipe.loss_weighting == "uncertainty" else "static",
-        learned_from=list(rows.names),
-        face_margin=source.face_margin,
-    )
     set_seed(args.seed)
-    model = HMTLForImageClassification(config)
+    of_frames = {"learned_from": list(rows.names), "face_margin": source.face_margin}
+    if in_time:
+        model = in_time.model(recipe, supervised[0], of_frames)
+        network, config = model.hmtl, model.hmtl.config
+    else:
+        config = HMTLConfig(
+            backbone=recipe.backbone,
+            image_size=recipe.image_size,
+            heads={task.name: task.head() for task in learned},
+            loss_weighting="uncertainty" if recipe.loss_weighting == "uncertainty" else "static",
+            **of_frames,
+        )
+        network = model = HMTLForImageClassification(config)
     processor = HMTLImageProcessor(size=recipe.image_size, crop_fraction=recipe.crop["eval"])
-    experiment = Experiment(recipe, args, source, splits, supervised, pretexts, model, processor, rows)
+    experiment = Experiment(recipe, args, source, splits, supervised, pretexts, model, processor, rows, in_time)
     if recipe.pretrained:
-        experiment.origin = take_backbone(model, recipe.pretrained)
+        experiment.origin = take_backbone(network, recipe.pretrained)
         earlier = known_of(recipe.pretrained, recipe.backbone)
         config.learned_from = list(dict.fromkeys([*rows.names, *(earlier["sources"] if earlier else ())]))
     if any(pretext.needs_teacher and pretext.is_learned for pretext in pretexts) and recipe.teacher:

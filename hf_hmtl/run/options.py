@@ -168,7 +168,7 @@ def first_screen() -> str:
         group = parser.add_argument_group(title)
         if title == "what":
             files = ", ".join(file for file in recipes.available() if recipes.original_of(file) == file)
-            row = f"FILE/ROW or my.yaml:ROW, a row of a recipe file; quickstart if left out. Files: {files}."
+            row = f"FILE/ROW or my.yaml:ROW; quickstart if left out. Files: {files}."
             group.add_argument("RECIPE", help=row)
         for name in names:
             metavar, description = described[name]

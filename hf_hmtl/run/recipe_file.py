@@ -40,7 +40,7 @@ def write_recipe(folder: Path, recipe: Recipe, args: HMTLTrainingArguments, vers
     head = _HEAD.format(
         version=version,
         name=NAME,
-        data="" if recipe.source.get("name") == "drawn" else " --data_dir FOLDER",
+        data="" if str(recipe.source.get("name")).startswith("drawn") else " --data_dir FOLDER",
         processes=args.world_size,
         plural="es" * (args.world_size > 1),
     )
@@ -57,7 +57,7 @@ def without_places(recipe: Recipe) -> dict[str, Any]:
     for option in ("pretrained", "teacher"):
         if isinstance(fields[option], str):
             fields[option] = without_place(fields[option])
-    for option in ("csv", "image_dir"):
+    for option in ("csv", "image_dir", "faces", "labels"):
         if isinstance(fields["source"].get(option), str):
             fields["source"][option] = without_place(fields["source"][option])
     for entry in fields["mixed_with"]:

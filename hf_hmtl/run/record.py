@@ -25,7 +25,8 @@ def record(experiment) -> dict[str, Any]:
     """Flat mapping of everything that decides the result: recipe, training arguments, data, task files of one's own."""
     args = experiment.args
     flat = _flat({"recipe": experiment.recipe.to_dict()})
-    for option, usual in {"report_groups": [], "mixed_with": [], "label_fraction": 1.0, "without_classes": {}}.items():
+    usual_of = {"report_groups": [], "mixed_with": [], "label_fraction": 1.0, "without_classes": {}, "sequence": None}
+    for option, usual in usual_of.items():
         if getattr(experiment.recipe, option) == usual:
             del flat[f"recipe.{option}"]  # runs that began before there was such an option go on
     flat |= {f"training.{name}": plain(getattr(args, name)) for name in DECISIVE}

@@ -47,7 +47,7 @@ def report(
             "backbone": backbone,
             "image_size": experiment.recipe.image_size,
             "base_model": started_from["base_model"] if started_from else None,
-            "primary": experiment.model.config.primary,
+            "primary": experiment.primary,
             "supervised": [task.name for task in experiment.supervised],
             "auxiliary": [task.name for task in experiment.pretexts if task.is_learned],
         },
@@ -93,8 +93,8 @@ def report(
 
 
 def _is_saved(experiment: Experiment) -> bool:
-    """Whether the run leaves a network that answers."""
-    return bool(experiment.supervised) and not experiment.recipe.probe
+    """Whether the run leaves a network that answers about images."""
+    return bool(experiment.supervised) and not experiment.recipe.probe and not experiment.in_time
 
 
 def _changed_arguments(experiment: Experiment) -> dict:
@@ -116,7 +116,7 @@ def _fold(experiment: Experiment) -> dict | None:
 
 
 def _row_counts(experiment: Experiment, split: str) -> dict:
-    dataset = experiment.splits[split]
+    dataset = experiment.answered(split)
     named = [task for task in experiment.supervised if isinstance(task, Classification)]
     return {"rows": len(dataset), "classes": {task.name: class_counts(dataset, task.column) for task in named}}
 

@@ -7,9 +7,14 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
+from hf_hmtl.data.identity import CLIP
+from hf_hmtl.model.configuration_sequence_hmtl import CLIP as WHOLE
 from hf_hmtl.results.result import Result
 from hf_hmtl.run.experiment import build_supervised
 from hf_hmtl.tasks import Supervised
+from hf_hmtl.tasks.base import numbers_of
+from hf_hmtl.tasks.regression import Regression
+from hf_hmtl.training.clips import scores_in_time
 
 OF_SEED = "answer_of_seed_"
 """How the answers of further fits of a probe begin."""
@@ -52,4 +57,11 @@ def rescored(result: Result, predictions: pa.Table, name: str) -> dict[str, floa
     rows = {column.removeprefix(f"{name}_"): predictions[column].to_pylist() for column in own}
     fits = [part for part in rows if part.startswith(OF_SEED)] or ["answer"]
     scores = [task.score_of_rows(rows | {"answer": rows[fit]} if fit in rows else rows) for fit in fits]
-    return {measure: float(np.mean([of_fit[measure] for of_fit in scores])) for measure in scores[0]}
+    found = {measure: float(np.mean([of_fit[measure] for of_fit in scores])) for measure in scores[0]}
+    in_time = result.recipe.get("sequence")
+    if in_time is not None and in_time.get("answers") != WHOLE and isinstance(task, Regression):
+        answers, labels = (numbers_of(rows, task.parts(kind)) for kind in ("answer", "label"))
+        answered = np.isfinite(answers).all(axis=1)
+        clips = np.array(predictions[CLIP].to_pylist(), dtype=object)[answered]
+        found |= scores_in_time(task, clips.tolist(), answers[answered], labels[answered])
+    return found

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from hf_hmtl.data import video
 from hf_hmtl.files import replacing
-from hf_hmtl.serving import video
 
 _COLOURS = ((230, 80, 60), (60, 130, 230), (50, 170, 90), (240, 170, 30), (160, 90, 200), (30, 180, 190))
 _BEFORE = ("file", "frame", "seconds", "face", "track", "xmin", "ymin", "xmax", "ymax", "score", "error", "note")

@@ -11,6 +11,7 @@ from torch import nn
 from hf_hmtl.files import is_local
 from hf_hmtl.model.answers_hmtl import CLASSES, YES_NO, Answer, answers_of, note_of
 from hf_hmtl.model.configuration_hmtl import HMTLConfig
+from hf_hmtl.model.configuration_sequence_hmtl import HMTLSequenceConfig
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 
@@ -90,6 +91,11 @@ def require_ours(model: str | Path) -> None:
     if is_local(str(model)) and not Path(model).is_dir():
         raise FileNotFoundError(f"{model}: there is no such folder; give what a training wrote, or a name of the Hub")
     kind = HMTLConfig.get_config_dict(model)[0].get("model_type")
+    if kind == HMTLSequenceConfig.model_type:
+        raise ValueError(
+            f"{model} holds a network for faces in time, and images are answered and networks of images exported here. "
+            "Load it by AutoModel.from_pretrained, or where clips have one answer by pipeline('video-classification')"
+        )
     if kind != HMTLConfig.model_type:
         raise ValueError(f"{model} holds a model of the type {kind!r}, and none of hf_hmtl")
 

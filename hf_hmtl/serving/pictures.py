@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from hf_hmtl.data import video
 from hf_hmtl.model.image_processing_hmtl import decode
-from hf_hmtl.serving import video
 from hf_hmtl.serving.images import is_video
 
 

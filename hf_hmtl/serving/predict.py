@@ -16,10 +16,11 @@ from tqdm.auto import tqdm
 from transformers import pipeline
 from transformers.utils.logging import disable_progress_bar
 
+from hf_hmtl.data import video
 from hf_hmtl.model.answers_hmtl import note_of
 from hf_hmtl.model.pipeline_hmtl import FaceAnalysisPipeline
 from hf_hmtl.model.registration import register
-from hf_hmtl.serving import drawing, video
+from hf_hmtl.serving import drawing
 from hf_hmtl.serving.ahead import ahead
 from hf_hmtl.serving.images import is_video
 from hf_hmtl.serving.network import require_ours

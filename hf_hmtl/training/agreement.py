@@ -70,9 +70,18 @@ def check_model(model: Any, tasks: Sequence[Task], args: TrainingArguments) -> N
             f"HMTLTrainer trains networks with heads for its tasks, not a {type(model).__name__}: {_MADE_FOR}"
         )
     check_heads(model.config.heads, tasks)
+    check_checkpointing(model, model.config.backbone, args)
+
+
+def check_checkpointing(model: Any, backbone: str, args: TrainingArguments) -> None:
+    """Raise when activations are to be computed twice, of a backbone that timm cannot do so with.
+
+    Raises:
+        ValueError: it says what to do instead.
+    """
     if args.activation_checkpointing and not model.supports_gradient_checkpointing:
         raise ValueError(
-            f"--activation_checkpointing true: timm cannot checkpoint {model.config.backbone!r}. Leave it out, or use "
+            f"--activation_checkpointing true: timm cannot checkpoint {backbone!r}. Leave it out, or use "
             "a smaller --per_device_train_batch_size with --gradient_accumulation_steps"
         )
 

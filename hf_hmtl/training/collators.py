@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from hf_hmtl.data.augmentation import Augmentation
-from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
+from hf_hmtl.data.collator import Collator, EvaluationCollator, TrainingCollator
 from hf_hmtl.data.mixture import reader_for
 from hf_hmtl.data.rows import GivenRows
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
@@ -126,7 +126,7 @@ def check_train_collator(collator: Callable, tasks: Sequence[Task], dataset: Any
         ValueError: it says what is missing, and what to type.
     """
     check_collator(collator, tasks, "train_collator")
-    if dataset is None or isinstance(collator, TrainingCollator):
+    if dataset is None or isinstance(collator, Collator):
         return
     learned = [task for task in tasks if task.is_learned]
     rows = rows_for(collator, dataset).__getitems__(FIRST_ROWS[: len(dataset)])  # type: ignore[attr-defined]

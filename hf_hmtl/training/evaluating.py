@@ -9,6 +9,7 @@ from transformers import Trainer
 from transformers.trainer_utils import EvalPrediction
 
 from hf_hmtl.data.columns import check_dataset
+from hf_hmtl.data.mixture import below
 from hf_hmtl.tasks import Supervised
 from hf_hmtl.training.collators import AdoptedCollator
 from hf_hmtl.training.finite_steps import require_finite_answers
@@ -42,13 +43,13 @@ class Evaluating(Trainer):
         several = isinstance(eval_dataset, Mapping)
         adopted = isinstance(self.data_collator, AdoptedCollator)
         if not (eval_dataset is None or isinstance(eval_dataset, str) or several or adopted):
-            check_dataset(eval_dataset, self.supervised, "eval_dataset", self.image_column)
+            check_dataset(below(eval_dataset), self.supervised, "eval_dataset", self.image_column)
         return super().evaluate(eval_dataset, *arguments, **options)
 
     def predict(self, test_dataset, *arguments, **options):
         """As the Trainer's, on a dataset of any kind, with labels or without: `predictions` is {head: outputs}."""
         if not isinstance(self.data_collator, AdoptedCollator):
-            check_dataset(test_dataset, [], "test_dataset", self.image_column)
+            check_dataset(below(test_dataset), [], "test_dataset", self.image_column)
         output = super().predict(test_dataset, *arguments, **options)
         if BIN_LOGITS in output.predictions:
             del output.predictions[BIN_LOGITS]

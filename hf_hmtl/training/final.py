@@ -12,13 +12,15 @@ def save_final(model: nn.Module, processor, folder: str | Path) -> None:
     """Write the slim model and its processor: first beside what is there, then moved into place file by file.
 
     Args:
-        model: an `HMTLForImageClassification`, or such a network with adapters of peft, which are merged into a copy.
+        model: an `HMTLForImageClassification`, or such a network with adapters of peft, which are merged into a copy;
+            or a network for faces in time, which has no training heads.
         processor: the image processor.
         folder: made where it does not exist.
     """
     staging = Path(folder) / ".writing"
     shutil.rmtree(staging, ignore_errors=True)
-    without_adapters(model).slim().save_pretrained(staging)
+    whole = without_adapters(model)
+    (whole.slim() if hasattr(whole, "slim") else whole).save_pretrained(staging)
     processor.save_pretrained(staging)
     for path in sorted(staging.iterdir()):
         os.replace(path, Path(folder) / path.name)

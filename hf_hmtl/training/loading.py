@@ -29,9 +29,9 @@ def checked_datasets(train_dataset: Any, eval_dataset: Any, supervised: Sequence
         ValueError: as `check_dataset`.
     """
     evaluated = eval_dataset if isinstance(eval_dataset, Mapping) else {"": eval_dataset}
-    named = {"train_dataset": below(train_dataset)}
+    named = {"train_dataset": train_dataset}
     named |= {f"eval_dataset{f'[{name!r}]' * bool(name)}": each for name, each in evaluated.items()}
-    named = {name: each for name, each in named.items() if each is not None}
+    named = {name: below(each) for name, each in named.items() if each is not None}
     if isinstance(collator, AdoptedCollator) or not named:
         return IMAGE
     column = getattr(collator, "image_column", None) or image_column(next(iter(named.values())))

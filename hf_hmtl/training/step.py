@@ -76,7 +76,7 @@ def sums_of(trainer, tasks: Sequence[Task], batches: Sequence[dict]) -> dict[str
     with rehearsal(model, device), trainer.compute_loss_context_manager():
         for batch in batches:
             batch = trainer._prepare_inputs(batch)
-            outputs = model(pixel_values=batch["pixel_values"], views=batch["views"])
+            outputs = trainer.answers(model, batch)
             for task in tasks:
                 target = batch["targets"][task.name]
                 own, counts = task.statistics(outputs.learned_from[task.name], target), task.counts(target)

@@ -16,6 +16,7 @@ from transformers import EarlyStoppingCallback, TrainingArguments
 from transformers.trainer_utils import EvalPrediction, TrainOutput
 
 from hf_hmtl.data.augmentation import Augmentation
+from hf_hmtl.model.outputs_hmtl import HMTLOutput
 from hf_hmtl.tasks import Pretext, Supervised, Task
 from hf_hmtl.tasks.base import Sums
 from hf_hmtl.training import agreement, optimization, weighting
@@ -205,7 +206,7 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         """Weighted sum of the tasks' losses; one call of the model a step."""
         split = "train" if model.training else "eval"
         self.broken_rows[split].update(inputs["broken_rows"].tolist())
-        outputs = model(pixel_values=inputs["pixel_values"], views=inputs["views"])
+        outputs = self.answers(model, inputs)
         if model.training and outputs.log_variances is not None:
             self._log_variances = {name: value.detach() for name, value in outputs.log_variances.items()}
         step = num_items_in_batch
@@ -221,6 +222,10 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
             self._sums.add("loss", total.detach() / self.args.world_size)
             self.finite_steps.look(losses, outputs.learned_from, total, inputs.get("rows"))
         return (total, outputs) if return_outputs else total
+
+    def answers(self, model, inputs: dict) -> HMTLOutput:
+        """What the model says of a batch, once."""
+        return model(pixel_values=inputs["pixel_values"], views=inputs["views"])
 
     def training_step(self, *arguments, **options) -> torch.Tensor:
         """As the Trainer's; the loss of a step that is left out is 0 in its own sum, which only `train_loss` shows."""

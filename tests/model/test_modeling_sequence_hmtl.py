@@ -13,6 +13,7 @@ from torch import nn
 from transformers import AutoModel, AutoModelForVideoClassification, PreTrainedModel, pipeline
 from videos import write_video
 
+from hf_hmtl.model import publishing_hmtl
 from hf_hmtl.model.configuration_hmtl import HMTLConfig
 from hf_hmtl.model.configuration_sequence_hmtl import HMTLSequenceConfig
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
@@ -185,6 +186,7 @@ def test_a_saved_network_does_not_say_where_its_backbone_lay(tmp_path):
 
 def test_what_is_published_is_private_unless_it_is_said_otherwise(monkeypatch, tmp_path):
     told = []
+    monkeypatch.setattr(publishing_hmtl, "_publishers", [])  # where hf_hmtl is not installed
     monkeypatch.setattr(
         PreTrainedModel, "push_to_hub", lambda self, repo_id, **options: told.append(options["private"])
     )
@@ -195,6 +197,13 @@ def test_what_is_published_is_private_unless_it_is_said_otherwise(monkeypatch, t
     model.save_pretrained(tmp_path, push_to_hub=True)
     model.save_pretrained(tmp_path)
     assert told == [True, False, {"push_to_hub": True, "private": True}, {"push_to_hub": False}]
+    published = []
+    monkeypatch.setattr(
+        publishing_hmtl, "_publishers", [lambda model, repo_id, **options: published.append((repo_id, options))]
+    )
+    model.push_to_hub("user/clips")
+    model.save_pretrained(tmp_path / "clips", push_to_hub=True)
+    assert published == [("user/clips", {"private": True}), ("clips", {"private": True})]
 
 
 @pytest.fixture(scope="module")

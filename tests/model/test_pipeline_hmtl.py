@@ -243,9 +243,10 @@ def test_names_that_two_would_have_are_told_apart():
 
 def test_weights_that_learned_from_drawings_say_so():
     notes = {names: note_of(serving_model(learned_from=list(names)).config) for names in
-             ((), ("fer2013",), ("drawn",), ("fer2013", "drawn"))}  # fmt: skip
+             ((), ("fer2013",), ("drawn",), ("drawn_clips",), ("fer2013", "drawn"))}  # fmt: skip
     assert notes[()] is None and notes[("fer2013",)] is None
     assert notes[("drawn",)] == "learned from faces drawn by code alone: the answers say nothing about people"
+    assert notes[("drawn_clips",)] == notes[("drawn",)]
     assert notes[("fer2013", "drawn")] == "learned from faces drawn by code, beside fer2013"
     with pytest.raises(ValueError, match="learned_from is a list of names"):
         serving_model(learned_from="drawn")

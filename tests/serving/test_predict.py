@@ -13,9 +13,10 @@ from transformers import pipeline
 from videos import read_video, write_video
 
 from hf_hmtl.commands import predict as command
+from hf_hmtl.data import video
 from hf_hmtl.model import pipeline_hmtl
 from hf_hmtl.model.face_detector_hmtl import Face
-from hf_hmtl.serving import drawing, images, predict, table, video
+from hf_hmtl.serving import drawing, images, predict, table
 from hf_hmtl.serving.ahead import ahead
 from hf_hmtl.serving.predict import Choices
 from hf_hmtl.serving.tracks import LEAST_OVERLAP, MEMORY, Tracks, overlap

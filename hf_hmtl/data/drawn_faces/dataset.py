@@ -71,7 +71,7 @@ def draw(parameters, size: int) -> np.ndarray:
     Returns:
         (size, size, 3) uint8 RGB.
     """
-    _check_size(size)
+    check_size(size)
     return draw_faces(np.array([parameters.item()], dtype=parameters.dtype).view(np.recarray), size)[0]
 
 
@@ -121,7 +121,7 @@ def synthetic_faces(
         ValueError: an option is out of its range.
     """
     counts = {"train": train, "validation": validation, "test": test}
-    _check_size(size)
+    check_size(size)
     for split, count in counts.items():
         if count < FEWEST_FACES and (count != 0 or split == "train"):
             also = "" if split == "train" else ", or 0 for no such split"
@@ -129,12 +129,8 @@ def synthetic_faces(
                 f"{split}={count}: a split needs at least {FEWEST_FACES} faces, one of each emotion{also}. "
                 f"Try {split}={FEWEST_FACES} or more."
             )
-    if not 0.0 <= difficulty <= HARDEST:
-        raise ValueError(
-            f"difficulty={difficulty}: allowed are 0 (clean portraits) to {HARDEST:g}; the default is 1.0."
-        )
-    if num_proc is not None and num_proc < 1:
-        raise ValueError(f"num_proc={num_proc}: give a number of processes from 1 up, or None to draw in this one.")
+    check_difficulty(difficulty)
+    check_processes(num_proc)
     return datasets.DatasetDict(
         {
             split: datasets.Dataset.from_dict({"row": range(count)}).map(
@@ -178,7 +174,7 @@ def contact_sheet(path, faces_per_class: int = 6, size: int = 96, seed: int = 0)
     from matplotlib.figure import Figure
     from PIL import Image
 
-    _check_size(size)
+    check_size(size)
     faces = face_parameters(seed, "train", np.arange(len(EMOTIONS) * faces_per_class))
     grid = draw_faces(faces[np.argsort(faces.emotion, kind="stable")], size)
     grid = grid.reshape(len(EMOTIONS), faces_per_class, size, size, 3).swapaxes(1, 2)
@@ -201,12 +197,39 @@ def contact_sheet(path, faces_per_class: int = 6, size: int = 96, seed: int = 0)
     return Path(path)
 
 
-def _check_size(size: int) -> None:
+def check_size(size: int) -> None:
+    """Raise when faces of this size cannot be drawn.
+
+    Raises:
+        ValueError: it says the range.
+    """
     if not SIZES[0] <= size <= SIZES[1]:
         raise ValueError(
             f"size={size}: faces are drawn {SIZES[0]} to {SIZES[1]} pixels wide (smaller ones show no expression). "
             "Try size=96."
         )
+
+
+def check_difficulty(difficulty: float) -> None:
+    """Raise when there is no such difficulty.
+
+    Raises:
+        ValueError: it says the range.
+    """
+    if not 0.0 <= difficulty <= HARDEST:
+        raise ValueError(
+            f"difficulty={difficulty}: allowed are 0 (clean portraits) to {HARDEST:g}; the default is 1.0."
+        )
+
+
+def check_processes(num_proc: int | None) -> None:
+    """Raise when so many processes cannot draw.
+
+    Raises:
+        ValueError: it says what to give.
+    """
+    if num_proc is not None and num_proc < 1:
+        raise ValueError(f"num_proc={num_proc}: give a number of processes from 1 up, or None to draw in this one.")
 
 
 def _features(action_units: bool) -> datasets.Features:
@@ -237,7 +260,7 @@ def _rows(
     numbers = np.asarray(batch["row"])
     faces = face_parameters(seed, split, numbers, difficulty, imbalanced)
     images = [
-        {"bytes": _jpeg(image), "path": f"drawn-{split}-{number:06d}.jpg"}
+        {"bytes": jpeg(image), "path": f"drawn-{split}-{number:06d}.jpg"}
         for number, image in zip(numbers, draw_faces(faces, size), strict=True)
     ]
     labels = {name: _strength(faces, name).tolist() for name in features if name not in ("image", *RESERVED)}
@@ -246,7 +269,8 @@ def _rows(
     return {"image": images, **labels, **{name: texts.to_pylist() for name, texts in who.items()}}
 
 
-def _jpeg(image: np.ndarray) -> bytes:
+def jpeg(image: np.ndarray) -> bytes:
+    """A drawn face, encoded."""
     written, encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not written:
         raise RuntimeError("OpenCV could not encode a drawn face as JPEG; is it built with JPEG support?")

@@ -124,16 +124,7 @@ def prepare(
     """
     method, reading = method or Method(), reading or Reading()
     out, place = Path(os.path.abspath(Path(out).expanduser())), Path(place).expanduser()
-    if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
-        raise ValueError(f"num_proc is the number of processes, 1 or more, got {processes!r}")
-    if method.which not in writing.WHICH:
-        raise ValueError(f"faces is {method.which!r}, allowed are {' and '.join(writing.WHICH)}")
-    if not place.exists():
-        raise FileNotFoundError(f"prepare: there is no folder or table {place}")
-    if place.resolve() in out.parents:
-        raise ValueError(
-            f"prepare: {out} lies in {place}, whose pictures it would then be one of; choose another folder"
-        )
+    check_places(place, out, method, processes)
     given = None if boxes is None else GivenFaces(Path(boxes).expanduser())
     if given is None:
         method.detector()  # raises here and not in every process
@@ -143,8 +134,8 @@ def prepare(
     faces = _given_faces(given, found.splits) if given else {}
     plan = _plan(found, method, boxes, rows_a_shard)
     if out.exists():
-        return _earlier(out, plan)
-    unfinished = _begun(out, plan)
+        return earlier(out, plan)
+    unfinished = begun(out, plan)
     total, done = sum(map(len, found.splits.values())), 0
     todo = []
     for shard in _shards(found.splits, unfinished, rows_a_shard):
@@ -157,6 +148,24 @@ def prepare(
         done += count
         progress(done, total)
     return _finish(out, unfinished, found, plan, [] if given is None else given.notes())
+
+
+def check_places(place: Path, out: Path, method: Method, processes: int) -> None:
+    """Raise before a pass that could not end well.
+
+    Raises:
+        FileNotFoundError, ValueError: an option is not allowed, there is nothing to read, or `out` lies in it.
+    """
+    if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
+        raise ValueError(f"num_proc is the number of processes, 1 or more, got {processes!r}")
+    if method.which not in writing.WHICH:
+        raise ValueError(f"faces is {method.which!r}, allowed are {' and '.join(writing.WHICH)}")
+    if not place.exists():
+        raise FileNotFoundError(f"prepare: there is no folder or table {place}")
+    if place.resolve() in out.parents:
+        raise ValueError(
+            f"prepare: {out} lies in {place}, whose pictures it would then be one of; choose another folder"
+        )
 
 
 def _read(place: Path, reading: Reading, group_pattern: str | None) -> _Photographs:
@@ -202,20 +211,28 @@ def _given_faces(given: GivenFaces, splits: datasets.DatasetDict) -> dict[str, l
 def _plan(found: _Photographs, method: Method, boxes: str | Path | None, rows_a_shard: int) -> dict[str, Any]:
     """What decides the result, as JSON."""
     cutting = asdict(method.cutting)
-    finding: dict[str, Any] = {"boxes": _digest(boxes)} if boxes is not None else {
-        "threshold": method.threshold, "largest_side": method.largest_side,
-        "weights": _digest(method.detector().weights),
-    }  # fmt: skip
     return {
         **cutting,
         "faces": method.which,
-        **finding,
+        **finding(method, None if boxes is None else digest(boxes)),
         "rows_a_shard": rows_a_shard,
         "data": fingerprint(found.splits),
     }
 
 
-def _digest(path: str | Path) -> str:
+def finding(method: Method, boxes: str | None) -> dict[str, Any]:
+    """What decides which faces are found: the digest of given boxes, or the options of the detector."""
+    if boxes is not None:
+        return {"boxes": boxes}
+    return {
+        "threshold": method.threshold,
+        "largest_side": method.largest_side,
+        "weights": digest(method.detector().weights),
+    }
+
+
+def digest(path: str | Path) -> str:
+    """What tells whether a file is still the same."""
     return hashlib.blake2b(Path(path).expanduser().read_bytes(), digest_size=16).hexdigest()
 
 
@@ -224,7 +241,7 @@ def _differing(earlier: dict, plan: dict) -> str:
     return ", ".join("the pictures" if name == "data" else f"--{name}" for name in names)
 
 
-def _earlier(out: Path, plan: dict) -> Prepared:
+def earlier(out: Path, plan: dict) -> Prepared:
     """The finished folder that is there, where it is what was asked for."""
     if not (out / RECORD).is_file():
         raise FileExistsError(f"prepare: {out} exists; choose a folder that does not")
@@ -238,14 +255,14 @@ def _earlier(out: Path, plan: dict) -> Prepared:
     return Prepared(out, record["faces"], record["pictures"], record["left_out"], notes, tuple(record["columns"]))
 
 
-def _begun(out: Path, plan: dict) -> Path:
+def begun(out: Path, plan: dict) -> Path:
     """The folder of the unfinished pass, with its plan; one that was begun with the same plan goes on."""
     unfinished = out.with_name(f"{out.name}.unfinished")
     if (unfinished / RECORD).is_file():
-        earlier = json.loads((unfinished / RECORD).read_text(encoding="utf-8"))["plan"]
-        if earlier != plan:
+        before = json.loads((unfinished / RECORD).read_text(encoding="utf-8"))["plan"]
+        if before != plan:
             raise FileExistsError(
-                f"prepare: {unfinished} was begun before and differs in {_differing(earlier, plan)}; remove it to "
+                f"prepare: {unfinished} was begun before and differs in {_differing(before, plan)}; remove it to "
                 "begin anew, or type the same options to go on"
             )
         for remnant in unfinished.glob(_REMNANTS):
@@ -253,11 +270,12 @@ def _begun(out: Path, plan: dict) -> Path:
     elif unfinished.exists() and any(not path.match(_REMNANTS) for path in unfinished.iterdir()):
         raise FileExistsError(f"prepare: {unfinished} exists and is not of an unfinished pass; move it away")
     else:
-        _record(unfinished, {"plan": plan})
+        write_record(unfinished, {"plan": plan})
     return unfinished
 
 
-def _record(folder: Path, content: dict[str, Any]) -> None:
+def write_record(folder: Path, content: dict[str, Any]) -> None:
+    """Write what is known of a pass into its folder."""
     with replacing(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -305,6 +323,6 @@ def _finish(out: Path, unfinished: Path, found: _Photographs, plan: dict, told: 
     columns = next(iter(found.splits.values())).column_names
     prepared = Prepared(out, faces, pictures, ledger.to_dict(), tuple(notes), (*columns, *writing.OF_FACES))
     record = {"faces": faces, "pictures": pictures, "left_out": prepared.left_out, "names": names, "notes": notes}
-    _record(unfinished, {**record, "columns": prepared.columns, "plan": plan})
+    write_record(unfinished, {**record, "columns": prepared.columns, "plan": plan})
     os.replace(unfinished, out)
     return prepared

@@ -12,9 +12,11 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
@@ -38,7 +40,8 @@ FEATURES = {
     FACE_ANGLE: datasets.Value("float64"),
 }
 BROKEN, NO_FACE, NO_GIVEN_FACE = "broken", "no_face_found", "no_face_given"
-_LEFT_OUT, _READ = b"hf_hmtl.left_out", b"hf_hmtl.read"
+LEFT_OUT, READ = b"hf_hmtl.left_out", b"hf_hmtl.read"
+"""What a file says of itself: the names and reasons of what is left out, and how many pictures were read."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,17 @@ class Shard:
     features: datasets.Features
     given: list[list[Face]] | None = None
 
+    def write(self, method: Method, detector: FaceDetector | None) -> int:
+        """Write the file. Returns how many pictures it was made of."""
+        return write_shard(self, method, detector)
+
+
+class Work(Protocol):
+    """A file that is made of pictures, in any process."""
+
+    def write(self, method: Method, detector: FaceDetector | None) -> int:
+        """Write it, whole or not at all. Returns how many pictures were read."""
+
 
 def stream_of(table: pa.Table) -> bytes:
     """A table as bytes that hold its rows alone, whatever larger table they were cut from."""
@@ -105,15 +119,14 @@ def write_shard(shard: Shard, method: Method, detector: FaceDetector | None) -> 
         for number, (content, face, angle) in enumerate(faces):
             kept.append(row)
             name = ids[row] if number == 0 else f"{ids[row]}/face-{number + 1}"
-            points = None if face.landmarks is None else [value for point in face.landmarks for value in point]
-            values = ({"bytes": content, "path": None}, name, face.box, face.score, points, angle)
+            values = ({"bytes": content, "path": None}, name, *values_of(face, angle))
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
     others = [name for name in shard.features if name not in columns]
     arrays = {name: pa.array(values, shard.features.arrow_schema.field(name).type) for name, values in columns.items()}
     arrays |= {name: table[name].take(pa.array(kept, pa.int64())) for name in others}
     written = pa.table({name: arrays[name] for name in shard.features}).cast(shard.features.arrow_schema)
-    facts = {_LEFT_OUT: json.dumps(left_out).encode(), _READ: str(len(ids)).encode()}
+    facts = {LEFT_OUT: json.dumps(left_out).encode(), READ: str(len(ids)).encode()}
     with replacing(shard.path) as temporary:
         pyarrow.parquet.write_table(
             written.replace_schema_metadata({**(written.schema.metadata or {}), **facts}), temporary
@@ -129,7 +142,24 @@ def _faces(
     Raises:
         BrokenImage: there is no picture.
     """
-    image = decode_for_training(source, LARGEST_IMAGE)  # in full: boxes are in pixels of the whole picture
+    # In full: boxes are in pixels of the whole picture.
+    return faces_of(decode_for_training(source, LARGEST_IMAGE), given, method, detector)
+
+
+def values_of(face: Face, angle: float) -> tuple:
+    """What stands in the columns `OF_FACES` of a face."""
+    points = None if face.landmarks is None else [value for point in face.landmarks for value in point]
+    return face.box, face.score, points, angle
+
+
+def faces_of(
+    image: np.ndarray, given: list[Face] | None, method: Method, detector: FaceDetector | None
+) -> Iterator[tuple[bytes, Face, float]]:
+    """The file, the face and its angle of each face of a decoded picture that is wanted.
+
+    Raises:
+        BrokenImage: a given box is beyond all measure.
+    """
     faces = given
     if faces is None and detector is not None:
         faces = detector(image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB))
@@ -144,10 +174,10 @@ def _faces(
 def facts_of(path: Path) -> tuple[list[tuple[str, str]], int, int]:
     """What is left out of a shard, as (name, reason); how many pictures it read; how many faces it holds."""
     file = pyarrow.parquet.read_metadata(path)
-    return [tuple(each) for each in json.loads(file.metadata[_LEFT_OUT])], int(file.metadata[_READ]), file.num_rows
+    return [tuple(each) for each in json.loads(file.metadata[LEFT_OUT])], int(file.metadata[READ]), file.num_rows
 
 
-def write_shards(shards: Iterable[Shard], method: Method, detects: bool, processes: int) -> Iterator[int]:
+def write_shards(shards: Iterable[Work], method: Method, detects: bool, processes: int) -> Iterator[int]:
     """Write all shards, in so many processes; gives the number of pictures of each when it stands.
 
     What a shard holds depends on nothing but its own pictures. New processes are started, not forked: OpenCV's threads
@@ -159,7 +189,7 @@ def write_shards(shards: Iterable[Shard], method: Method, detects: bool, process
     if processes == 1:
         detector = method.detector() if detects else None
         for shard in shards:
-            yield write_shard(shard, method, detector)
+            yield shard.write(method, detector)
         return
     shards, pending = iter(shards), set()
     with ProcessPoolExecutor(
@@ -189,5 +219,5 @@ def _begin(method: Method, detects: bool) -> None:
     _of_this_process["work"] = method, method.detector() if detects else None
 
 
-def _work(shard: Shard) -> int:
-    return write_shard(shard, *_of_this_process["work"])
+def _work(shard: Work) -> int:
+    return shard.write(*_of_this_process["work"])

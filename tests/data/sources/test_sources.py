@@ -36,7 +36,7 @@ def test_the_folder_is_the_registry():
 def test_unknown_source_names_the_nearest():
     with pytest.raises(
         ValueError,
-        match=r"unknown source 'fer2031'. Did you mean 'fer2013'\? Known: afew_va, affectnet, aflw2000, ckplus",
+        match=r"unknown source 'fer2031'. Did you mean 'fer2013'\? Known: afew_va, aff_wild, affectnet, aflw2000",
     ):
         sources.get("fer2031")
     with pytest.raises(ValueError, match="unknown source '_tables'"):

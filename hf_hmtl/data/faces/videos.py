@@ -1,0 +1,287 @@
+"""One pass over videos that leaves the faces of their frames: a file a video, whole or absent.
+
+A video is decoded once, from its first frame to its last, and a few frames are in memory at a time. The number of a
+frame is its place in that order, from 0; where a frame shows no face, its number is missing in what is written.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet
+
+from hf_hmtl.data import video
+from hf_hmtl.data.decode import BrokenImage
+from hf_hmtl.data.faces import shards as writing
+from hf_hmtl.data.faces.given import GivenFaces
+from hf_hmtl.data.faces.prepare import (
+    REASONS,
+    Prepared,
+    begun,
+    check_places,
+    digest,
+    earlier,
+    finding,
+    write_record,
+)
+from hf_hmtl.data.faces.shards import LEFT_OUT, READ, Method, faces_of, facts_of, values_of, write_shards
+from hf_hmtl.data.identity import CLIP, FEATURES, FEATURES_OF_CLIPS, FILE, FRAME, GROUP, ID, SOURCE
+from hf_hmtl.data.ledger import Ledger, Reason
+from hf_hmtl.data.own_faces.tree import walk
+from hf_hmtl.files import replacing
+from hf_hmtl.model.face_detector_hmtl import Face, FaceDetector
+
+SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+FACES_AT_ONCE = 64
+"""Faces of a video that are gathered before they are written."""
+DAMAGED = Reason("damaged_video", "videos that cannot be read, or not to their end")
+REASONS_OF_VIDEOS = {**REASONS, DAMAGED.name: DAMAGED}
+_COLUMNS = datasets.Features(
+    {"image": datasets.Image(), **FEATURES, **FEATURES_OF_CLIPS, **writing.FEATURES}  # what a row of a frame has
+)
+_POINTS = re.compile(r"^\s*(-?[\d.]+)\s+(-?[\d.]+)\s*$", re.MULTILINE)
+
+
+def videos_in(place: Path) -> list[Path]:
+    """The videos below a folder, or a video itself; in the order of their paths, numbers by their size."""
+    if place.is_file():
+        return [place] if place.suffix.lower() in SUFFIXES else []
+    found = [path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+    hidden = [path for path in found if any(part.startswith(".") for part in path.relative_to(place).parts)]
+    return sorted(set(found) - set(hidden), key=lambda path: _natural(path.relative_to(place).as_posix()))
+
+
+def are_videos(place: str | Path) -> bool:
+    """Whether a place is a video, or a folder of videos without any picture."""
+    place = Path(place).expanduser()
+    return bool(place.exists() and videos_in(place) and (place.is_file() or not walk(place).images))
+
+
+def prepare_videos(
+    place: str | Path,
+    out: str | Path,
+    method: Method | None = None,
+    boxes: str | Path | None = None,
+    processes: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Prepared:
+    """Find the face of every frame of some videos, cut it out and write it, with its clip and the number of its frame.
+
+    Args:
+        place: a folder of videos, at any depth, or one video. A video's clip is called as its path without suffix.
+        out: the folder to write; it must not exist, unless it was finished with the same options.
+        method: how faces are found and cut out; of a frame with several the largest, which no option changes.
+        boxes: faces that were found elsewhere: a table as `data.faces.given` reads it, whose `file` is CLIP/FRAME,
+            frames counted from 0; or a folder of CLIP/FRAME.pts with the corners of a box each, counted from 1, as
+            Aff-Wild has them.
+        processes: that share the videos; the result is the same with any number.
+        progress: called with the number of frames that are done, and about how many there are.
+
+    Raises:
+        FileExistsError: `out` exists, or an unfinished pass with other options.
+        ImportError: PyAV is not installed.
+        OSError, ValueError: there is no video, boxes or weights cannot be used, or no face is found.
+    """
+    method = method or Method()
+    out, place = Path(os.path.abspath(Path(out).expanduser())), Path(place).expanduser()
+    check_places(place, out, method, processes)
+    if method.which != writing.LARGEST:
+        raise ValueError("faces is 'all': of each frame of a video one face is taken, the largest; leave --faces out")
+    paths = videos_in(place)
+    if not paths:
+        raise FileNotFoundError(f"prepare: there is no video in {place}; their names end in {', '.join(SUFFIXES)}")
+    video.package()
+    given = None if boxes is None else _Given(Path(boxes).expanduser(), method)
+    if given is None:
+        method.detector()  # raises here and not in every process
+    root = place if place.is_dir() else place.parent
+    plan = {
+        **asdict(method.cutting),
+        "faces": method.which,
+        **finding(method, None if given is None else given.digest),
+        "data": _digest_of(paths, root),
+    }
+    if out.exists():
+        return earlier(out, plan)
+    unfinished = begun(out, plan)
+    works, counts = [], [video.count(path) for path in paths]
+    for number, path in enumerate(paths):
+        name = unfinished / f"train-{number:05d}-of-{len(paths):05d}.parquet"
+        works.append(VideoWork(name, path, path.relative_to(root).as_posix(), root.name, given))
+    todo = [work for work in works if not work.path.is_file()]
+    done = sum(facts_of(work.path)[1] for work in works if work.path.is_file())
+    progress(done, max(sum(counts), done))
+    for count in write_shards(todo, method, given is None, processes):
+        done += count
+        progress(done, max(sum(counts), done))
+    return _finish(out, unfinished, works, plan, [] if given is None else given.notes())
+
+
+@dataclass(frozen=True)
+class VideoWork:
+    """A video of which one file is made.
+
+    Attributes:
+        path: the file.
+        video: what is read.
+        name: the video's path in its folder.
+        source: name of that folder.
+        given: faces that were found elsewhere, or None.
+    """
+
+    path: Path
+    video: Path
+    name: str
+    source: str
+    given: "_Given | None"
+
+    @property
+    def clip(self) -> str:
+        """What the frames are a part of."""
+        return self.name.rpartition(".")[0]
+
+    def write(self, method: Method, detector: FaceDetector | None) -> int:
+        """Decode the video and write its faces, a few at a time. Returns how many frames it has."""
+        left_out: list[tuple[str, str]] = []
+        read, schema = 0, _COLUMNS.arrow_schema
+        with replacing(self.path) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema) as writer:
+            gathered: list[dict[str, Any]] = []
+            frames = video.frames(self.video)
+            while True:
+                try:
+                    frame = next(frames, None)
+                except OSError:
+                    left_out.append((self.name, DAMAGED.name))
+                    break
+                if frame is None:
+                    break
+                read += 1
+                row, reason = self._face(frame, method, detector)
+                if row is None:
+                    left_out.append((f"{self.clip}/{frame.number}", str(reason)))
+                else:
+                    gathered.append(row)
+                if len(gathered) == FACES_AT_ONCE:
+                    writer.write_table(_table(gathered))
+                    gathered = []
+            if gathered:
+                writer.write_table(_table(gathered))
+            writer.add_key_value_metadata({LEFT_OUT: json.dumps(left_out).encode(), READ: str(read).encode()})
+        return read
+
+    def _face(
+        self, frame: video.Frame, method: Method, detector: FaceDetector | None
+    ) -> tuple[dict[str, Any] | None, str | None]:
+        """The row of a frame's largest face, or why there is none."""
+        given = None if self.given is None else self.given.faces_of(self.clip, frame.number)
+        try:
+            found = next(faces_of(frame.pixels, given, method, detector), None)
+        except BrokenImage:
+            return None, writing.BROKEN
+        if found is None:
+            return None, writing.NO_FACE if given is None else writing.NO_GIVEN_FACE
+        content, face, angle = found
+        name = f"{self.clip}/{frame.number}"
+        row = {"image": {"bytes": content, "path": None}, ID: name, FILE: self.name, SOURCE: self.source}
+        row |= {GROUP: self.clip, CLIP: self.clip, FRAME: frame.number}
+        return row | dict(zip(writing.OF_FACES, values_of(face, angle), strict=True)), None
+
+
+class _Given:
+    """Faces of frames that were found elsewhere: of a table, or of a folder of points.
+
+    Args:
+        path: of the table or folder.
+        method: whether eyes are needed.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or does not say the eyes that are needed.
+    """
+
+    def __init__(self, path: Path, method: Method):
+        self.folder = path if path.is_dir() else None
+        self.table = None if self.folder else GivenFaces(path)
+        if method.cutting.align:
+            if self.table is None:
+                raise ValueError(f"boxes: {path} has the corners of boxes and no eyes; leave --align out")
+            self.table.require_eyes()
+        if self.folder:
+            self._of_clip = {each.name: each for each in self.folder.rglob("*") if each.is_dir()}
+            facts = sorted((p.relative_to(path).as_posix(), p.stat().st_size) for p in path.rglob("*.pts"))
+            if not facts:
+                raise FileNotFoundError(f"boxes: {path} has no files CLIP/FRAME.pts")
+            self.digest = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
+        else:
+            self.digest = digest(path)
+
+    def faces_of(self, clip: str, number: int) -> list[Face]:
+        """The faces of a frame, the largest first."""
+        if self.table is not None:
+            return self.table.faces.get(f"{clip}/{number}", [])
+        folder = self._of_clip.get(clip.rpartition("/")[2])
+        for name in (f"{number + 1}.pts", f"{number + 1:05d}.pts", f"{number + 1:06d}.pts"):
+            if folder is not None and (folder / name).is_file():
+                return [_face_of_points(folder / name)]
+        return []
+
+    def notes(self) -> list[str]:
+        """What a reader should know."""
+        return [f"boxes were given: {(self.folder or self.table.path).name}"]  # type: ignore[union-attr]
+
+
+def _face_of_points(path: Path) -> Face:
+    """The box around the points of a file: n_points lines "x y" between braces.
+
+    Raises:
+        ValueError: there are none, or they span no area.
+    """
+    points = [(float(x), float(y)) for x, y in _POINTS.findall(path.read_text(encoding="utf-8-sig"))]
+    if len(points) < 2:
+        raise ValueError(f"boxes: {path} has {len(points)} points, and a box needs two or more")
+    xs, ys = zip(*points, strict=True)
+    return Face((min(xs), min(ys), max(xs), max(ys)), 1.0, None)
+
+
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
+    columns = {name: [row[name] for row in rows] for name in _COLUMNS}
+    schema = _COLUMNS.arrow_schema
+    return pa.table({name: pa.array(values, schema.field(name).type) for name, values in columns.items()}, schema)
+
+
+def _digest_of(paths: list[Path], root: Path) -> str:
+    facts = [(path.relative_to(root).as_posix(), path.stat().st_size) for path in paths]
+    return hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
+
+
+def _natural(name: str) -> list:
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def _finish(out: Path, unfinished: Path, works: list[VideoWork], plan: dict, notes: list[str]) -> Prepared:
+    """Count what stands in all files, write it down, and give the folder its name."""
+    ledger, frames, faces = Ledger(), 0, 0
+    names: dict[str, list[str]] = {}
+    for work in works:
+        left_out, read, kept = facts_of(work.path)
+        frames, faces = frames + read, faces + kept
+        for name, reason in left_out:
+            names.setdefault(reason, []).append(name)
+    for reason, lost in names.items():
+        ledger.leave_out("train", REASONS_OF_VIDEOS[reason], lost)
+    if not faces:
+        shutil.rmtree(unfinished)
+        raise ValueError(f"prepare: there is no face in any frame: {'; '.join(ledger.lines())}")
+    notes = [f"{len(works)} videos, a file each", *notes]
+    found = Prepared(out, {"train": faces}, {"train": frames}, ledger.to_dict(), tuple(notes), tuple(_COLUMNS))
+    content = {"faces": found.faces, "pictures": found.pictures, "left_out": found.left_out, "names": {"train": names}}
+    write_record(unfinished, {**content, "notes": notes, "columns": found.columns, "plan": plan})
+    os.replace(unfinished, out)
+    return found

@@ -1,0 +1,59 @@
+"""Shared by sources of videos: the frames that `hf-hmtl prepare` has written, a file a video."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import pyarrow.parquet
+
+from hf_hmtl.data.faces.prepare import RECORD
+from hf_hmtl.data.faces.shards import facts_of
+from hf_hmtl.data.identity import CLIP
+from hf_hmtl.data.sources._building import IMAGE
+
+
+@dataclass(frozen=True)
+class PreparedFrames:
+    """Faces of videos.
+
+    Attributes:
+        rows: `image`, the reserved columns with clip and frame, and what is known of each face.
+        decoded: {clip: frames that its video has, those without a face included}.
+        face_margin: what an image shows beside the face, as a share of its longer side.
+    """
+
+    rows: datasets.Dataset
+    decoded: dict[str, int]
+    face_margin: float
+
+
+def prepared_frames(source: str, folder: Path, command: str) -> PreparedFrames:
+    """The frames in a folder that `hf-hmtl prepare` has written.
+
+    Args:
+        source: name of the source, for messages.
+        folder: where.
+        command: what makes the folder.
+
+    Raises:
+        FileNotFoundError: it is not there, or not finished.
+        ValueError: it was made of pictures.
+    """
+    if not (folder / RECORD).is_file():
+        unfinished = folder.with_name(f"{folder.name}.unfinished").exists()
+        state = "is not finished" if unfinished else "is not there"
+        raise FileNotFoundError(
+            f"{source}: the faces of its videos are cut out once, and {folder} {state}. Type {command}"
+        )
+    paths = sorted(folder.glob("train-*.parquet"))
+    schemas = [pyarrow.parquet.read_schema(path).names for path in paths[:1]]
+    if not paths or CLIP not in schemas[0]:
+        raise ValueError(f"{source}: {folder} was made of pictures, not of videos. Type {command}")
+    rows = datasets.load_dataset("parquet", data_files=[str(path) for path in paths], split="train")
+    decoded: dict[str, int] = {}
+    for path in paths:
+        if clips := pyarrow.parquet.read_table(path, columns=[CLIP])[CLIP].slice(0, 1).to_pylist():
+            decoded[clips[0]] = facts_of(path)[1]
+    margin = json.loads((folder / RECORD).read_text(encoding="utf-8"))["plan"]["margin"]
+    return PreparedFrames(rows.cast_column("image", IMAGE), decoded, margin)

@@ -1,0 +1,47 @@
+"""Clips of faces drawn by code, a row a frame: expressions rise and fade; no download, every label known."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from hf_hmtl.data.sources import Source, check_options
+
+LICENCE = "apache-2.0"  # of the code that draws them
+CITATION = "None needed: hf_hmtl.data.drawn_faces.clips draws them"
+HOMEPAGE = ""
+
+
+def load(data_dir: str | Path | None = None, **options) -> Source:
+    """Draw the clips; no person is in two splits.
+
+    Args:
+        data_dir: must be None: nothing is read.
+        options: those of `hf_hmtl.data.drawn_faces.clips.synthetic_clips` (train, validation, test, frames, ...).
+
+    Raises:
+        ValueError: a folder was given, or an option is unknown or out of its range.
+    """
+    if data_dir is not None:
+        raise ValueError(
+            f"drawn_clips: data_dir is {str(data_dir)!r}, but these clips are drawn and no file is read. Leave "
+            "--data_dir out, or train on your own files with the source 'custom'"
+        )
+    from hf_hmtl.data.drawn_faces.clips import (
+        synthetic_clips,  # here: listing and reading other sources needs no drawing code
+    )
+
+    check_options("drawn_clips", synthetic_clips, options)
+    return _drawn(**options)
+
+
+@lru_cache(maxsize=1)  # the runs of a comparison share their clips
+def _drawn(**options) -> Source:
+    from hf_hmtl.data.drawn_faces.clips import synthetic_clips
+
+    return Source(
+        name="drawn_clips",
+        splits=synthetic_clips(**options),
+        licence=LICENCE,
+        citation=CITATION,
+        homepage=HOMEPAGE,
+        notes=("clips drawn by code: scores say how well the method works on drawings, not on people",),
+    )
