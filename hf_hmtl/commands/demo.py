@@ -1,7 +1,8 @@
 """A page in the browser: what a network sees in a face, and a puzzle of it.
 
     hf-hmtl demo outputs/quickstart
-    hf-hmtl demo user/my-faces --port 7861
+    hf-hmtl demo user/my-faces --revision with-heads --port 7861
+    hf-hmtl demo user/my-faces --revision with-heads --space my_space/   # a folder that a Space of the Hub runs
 
 Drop a photograph or use the camera: the face that is found, what the heads say of it, where the network looks, and the
 tiles of the face, shuffled and put back. Of a run's folder the checkpoint that was kept is shown, which still has the
@@ -23,6 +24,12 @@ def run(arguments: list[str]) -> None:
         from hf_hmtl.serving.demo.page import launch, page, temporary_folder
     except ImportError as error:
         raise ValueError(f"the page needs {error.name}. Type: pip install 'hf_hmtl[demo]'") from error
+    if options.space:
+        from hf_hmtl.serving.demo.space import write_space
+
+        write_space(options.space, options.model, options.revision)
+        print(f"{options.space}: hf upload USER/NAME {options.space} --repo-type space")
+        return
     from hf_hmtl.hub.contents import with_training_heads
     from hf_hmtl.serving.demo.showing import Showing
     from hf_hmtl.serving.predict import pipeline_of
@@ -30,7 +37,7 @@ def run(arguments: list[str]) -> None:
 
     with listen(options.host, options.port) as bound:
         port = bound.getsockname()[1]
-    given = {} if options.device is None else {"device": options.device}
+    given = {name: getattr(options, name) for name in ("device", "revision") if getattr(options, name) is not None}
     showing = Showing(pipeline_of(with_training_heads(options.model), **given))
     name = options.model.rstrip("/").rpartition("/")[2]
     with temporary_folder() as folder:
@@ -48,5 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add("model", metavar="FOLDER", help="what a training wrote, or a name of the Hub")
     add("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on; 127.0.0.1, which is this machine alone")
     add("--port", type=int, default=7860, metavar="N", help="7860; 0 takes any that is free")
+    add("--revision", metavar="NAME", help="branch, tag or commit of a model on the Hub; with-heads has the puzzle's")
+    add("--space", type=Path, metavar="FOLDER", help="write what a Space of the Hub needs into it, and stop")
     add("--device", metavar="DEVICE", help="cpu, cuda:0 ...; a GPU where there is one")
     return options

@@ -81,8 +81,12 @@ def load(folder: str | Path) -> tuple[HMTLForImageClassification, HMTLImageProce
     return model.eval(), HMTLImageProcessor.from_pretrained(folder)
 
 
-def require_ours(model: str | Path) -> None:
+def require_ours(model: str | Path, revision: str | None = None) -> None:
     """Raises where a name leads to no model that could be served.
+
+    Args:
+        model: folder, or name on the Hub.
+        revision: branch, tag or commit there.
 
     Raises:
         OSError: the folder holds no model, or the Hub has none of that name.
@@ -90,7 +94,7 @@ def require_ours(model: str | Path) -> None:
     """
     if is_local(str(model)) and not Path(model).is_dir():
         raise FileNotFoundError(f"{model}: there is no such folder; give what a training wrote, or a name of the Hub")
-    kind = HMTLConfig.get_config_dict(model)[0].get("model_type")
+    kind = HMTLConfig.get_config_dict(model, revision=revision)[0].get("model_type")
     if kind == HMTLSequenceConfig.model_type:
         raise ValueError(
             f"{model} holds a network for faces in time, and images are answered and networks of images exported here. "

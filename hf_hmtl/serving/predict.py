@@ -84,7 +84,7 @@ def pipeline_of(model: str | Path, **options: Any) -> FaceAnalysisPipeline:
         OSError: there is no such model.
         ValueError: it is of another kind, an option is out of range, or there is no such head.
     """
-    require_ours(model)
+    require_ours(model, options.get("revision"))
     register()
     disable_progress_bar()
     return pipeline("face-analysis", model=str(model), **options)

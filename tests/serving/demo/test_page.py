@@ -1,5 +1,6 @@
 """The page in Chromium, without a window. Needs gradio and selenium (`make test-demo`), as no other test does."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hub_server import TOKEN, USER, running_hub
+from huggingface_hub import HfApi, constants
 from PIL import Image
 from serving_models import ANSWERING, AUXILIARY, save, serving_model
 
@@ -16,6 +19,7 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="pip install seleni
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
+from hf_hmtl.commands import demo  # noqa: E402
 from hf_hmtl.serving.demo.showing import drawn_examples  # noqa: E402
 from hf_hmtl.serving.predict import pipeline_of  # noqa: E402
 
@@ -32,17 +36,24 @@ def folder(tmp_path_factory):
     return save(model, tmp_path_factory.mktemp("model") / "mine")
 
 
-@pytest.fixture(scope="module")
-def address(folder):
-    """Of its page."""
-    program = [sys.executable, "-u", "-m", "hf_hmtl", "demo", str(folder), "--port", "0"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, text=True) as process:
+@contextlib.contextmanager
+def served(*program, cwd=ROOT, **environment):
+    """The address of a page, in a process of its own."""
+    command = [sys.executable, "-u", *program, "--host", "127.0.0.1", "--port", "0"]
+    environment = os.environ | {"PYTHONPATH": str(cwd)} | environment
+    with subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
-            line = next(line for line in process.stdout if "http://" in line)
+            line = next((line for line in process.stdout if "http://" in line), "")
             yield re.search(r"http://127\.0\.0\.1:\d+", line).group()
         finally:
             process.kill()
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    """Of its page."""
+    with served("-m", "hf_hmtl", "demo", str(folder)) as address:
+        yield address
 
 
 @pytest.fixture
@@ -154,3 +165,18 @@ def test_what_cannot_be_shown_gets_a_sentence(browser, address, tmp_path, name, 
     wait(browser, lambda b: sentence in said(b))
     shot(browser, f"refused_{path.stem}")
     assert "Traceback" not in browser.page_source
+
+
+def test_a_space_shows_what_was_pushed(browser, folder, tmp_path, monkeypatch):
+    """The branch with the training heads, from a Hub in memory, by the package that the folder holds."""
+    with running_hub() as hub:
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        api = HfApi(endpoint=hub.url, token=TOKEN)
+        api.create_repo(f"{USER}/mine")
+        api.create_branch(f"{USER}/mine", branch="with-heads")
+        api.upload_folder(repo_id=f"{USER}/mine", folder_path=folder, revision="with-heads")
+        demo.run([f"{USER}/mine", "--revision", "with-heads", "--space", str(tmp_path / "space")])
+        reached = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": TOKEN}
+        with served("app.py", cwd=tmp_path / "space", HF_HUB_DISABLE_XET="1", **reached) as address:
+            show_a_drawing(opened(browser, address))
