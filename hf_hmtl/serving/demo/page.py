@@ -57,7 +57,7 @@ def page(showing: Showing, name: str, folder: Path) -> gradio.Blocks:
     return blocks
 
 
-def launch(blocks: gradio.Blocks, host: str, port: int, **options) -> None:
+def launch(blocks: gradio.Blocks, host: str, port: int) -> None:
     """Serve the page until the process ends.
 
     Raises:
@@ -71,7 +71,6 @@ def launch(blocks: gradio.Blocks, host: str, port: int, **options) -> None:
         theme=_theme(),
         max_file_size=_LARGEST_FILE,
         footer_links=[],
-        **options,
     )
 
 
