@@ -43,7 +43,7 @@ def drawn(labels, path):
     recipe, args = SimpleNamespace(name="mine/$x$"), SimpleNamespace(sampling_seed=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        draw_batch(batch, SimpleNamespace(supervised=[task], recipe=recipe, args=args), path)
+        draw_batch(batch, SimpleNamespace(supervised=[task], recipe=recipe, args=args, in_time=None), path)
     assert path.stat().st_size > 1000
 
 
