@@ -10,6 +10,7 @@ training heads. Needs: pip install 'hf_hmtl[demo]' (Gradio, which asks for Pillo
 """
 
 import argparse
+import signal
 from pathlib import Path
 
 
@@ -30,6 +31,7 @@ def run(arguments: list[str]) -> None:
         write_space(options.space, options.model, options.revision)
         print(f"{options.space}: hf upload USER/NAME {options.space} --repo-type space")
         return
+    from hf_hmtl.files import without_place
     from hf_hmtl.hub.contents import with_training_heads
     from hf_hmtl.serving.demo.showing import Showing
     from hf_hmtl.serving.predict import pipeline_of
@@ -39,9 +41,9 @@ def run(arguments: list[str]) -> None:
         port = bound.getsockname()[1]
     given = {name: getattr(options, name) for name in ("device", "revision") if getattr(options, name) is not None}
     showing = Showing(pipeline_of(with_training_heads(options.model), **given))
-    name = options.model.rstrip("/").rpartition("/")[2]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, after which uploads are removed
     with temporary_folder() as folder:
-        launch(page(showing, name, Path(folder)), options.host, port)
+        launch(page(showing, without_place(options.model), Path(folder)), options.host, port)
 
 
 def _parser() -> argparse.ArgumentParser:

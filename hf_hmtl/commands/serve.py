@@ -26,6 +26,7 @@ def run(arguments: list[str]) -> None:
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise ValueError(f"a server needs {error.name}. Type: pip install 'hf_hmtl[serve]'") from error
+    from hf_hmtl.files import without_place
     from hf_hmtl.serving.server.limits import MEBIBYTE, MEGAPIXEL, Limits
     from hf_hmtl.serving.server.listening import serve
     from hf_hmtl.serving.sockets import address, listen
@@ -41,9 +42,7 @@ def run(arguments: list[str]) -> None:
 
         given = {} if options.device is None else {"device": options.device}
         analyse = pipeline_of(options.model, **given)
-        app = application(
-            analyse, options.model.rstrip("/").rpartition("/")[2], limits, options.batch_size, not options.cropped
-        )
+        app = application(analyse, without_place(options.model), limits, options.batch_size, not options.cropped)
     except BaseException:
         bound.close()
         raise

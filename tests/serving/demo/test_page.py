@@ -38,13 +38,15 @@ def folder(tmp_path_factory):
 
 @contextlib.contextmanager
 def served(*program, cwd=ROOT, **environment):
-    """The address of a page, in a process of its own."""
+    """The address of a page, in a process of its own, which is told to end at the end."""
     command = [sys.executable, "-u", *program, "--host", "127.0.0.1", "--port", "0"]
     environment = os.environ | {"PYTHONPATH": str(cwd)} | environment
     with subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = next((line for line in process.stdout if "http://" in line), "")
             yield re.search(r"http://127\.0\.0\.1:\d+", line).group()
+            process.terminate()
+            process.wait(SECONDS)
         finally:
             process.kill()
 
@@ -165,6 +167,18 @@ def test_what_cannot_be_shown_gets_a_sentence(browser, address, tmp_path, name, 
     wait(browser, lambda b: sentence in said(b))
     shot(browser, f"refused_{path.stem}")
     assert "Traceback" not in browser.page_source
+
+
+def test_an_upload_is_gone_when_the_page_ends(browser, folder, tmp_path):
+    place, photograph = tmp_path / "temporary", tmp_path / "my_photograph.png"
+    place.mkdir()
+    Image.new("RGB", (200, 150), (90, 120, 140)).save(photograph)
+    with served("-m", "hf_hmtl", "demo", str(folder), TMPDIR=str(place)) as address:
+        opened(browser, address)
+        upload(browser, photograph)
+        wait(browser, lambda b: "No face was found." in said(b))
+        assert list(place.rglob("my_photograph.png"))  # Gradio writes it
+    assert not list(place.rglob("*.png"))
 
 
 def test_a_space_shows_what_was_pushed(browser, folder, tmp_path, monkeypatch):
