@@ -22,11 +22,6 @@ class Limits:
     waiting: int = 256
     seconds: float = 30.0
 
-    def __post_init__(self):
-        for name in ("body", "pixels", "waiting", "seconds"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is a limit of more than 0, got {getattr(self, name)!r}")
-
 
 class Refused(Exception):
     """A request that is not answered: the status of HTTP, and a sentence that says why and what to do."""

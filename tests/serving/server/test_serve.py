@@ -1,5 +1,6 @@
 """The command, in a process of its own."""
 
+import contextlib
 import json
 import os
 import re
@@ -17,6 +18,17 @@ from hf_hmtl.commands import serve
 ROOT = Path(__file__).parents[3]
 
 
+@contextlib.contextmanager
+def begun_request(address):
+    """A connection whose request the server is reading, of which the body is still to come."""
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        head = "POST /analyze HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+        connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100")
+        yield connection
+
+
 def test_a_process_answers_says_so_in_a_line_and_ends_when_it_is_told_to(folder):
     program = [sys.executable, "-m", "hf_hmtl", "serve", folder, "--cropped", "--port", "0"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -30,12 +42,15 @@ def test_a_process_answers_says_so_in_a_line_and_ends_when_it_is_told_to(folder)
             assert said.startswith(f"{folder} (") and "emotion" in said
             with urllib.request.urlopen(f"{address}/health", timeout=60) as answer:
                 assert json.load(answer)["model"] == Path(folder).name
-            process.send_signal(signal.SIGTERM)
+            with begun_request(address) as connection:
+                process.send_signal(signal.SIGTERM)
+                connection.sendall(b"{}")
+                assert connection.recv(1000).startswith(b"HTTP/1.1 422")  # what is open is answered
             _, log = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == -signal.SIGTERM
-    assert "GET /health 200 in" in log and "Traceback" not in log
+    assert "GET /health 200 in" in log and "POST /analyze 422 in" in log and "Traceback" not in log
 
 
 def test_a_port_that_is_taken_is_told_before_the_model_is_loaded(tmp_path):
