@@ -36,8 +36,11 @@ def keep(folder: Path, step: int) -> None:
     staging.mkdir()
     for name in _FILES:
         shutil.copyfile(folder / f"checkpoint-{step}" / name, staging / name)
-    remove(folder)
+    earlier = [path for path in folder.glob(f"{PREFIX}*") if path.name != f"{PREFIX}{step}"]
+    shutil.rmtree(folder / f"{PREFIX}{step}", ignore_errors=True)  # of a run that was cut off and came here again
     os.replace(staging, folder / f"{PREFIX}{step}")
+    for path in earlier:  # last, so that a run that is killed here has one too many, and never none
+        shutil.rmtree(path)
 
 
 def kept(folder: Path, step: int) -> Path | None:
