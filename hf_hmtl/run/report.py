@@ -189,14 +189,16 @@ def summary_table(result: Result, folder: Path) -> str:
     else:
         lines = ["", f"{result.name}: no label was learned; probe it or fine-tune it with --pretrained {folder}"]
     shown: list[Measure] = []
+    widths: list[int] = []
     for task in result.model["supervised"]:
         if result.measures_of(task) != shown:
             shown = result.measures_of(task)
-            lines.append(f"{'':24}" + "".join(f"{measure.words:>10}" for measure in shown))
+            widths = [max(10, len(measure.words) + 2) for measure in shown]
+            lines.append(f"{'':24}" + "".join(f"{each.words:>{n}}" for each, n in zip(shown, widths, strict=True)))
         constant = "majority class" if task in result.rows["train"]["classes"] else "constant answer"
         for name, scores in ((task, result.metrics), (f"  {constant}", result.baselines)):
             measured = [scores.get(f"{prefix}_{task}_{measure.name}", float("nan")) for measure in shown]
-            lines.append(f"{name:24}" + "".join(f"{value:10.4f}" for value in measured))
+            lines.append(f"{name:24}" + "".join(f"{value:{n}.4f}" for value, n in zip(measured, widths, strict=True)))
     last = {key: value for entry in result.history for key, value in entry.items()}
     for task in result.model["auxiliary"]:
         progress = {key: value for key, value in last.items() if key.startswith(f"{task}_")}
