@@ -11,13 +11,12 @@ import cv2
 import datasets
 import numpy as np
 
-from hf_hmtl.data.drawn_faces.dataset import check_difficulty, check_processes, check_size, jpeg
+from hf_hmtl.data.drawn_faces.dataset import check_counts, check_difficulty, check_processes, check_size, jpeg
 from hf_hmtl.data.drawn_faces.drawing import draw_faces
 from hf_hmtl.data.drawn_faces.face_parameters import EMOTIONS, GENDERS, face_parameters, nuisances, spread
 from hf_hmtl.data.identity import FEATURES, FEATURES_OF_CLIPS, OF_CLIPS, identity
 from hf_hmtl.draws import Draws
 
-FEWEST_CLIPS = 8
 LENGTHS = (8, 1000)
 FASTEST, SLOWEST = 6, 12
 """Frames that an expression takes to rise or to fade; both are drawn alike, so that speed tells no direction."""
@@ -74,13 +73,7 @@ def synthetic_clips(
     """
     counts = {"train": train, "validation": validation, "test": test}
     check_size(size)
-    for split, count in counts.items():
-        if count < FEWEST_CLIPS and (count != 0 or split == "train"):
-            also = "" if split == "train" else ", or 0 for no such split"
-            raise ValueError(
-                f"{split}={count}: a split needs at least {FEWEST_CLIPS} clips, one of each emotion{also}. Try "
-                f"{split}={FEWEST_CLIPS} or more."
-            )
+    check_counts(counts, "clips")
     if not LENGTHS[0] <= frames <= LENGTHS[1]:
         raise ValueError(f"frames={frames}: a clip has {LENGTHS[0]} to {LENGTHS[1]} frames. Try frames=64.")
     check_difficulty(difficulty)

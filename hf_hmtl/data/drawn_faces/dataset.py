@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 SIZES = (32, 512)
-FEWEST_FACES = 8
+FEWEST = 8
 HARDEST = 3.0
 JPEG_QUALITY = 92
 
@@ -122,13 +122,7 @@ def synthetic_faces(
     """
     counts = {"train": train, "validation": validation, "test": test}
     check_size(size)
-    for split, count in counts.items():
-        if count < FEWEST_FACES and (count != 0 or split == "train"):
-            also = "" if split == "train" else ", or 0 for no such split"
-            raise ValueError(
-                f"{split}={count}: a split needs at least {FEWEST_FACES} faces, one of each emotion{also}. "
-                f"Try {split}={FEWEST_FACES} or more."
-            )
+    check_counts(counts, "faces")
     check_difficulty(difficulty)
     check_processes(num_proc)
     return datasets.DatasetDict(
@@ -195,6 +189,25 @@ def contact_sheet(path, faces_per_class: int = 6, size: int = 96, seed: int = 0)
     with replacing(path) as unfinished:
         unfinished.write_bytes(encoded.getvalue())
     return Path(path)
+
+
+def check_counts(counts: dict[str, int], what: str) -> None:
+    """Raise when a split is too small to show each emotion.
+
+    Args:
+        counts: of each split.
+        what: is counted, in the plural.
+
+    Raises:
+        ValueError: it says how many are needed.
+    """
+    for split, count in counts.items():
+        if count < FEWEST and (count != 0 or split == "train"):
+            also = "" if split == "train" else ", or 0 for no such split"
+            raise ValueError(
+                f"{split}={count}: a split needs at least {FEWEST} {what}, one of each emotion{also}. "
+                f"Try {split}={FEWEST} or more."
+            )
 
 
 def check_size(size: int) -> None:

@@ -15,6 +15,22 @@ from hf_hmtl.data.splits import class_counts
 IMAGE = datasets.Image(decode=False)
 
 
+def require_no_folder(name: str, drawings: str, own: str, data_dir: str | Path | None) -> None:
+    """Raise when a source that draws is given a folder.
+
+    Args:
+        name: of the source.
+        drawings: what it draws, in the plural.
+        own: name of the source that reads one's own of them.
+        data_dir: what was given.
+    """
+    if data_dir is not None:
+        raise ValueError(
+            f"{name}: data_dir is {str(data_dir)!r}, but these {drawings} are drawn and no file is read. Leave "
+            f"--data_dir out, or train on your own files with the source {own!r}"
+        )
+
+
 def images_of_paths(paths: Sequence[str] | pa.Array) -> pa.StructArray:
     """{bytes: None, path} of each path; built by arrow, because `Dataset.from_dict` needs seconds for AffectNet."""
     return pa.StructArray.from_arrays(

@@ -4,6 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from hf_hmtl.data.sources import Source, check_options
+from hf_hmtl.data.sources._building import require_no_folder
 
 LICENCE = "apache-2.0"  # of the code that draws them
 CITATION = "None needed: hf_hmtl.data.drawn_faces.dataset draws the faces"
@@ -20,11 +21,7 @@ def load(data_dir: str | Path | None = None, **options) -> Source:
     Raises:
         ValueError: a folder was given, or an option is unknown or out of its range.
     """
-    if data_dir is not None:
-        raise ValueError(
-            f"drawn: data_dir is {str(data_dir)!r}, but these faces are drawn and no file is read. Leave --data_dir "
-            "out, or train on your own files with the source 'custom'"
-        )
+    require_no_folder("drawn", "faces", "custom", data_dir)
     from hf_hmtl.data.drawn_faces.dataset import (
         synthetic_faces,  # here: listing and reading other sources needs no drawing code
     )

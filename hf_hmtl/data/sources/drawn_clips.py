@@ -4,6 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from hf_hmtl.data.sources import Source, check_options
+from hf_hmtl.data.sources._building import require_no_folder
 
 LICENCE = "apache-2.0"  # of the code that draws them
 CITATION = "None needed: hf_hmtl.data.drawn_faces.clips draws them"
@@ -20,11 +21,7 @@ def load(data_dir: str | Path | None = None, **options) -> Source:
     Raises:
         ValueError: a folder was given, or an option is unknown or out of its range.
     """
-    if data_dir is not None:
-        raise ValueError(
-            f"drawn_clips: data_dir is {str(data_dir)!r}, but these clips are drawn and no file is read. Leave "
-            "--data_dir out, or train on your own files with the source 'custom'"
-        )
+    require_no_folder("drawn_clips", "clips", "clips", data_dir)
     from hf_hmtl.data.drawn_faces.clips import (
         synthetic_clips,  # here: listing and reading other sources needs no drawing code
     )
