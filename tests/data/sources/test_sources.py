@@ -134,5 +134,6 @@ def test_drawn_faces_come_from_the_drawing_code_and_take_no_folder(monkeypatch, 
         ValueError, match=r"'drawn' has no option 'sead'. Did you mean 'seed'\? Its options: train, seed"
     ):
         sources.load("drawn", sead=4)
-    with pytest.raises(ValueError, match="no file is read"):
-        sources.get("drawn").load(tmp_path)
+    for name, own in (("drawn", "custom"), ("drawn_clips", "clips")):
+        with pytest.raises(ValueError, match=f"{name}: data_dir is .* no file is read.* with the source '{own}'"):
+            sources.get(name).load(tmp_path)
