@@ -22,7 +22,7 @@ import pyarrow as pa
 from hf_hmtl.data.faces import shards as writing
 from hf_hmtl.data.faces.given import GivenFaces
 from hf_hmtl.data.faces.shards import Method, Shard, facts_of, stream_of, write_shards
-from hf_hmtl.data.identity import FEATURES, FILE, GROUP, ID, RESERVED, identity, numbered
+from hf_hmtl.data.identity import CLIP, FEATURES, FILE, GROUP, ID, RESERVED, identity, numbered
 from hf_hmtl.data.ledger import Ledger, Reason, lines_of
 from hf_hmtl.data.own_faces.groups import Grouping
 from hf_hmtl.data.own_faces.images import files_of
@@ -72,9 +72,11 @@ class Prepared:
 
     def next_command(self) -> str:
         """What to type next."""
+        folder = shlex.quote(str(self.folder))
+        if CLIP in self.columns:
+            return f"hf-hmtl train custom-clips/affect --data_dir {folder} --set source.labels=LABELS.csv"
         known = ("image", *RESERVED, *writing.OF_FACES)
         labels = [column for column in self.columns if column not in known]
-        folder = shlex.quote(str(self.folder))
         if not labels:
             return f"hf-hmtl train custom/pretrain-puzzle-3x3 --data_dir {folder}"
         command = f"hf-hmtl train custom/supervised --data_dir {folder}"
