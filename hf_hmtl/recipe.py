@@ -203,11 +203,10 @@ class Recipe:
         Raises:
             ValueError: it says what to leave out.
         """
-        if len(self.supervised) != 1 or self.auxiliary:
+        if len(self.supervised) != 1:
             raise ValueError(
-                f"recipe {self.name} learns in time (sequence), where one supervised task is learned and no pretext; "
-                f"it has {', '.join([*self.supervised, *self.auxiliary])}. Train the backbone beside pretexts on "
-                "images first, and begin with it: pretrained: FOLDER"
+                f"recipe {self.name} learns in time (sequence), where one supervised task is learned; it has "
+                f"{', '.join(self.supervised) or 'none'}. Leave the others out (another: null)"
             )
         for option, usual in OF_IMAGES.items():
             if getattr(self, option) != usual:

@@ -2,7 +2,8 @@
 
 {"pixel_values": uint8 (clips, time, 3, side, side), or "features": float32 (clips, time, channels),
  "attention_mask": bool (clips, time), False in the padding,
- "targets": {task: tensor of (clips * time) frames, without a label in the padding; or of (clips) with one answer each},
+ "targets": {task: tensor of (clips * time) frames, without a label in the padding; or of (clips) with one answer each;
+             of a pretext (frames that are no padding, ...), one clip after the other},
  "rows": int64 (clips,), the row of each clip's first frame,
  "broken_rows": int64 (number of broken frames that were met,)}
 """
@@ -21,6 +22,7 @@ from hf_hmtl.data.decode import decode_face
 from hf_hmtl.data.rows import columns_of
 from hf_hmtl.draws import Draws
 
+CLIP, FRAME = CORRUPTIONS = ("clip", "frame")
 _OF_WINDOWS = ("row", "epoch", "progress")
 
 Rows = Mapping[str, list] | Sequence[Mapping]
@@ -90,27 +92,50 @@ class TrainingClipCollator(TrainingCollator):
 
     Args:
         whole: whether a clip has one answer, whose label is that of its last frame; otherwise each frame has one.
+        corruption: what the pretexts draw for: a "clip", whose frames are then all cut or turned alike, or a "frame".
+
+    Raises:
+        ValueError: a pretext looks at a view of its own.
     """
 
     whole: bool = False
+    corruption: str = CLIP
+
+    def __post_init__(self):
+        super().__post_init__()
+        if apart := [pretext.name for pretext in self.pretexts if not pretext.shares_the_image]:
+            raise ValueError(
+                f"{apart[0]} looks at images of its own, and on clips a pretext shares the frames that the task sees. "
+                "Leave `view: own` out, or choose a pretext that corrupts one image: puzzle, rotation, "
+                "localizable_rotation, inpainting"
+            )
 
     def __call__(self, rows: Rows) -> dict:
         clips = _Clips.of(rows)
         count = len(clips.lengths)
         numbers = clips.windows.get("row") or torch.randint(2**31, (count,)).tolist()
         epochs = clips.windows.get("epoch") or [0] * count
-        draws = Draws(self.seed, np.repeat(epochs, clips.lengths), np.repeat(numbers, clips.lengths))
+        of_clips = np.repeat(epochs, clips.lengths), np.repeat(numbers, clips.lengths)
+        progress = np.repeat(clips.windows.get("progress") or [0.0] * count, clips.lengths)
+        draws = Draws(self.seed, *of_clips, progress=progress)
+        corruptions = draws
+        if self.corruption == FRAME:
+            corruptions = Draws(self.seed, of_clips[0], clips.frames["row"], progress=progress)
         faces = boxes(clips.frames, draws)
         images, broken = self.decoded(
             clips.frames, lambda image, face: decode_face(image, self.image_size, face), faces
         )
         blank = np.zeros((self.image_size, self.image_size, 3), dtype=np.uint8)
-        pixels, _ = self.view([blank if image is None else image for image in images], draws, [])
+        whole = [blank if image is None else image for image in images]
+        pixels, made = self.view(whole, draws, self.pretexts, corruptions=corruptions)
         usable = torch.tensor([image is not None for image in images])
         targets = {
             name: known_where(usable, each) for name, each in self.augmented_targets(clips.frames, draws).items()
         }
-        return clips.batch({"pixel_values": clips.padded(pixels)}, targets, broken, self.whole)
+        batch = clips.batch({"pixel_values": clips.padded(pixels)}, targets, broken, self.whole)
+        # Pixels, what in-painting is to find, know no missing value: a black frame is painted as what it is.
+        known = {name: known_where(usable, each) if each.dtype == torch.int64 else each for name, each in made.items()}
+        return batch | {"targets": batch["targets"] | known}
 
 
 @dataclass

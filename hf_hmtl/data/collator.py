@@ -206,20 +206,29 @@ class TrainingCollator(Collator):
         return targets
 
     def view(
-        self, images: list[np.ndarray], draws: Draws, pretexts: list[Pretext], augmentation: Augmentation | None = None
+        self,
+        images: list[np.ndarray],
+        draws: Draws,
+        pretexts: list[Pretext],
+        augmentation: Augmentation | None = None,
+        corruptions: Draws | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """One view of the rows: one warp, one colour pass, then the pretexts' corruptions in their order."""
+        """One view of the rows: one warp, one colour pass, then the pretexts' corruptions in their order.
+
+        These may have draws of their own (`corruptions`).
+        """
+        corruptions = draws if corruptions is None else corruptions
         augmentation = augmentation or self.augmentation
         angles, targets = None, {}
         for pretext in pretexts:
-            turned = pretext.affine(draws)
+            turned = pretext.affine(corruptions)
             if turned is not None:
                 angles = turned[0] if angles is None else angles + turned[0]
                 targets[pretext.name] = turned[1]
         disc = any(pretext.inscribed_disc for pretext in pretexts)
         pixels = augment_batch(images, draws, augmentation, self.image_size, self.crop_fraction, angles, disc)
         for pretext in sorted(pretexts, key=lambda pretext: pretext.order):
-            corrupted = pretext.corrupt(pixels, draws)
+            corrupted = pretext.corrupt(pixels, corruptions)
             if corrupted is not None:
                 pixels, targets[pretext.name] = corrupted
         # The augmentation's own cutout comes after the puzzle, as in the authors' code (protocols: cutout moves last).

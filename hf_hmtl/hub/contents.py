@@ -152,6 +152,7 @@ def _card(folder: Path, repo_id: str, note: str, others: Sequence[Path], files: 
 def _main(folder: Path) -> Iterator[Part]:
     config = config_of(folder)
     serving = [name for name, head in config.get("heads", {}).items() if head["auxiliary"]]
+    serving += config.get("auxiliary") or ()
     if serving:
         raise ValueError(
             f"{folder} holds heads that serve training only ({', '.join(serving)}), and the main branch is what people "
@@ -180,8 +181,9 @@ def _exports(folder: Path) -> Iterator[Part]:
 
 
 def _with_heads(folder: Path) -> Iterator[Part]:
-    if "heads" not in config_of(folder):
-        raise ValueError(f"{folder} holds a network for faces in time, which has no training heads; leave them out")
+    in_time = "heads" not in config_of(folder)
+    if in_time and not config_of(Path(with_training_heads(str(folder)))).get("auxiliary"):
+        raise ValueError(f"{folder} holds a network for faces in time without training heads; leave them out")
     checkpoint = _kept_checkpoint(folder)
     yield from _model(checkpoint, config_of(checkpoint))
     yield from _of_the_run(folder)

@@ -1,5 +1,7 @@
 """The configuration of a network for faces in time: a backbone, a recurrent network, and what it answers."""
 
+import copy
+
 from transformers import PreTrainedConfig
 
 from .configuration_hmtl import HMTLConfig
@@ -28,6 +30,8 @@ class HMTLSequenceConfig(PreTrainedConfig):
         frames_at_once: how many frames go through the backbone at once. It bounds the memory of an evaluation; batch
             norms of a backbone that is trained take their statistics over so many.
         num_frames: of a clip; what `pipeline("video-classification")` takes of a video.
+        auxiliary: {name: description} of heads that serve training only, as `HMTLConfig` has them among its heads; they
+            look at what the backbone makes of every frame.
         id2label, problem_type: the classes, or with problem_type="regression" the names of the numbers.
 
     Raises:
@@ -37,7 +41,7 @@ class HMTLSequenceConfig(PreTrainedConfig):
     model_type = "hmtl-sequence"
     _auto_class = "AutoConfig"
     sub_configs_defaults = {"frame_config": HMTLConfig}
-    keys_to_ignore_at_inference = ["last_hidden_state", "features"]
+    keys_to_ignore_at_inference = ["last_hidden_state", "features", "auxiliary"]
 
     frame_config: dict | PreTrainedConfig | None = None
     recurrent: str = "gru"
@@ -50,6 +54,7 @@ class HMTLSequenceConfig(PreTrainedConfig):
     frozen: bool = False
     frames_at_once: int = 64
     num_frames: int = 32
+    auxiliary: dict | None = None  # a finished config holds a dict
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
@@ -72,16 +77,34 @@ class HMTLSequenceConfig(PreTrainedConfig):
                 "problem_type='regression'"
             )
         self.frame_config = HMTLConfig(**_of_the_backbone(self.frame_config.to_dict()))
+        self.auxiliary = _completed(self.auxiliary, self.frame_config)
 
     @property
     def image_size(self) -> int:
         """Side of the frames, pixels."""
         return self.frame_config.image_size  # type: ignore[union-attr]  # a finished config holds an HMTLConfig
 
+    def without_auxiliary(self) -> "HMTLSequenceConfig":
+        """A copy that describes the network as it is used after training."""
+        slim = copy.deepcopy(self)
+        slim.auxiliary = {}
+        return slim
+
     @property
     def channels(self) -> int:
         """What the recurrent network says of each frame."""
         return self.units * (1 + self.bidirectional)
+
+
+def _completed(heads: dict | None, frames: HMTLConfig) -> dict:
+    """The training heads with all their defaults, each known to be one."""
+    completed = HMTLConfig(backbone=frames.backbone, image_size=frames.image_size, heads=heads or {})
+    if serving := list(completed.supervised_heads):
+        raise ValueError(
+            f"auxiliary has the head {serving[0]!r}, which is to stay after training, and a network for faces in time "
+            "has one answer. Say auxiliary: true in its description"
+        )
+    return completed.heads
 
 
 def _of_the_backbone(frame: dict) -> dict:

@@ -244,6 +244,20 @@ class HMTLModel(HMTLPreTrainedModel):
         hidden_states = outputs.hidden_states if with_hidden_states else None
         return Features(outputs.pooler_output, deepest, skips, tuple(pixel_values.shape[-2:]), hidden_states)
 
+    def new_head(self, head: dict) -> nn.Module:
+        """A head over this backbone that a config describes.
+
+        Raises:
+            ValueError: a decoder is asked of a backbone that has no feature pyramid.
+        """
+        if head["kind"] == "decoder" and not self.pyramid:
+            raise ValueError(
+                f"The backbone {self.config.backbone!r} has no feature pyramid (maps of strides 4, 8 and 16), which a "
+                f"decoder head is connected to. Choose a convolutional backbone, like 'efficientnet_b0' or 'resnet50'."
+            )
+        skip_channels = {stride: channels for stride, (_, channels) in self.pyramid.items()}
+        return build_head(head, self.pooled_channels, self.deepest_channels, skip_channels)
+
     def normalised(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """What the backbone is given for these pixels, in the type of its parameters; see `PixelNormalisation`."""
         return self.pixels(pixel_values).to(next(self.backbone.parameters()).dtype)
@@ -290,10 +304,12 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
         super().__init__(config)
         self.hmtl = HMTLModel(config)
         self.answer_check = AnswerCheck()
-        self.heads = nn.ModuleDict({name: self._build(head) for name, head in config.supervised_heads.items()})
+        self.heads = nn.ModuleDict({name: self.hmtl.new_head(head) for name, head in config.supervised_heads.items()})
         # Apart from the others' random numbers: with one seed, a hybrid network starts as the supervised one does.
         with torch.random.fork_rng(devices=[]):
-            self.auxiliary = nn.ModuleDict({name: self._build(head) for name, head in config.auxiliary_heads.items()})
+            self.auxiliary = nn.ModuleDict(
+                {name: self.hmtl.new_head(head) for name, head in config.auxiliary_heads.items()}
+            )
         if config.loss_weighting == "uncertainty":
             # Of shape (1,), since what has no dimension cannot be sharded.
             self.auxiliary[LOSS_WEIGHTS] = nn.ParameterDict({name: torch.zeros(1) for name in config.heads})
@@ -310,16 +326,6 @@ class HMTLForImageClassification(HMTLPreTrainedModel):
         """
         heads = {task.name: task.head() for task in tasks if task.is_learned}
         return cls(HMTLConfig(heads=heads, **config))
-
-    def _build(self, head: dict) -> nn.Module:
-        hmtl = self.hmtl
-        if head["kind"] == "decoder" and not hmtl.pyramid:
-            raise ValueError(
-                f"The backbone {self.config.backbone!r} has no feature pyramid (maps of strides 4, 8 and 16), which a "
-                f"decoder head is connected to. Choose a convolutional backbone, like 'efficientnet_b0' or 'resnet50'."
-            )
-        skip_channels = {stride: channels for stride, (_, channels) in hmtl.pyramid.items()}
-        return build_head(head, hmtl.pooled_channels, hmtl.deepest_channels, skip_channels)
 
     def forward(
         self,

@@ -1,5 +1,6 @@
 """Faces in time: a backbone for every frame, and a recurrent network over them (section 4.7 of the paper)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +12,9 @@ from transformers.utils import ModelOutput
 
 from .backbone_hmtl import can_checkpoint, checkpoint_activations, stem
 from .configuration_sequence_hmtl import CLIP, HMTLSequenceConfig
+from .heads_hmtl import DecoderHead
 from .image_processing_hmtl import HMTLImageProcessor
-from .loading_hmtl import take_backbone
+from .loading_hmtl import copy_without_auxiliary, take_backbone
 from .losses_hmtl import head_loss
 from .modeling_hmtl import HMTLModel, HMTLPreTrainedModel
 from .outputs_hmtl import AnswerCheck
@@ -35,16 +37,19 @@ class HMTLSequenceOutput(ModelOutput):
             regression. Those of padding mean nothing.
         last_hidden_state: (clips, time, channels) of the recurrent network, 0 where there is padding.
         features: (clips, time, backbone channels) that it read, 0 where there is padding.
+        auxiliary: {training head: (frames, ...)} when asked, of the frames that are no padding, clip after clip.
     """
 
     loss: torch.Tensor | None = None
     logits: torch.Tensor | None = None
     last_hidden_state: torch.Tensor | None = None
     features: torch.Tensor | None = None
+    auxiliary: ModelOutput | None = None
 
 
 class HMTLSequenceModel(Publishing, PreTrainedModel):
-    """A backbone for every frame, dropout, a recurrent network, and one linear layer that answers.
+    """A backbone for every frame, dropout, a recurrent network, and one linear layer that answers; beside the recurrent
+    network, heads over each frame that serve training only (`auxiliary`), and are gone in `slim()`.
 
     The recurrent network starts as in Keras: Glorot uniform weights of its inputs, orthogonal ones of its states, zero
     biases; the backbone as timm's own, or from weights (`for_backbone`, `load_backbone_from`).
@@ -71,6 +76,11 @@ class HMTLSequenceModel(Publishing, PreTrainedModel):
             bidirectional=config.bidirectional,
         )
         self.head = nn.Linear(config.channels, config.num_labels)
+        # Apart from the others' random numbers, as in HMTLForImageClassification.
+        with torch.random.fork_rng(devices=[]):
+            self.auxiliary = nn.ModuleDict(
+                {name: self.hmtl.new_head(head) for name, head in (config.auxiliary or {}).items()}
+            )
         self.answer_check = AnswerCheck()
         self.gradient_checkpointing = False
         self.supports_gradient_checkpointing = can_checkpoint(self.hmtl.backbone)
@@ -85,9 +95,6 @@ class HMTLSequenceModel(Publishing, PreTrainedModel):
                     init.zeros_(tensor)
                 else:
                     init.xavier_uniform_(tensor) if "_ih_" in name else init.orthogonal_(tensor)
-        elif isinstance(module, nn.Linear):
-            init.xavier_uniform_(module.weight)
-            init.zeros_(module.bias)
         else:
             HMTLPreTrainedModel._init_weights(self.hmtl, module)
 
@@ -158,6 +165,7 @@ class HMTLSequenceModel(Publishing, PreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         return_dict: bool | None = None,
+        with_auxiliary: bool = False,
     ) -> HMTLSequenceOutput | tuple:
         """Reads clips.
 
@@ -169,14 +177,16 @@ class HMTLSequenceModel(Publishing, PreTrainedModel):
             labels: classes, -100 where there is none, or numbers, NaN where there is none; of frames (clips, time) or
                 (clips, time, outputs), of clips (clips,) or (clips, outputs).
             return_dict: False for a plain tuple; by the config if not given.
+            with_auxiliary: also compute the training heads, which look at frames and not at features.
 
         Raises:
             ValueError: neither or both of frames and features, shapes that do not fit, a mask with holes, or answers
                 that are not finite, in evaluation mode.
         """
+        auxiliary = None
         if features is None and pixel_values is not None:
-            one_clip = pixel_values.ndim == 4
-            features = self.frame_features(pixel_values[None] if one_clip else pixel_values, attention_mask)
+            frames = pixel_values[None] if pixel_values.ndim == 4 else pixel_values
+            features, auxiliary = self._seen(frames, attention_mask, self.auxiliary if with_auxiliary else {})
         elif features is not None and pixel_values is None:
             self._check_features(features)
         else:
@@ -188,13 +198,29 @@ class HMTLSequenceModel(Publishing, PreTrainedModel):
         if not self.training:
             self.answer_check({"clips": logits if self.config.answers == CLIP else logits[real]})
         loss = None if labels is None else self._loss(logits, labels, real)
-        outputs = HMTLSequenceOutput(loss=loss, logits=logits, last_hidden_state=states, features=features)
+        outputs = HMTLSequenceOutput(
+            loss=loss,
+            logits=logits,
+            last_hidden_state=states,
+            features=features,
+            auxiliary=ModelOutput(auxiliary) if auxiliary else None,
+        )
         wants_dict = self.config.return_dict if return_dict is None else return_dict
         return outputs if wants_dict else outputs.to_tuple()
 
     def frame_features(self, pixel_values: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """(clips, time, channels) pooled features of (clips, time, 3, height, width) frames, 0 for padding, which does
         not go through the backbone."""
+        return self._seen(pixel_values, attention_mask, {})[0]
+
+    def slim(self) -> "HMTLSequenceModel":
+        """A copy without the training heads: the same tensors, the same mode, the same answers to the last bit."""
+        return copy_without_auxiliary(self)
+
+    def _seen(
+        self, pixel_values: torch.Tensor, attention_mask: torch.Tensor | None, heads: Mapping[str, nn.Module]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The features of `frame_features`, and what these heads say of the frames that are no padding."""
         if pixel_values.ndim != 5:
             raise ValueError(
                 f"pixel_values has the shape (clips, time, 3, height, width), got {tuple(pixel_values.shape)}"
@@ -204,12 +230,19 @@ class HMTLSequenceModel(Publishing, PreTrainedModel):
         real = (torch.arange(time, device=pixel_values.device) < lengths[:, None]).flatten()
         frames = pixel_values.flatten(0, 1)
         frames = frames if bool(real.all()) else frames[real]
+        with_skips = any(isinstance(head, DecoderHead) for head in heads.values())
+        pooled: list[torch.Tensor] = []
+        said: dict[str, list[torch.Tensor]] = {name: [] for name in heads}
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.frozen):
-            parts = [self.hmtl(part).pooler_output for part in frames.split(self.config.frames_at_once)]
-        found = torch.cat(parts)
+            for part in frames.split(self.config.frames_at_once):
+                of_part = self.hmtl.features(part, with_skips)
+                pooled.append(of_part.pooled)
+                for name, head in heads.items():
+                    said[name].append(head(of_part))
+        found = torch.cat(pooled)
         if len(found) < len(real):
             found = found.new_zeros(len(real), found.shape[1]).masked_scatter(real[:, None], found)
-        return found.view(clips, time, -1)
+        return found.view(clips, time, -1), {name: torch.cat(parts) for name, parts in said.items()}
 
     def _check_features(self, features: torch.Tensor):
         if features.ndim != 3 or features.shape[2] != self.hmtl.pooled_channels:

@@ -1,7 +1,7 @@
 """Faces in time: what `sequence` of a recipe says, and the network and collators that follow from it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,12 @@ import numpy as np
 from datasets import Dataset
 
 from hf_hmtl.data.augmentation import Augmentation
-from hf_hmtl.data.clip_collators import EvaluationClipCollator, FeatureClipCollator, TrainingClipCollator
+from hf_hmtl.data.clip_collators import (
+    CORRUPTIONS,
+    EvaluationClipCollator,
+    FeatureClipCollator,
+    TrainingClipCollator,
+)
 from hf_hmtl.data.clips import Windows
 from hf_hmtl.data.collator import Collator
 from hf_hmtl.model.configuration_hmtl import HMTLConfig
@@ -17,11 +22,11 @@ from hf_hmtl.model.configuration_sequence_hmtl import CLIP, HMTLSequenceConfig
 from hf_hmtl.model.modeling_sequence_hmtl import HMTLSequenceForVideoClassification, HMTLSequenceModel
 from hf_hmtl.option_types import require_types
 from hf_hmtl.recipe import Recipe, require_known
-from hf_hmtl.tasks import Supervised
+from hf_hmtl.tasks import Pretext, Supervised
 from hf_hmtl.tasks.regression import Regression
 from hf_hmtl.training.clips import check_task
 
-_NOT_OF_THE_NETWORK = ("window", "stride")
+_NOT_OF_THE_NETWORK = ("window", "stride", "corruption")
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class InTime:
             `answers: clip` always does.
         stride: frames from the begin of a training window to that of the next; null for as many as a window has. Where
             scores are taken, windows never overlap.
+        corruption: what pretexts draw for: a window ("clip"), all of whose frames are cut or turned alike, or "frame".
 
     Raises:
         ValueError: an option is out of its range.
@@ -50,6 +56,7 @@ class InTime:
     frames_at_once: int = 64
     window: int | None = 32
     stride: int | None = None
+    corruption: str = CLIP
 
     @classmethod
     def of(cls, recipe: Recipe) -> "InTime | None":
@@ -68,6 +75,11 @@ class InTime:
                 )
             given["window"] = None
         in_time = cls(**given)
+        if in_time.frozen and recipe.auxiliary:
+            raise ValueError(
+                f"recipe {recipe.name}: a frozen backbone learns nothing from {', '.join(recipe.auxiliary)}. Write "
+                "frozen: false, or leave the pretext out (auxiliary.NAME=null)"
+            )
         if in_time.frozen and Augmentation.of(recipe.augmentation) != Augmentation.level("none", flip=0.0):
             raise ValueError(
                 f"recipe {recipe.name}: the features of a frozen backbone are computed once, of clean frames, so that "
@@ -76,7 +88,9 @@ class InTime:
         return in_time
 
     def __post_init__(self):
-        for name in _NOT_OF_THE_NETWORK:
+        if self.corruption not in CORRUPTIONS:
+            raise ValueError(f"sequence.corruption is {self.corruption!r}, allowed are {' and '.join(CORRUPTIONS)}")
+        for name in ("window", "stride"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"sequence.{name} is {value}, allowed are whole numbers from 1, or null")
@@ -93,12 +107,15 @@ class InTime:
         """Whether a clip has one answer."""
         return self.answers == CLIP
 
-    def model(self, recipe: Recipe, task: Supervised, of_frames: Mapping[str, Any]) -> HMTLSequenceModel:
+    def model(
+        self, recipe: Recipe, task: Supervised, pretexts: Sequence[Pretext], of_frames: Mapping[str, Any]
+    ) -> HMTLSequenceModel:
         """A fresh network that answers what the task asks.
 
         Args:
             recipe: its backbone and image size.
-            task: the one that is learned.
+            task: the supervised one.
+            pretexts: beside it.
             of_frames: further options of the backbone's `HMTLConfig`.
 
         Raises:
@@ -116,6 +133,7 @@ class InTime:
             id2label=dict(enumerate(names)),
             label2id={name: number for number, name in enumerate(names)},
             problem_type="regression" if numbers else "single_label_classification",
+            auxiliary={pretext.name: pretext.head() for pretext in pretexts if pretext.is_learned},
         )
         return (HMTLSequenceForVideoClassification if self.whole else HMTLSequenceModel)(config)
 
@@ -131,7 +149,7 @@ class InTime:
         """Collator of augmented clips, or of features, which are what they are."""
         if self.frozen:
             return FeatureClipCollator(settings["supervised"], settings["image_size"], whole=self.whole)
-        return TrainingClipCollator(**settings, whole=self.whole)
+        return TrainingClipCollator(**settings, whole=self.whole, corruption=self.corruption)
 
     def evaluation_collator(self, settings: Mapping[str, Any]) -> Collator:
         """Collator of clean clips, or of features."""

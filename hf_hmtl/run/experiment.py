@@ -151,7 +151,7 @@ class Experiment:
             "processing_class": self.processor,
         }
         if self.in_time:
-            trainer: HMTLTrainer = ClipTrainer(self.model, self.args, self.supervised[0], **given)
+            trainer: HMTLTrainer = ClipTrainer(self.model, self.args, self.supervised[0], self.pretexts, **given)
         else:
             dynamic = self.recipe.loss_weighting == "dynamic"
             tasks = [*self.supervised, *self.pretexts]
@@ -195,7 +195,7 @@ def build(recipe: Recipe, args: HMTLTrainingArguments, data_dir: str | Path | No
     set_seed(args.seed)
     of_frames = {"learned_from": list(rows.names), "face_margin": source.face_margin}
     if in_time:
-        model = in_time.model(recipe, supervised[0], of_frames)
+        model = in_time.model(recipe, supervised[0], pretexts, of_frames)
         network, config = model.hmtl, model.hmtl.config
     else:
         config = HMTLConfig(

@@ -55,7 +55,7 @@ def first_losses(trainer) -> dict[str, float]:
             batch = trainer.train_collator(rows.__getitems__(keys))
             step = trainer._get_num_items_in_batch([batch], trainer.args.device)
             batch = trainer._prepare_inputs(batch)
-            outputs = model(pixel_values=batch["pixel_values"], views=batch["views"])
+            outputs = trainer.answers(model, batch)
             for task, loss in trainer.task_losses(outputs.learned_from, batch["targets"], step).items():
                 sums[task] += loss
     return trainer.over_processes(sums)

@@ -13,7 +13,7 @@ from hf_hmtl.data.identity import CLIP as CLIP_COLUMN
 from hf_hmtl.model.configuration_sequence_hmtl import CLIP
 from hf_hmtl.model.modeling_sequence_hmtl import HMTLSequenceModel
 from hf_hmtl.model.outputs_hmtl import HMTLOutput
-from hf_hmtl.tasks import Supervised
+from hf_hmtl.tasks import Pretext, Supervised
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.tasks.regression import Regression
 from hf_hmtl.training import agreement, optimization
@@ -30,19 +30,28 @@ class ClipTrainer(HMTLTrainer):
     Args:
         model: its answers fit the task: frames or clips, classes or numbers.
         args: as the HMTLTrainer's.
-        task: the one that is learned, a `Classification` or a `Regression` without bins.
+        task: the supervised one, a `Classification` or a `Regression` without bins.
+        pretexts: self-supervised ones beside it, of every frame; the model has a head for each (`auxiliary`).
         options: as the HMTLTrainer's; `train_collator` and `eval_collator` are those of `data.clip_collators`.
 
     Raises:
         ValueError: model and task do not fit; or as the HMTLTrainer.
     """
 
-    def __init__(self, model: HMTLSequenceModel, args: TrainingArguments | None, task: Supervised, **options):
+    def __init__(
+        self,
+        model: HMTLSequenceModel,
+        args: TrainingArguments | None,
+        task: Supervised,
+        pretexts: Sequence[Pretext] = (),
+        **options,
+    ):
         check_task(task)
-        super().__init__(model, args, [task], **options)
+        super().__init__(model, args, [task, *pretexts], **options)
 
     def _fitted(self, model: HMTLSequenceModel) -> HMTLSequenceModel:
         check_answers(model, self.supervised[0])
+        agreement.check_heads(model.config.auxiliary, [task for task in self.tasks if task.auxiliary])
         agreement.check_checkpointing(model, model.config.frame_config.backbone, self.args)
         self._handle_images(model.config.image_size)
         self._decayed = optimization.decayed_parameters(model)
@@ -56,10 +65,12 @@ class ClipTrainer(HMTLTrainer):
         return built
 
     def answers(self, model, inputs: dict) -> HMTLOutput:
-        """{task: (clips * time, outputs)}, or of clips with one answer (clips, outputs)."""
+        """{task: (clips * time, outputs)}, or of clips with one answer (clips, outputs); of pretexts, where there is
+        something to learn of them, (frames that are no padding, ...)."""
         name, seen = self.supervised[0].name, FEATURES if FEATURES in inputs else "pixel_values"
-        logits = model(**{seen: inputs[seen]}, attention_mask=inputs["attention_mask"]).logits
-        return HMTLOutput(predictions={name: logits.flatten(0, -2)})
+        learns = any(task.name in inputs["targets"] for task in self.tasks if task.auxiliary)
+        found = model(**{seen: inputs[seen]}, attention_mask=inputs["attention_mask"], with_auxiliary=learns)
+        return HMTLOutput(predictions={name: found.logits.flatten(0, -2), **(found.auxiliary or {})})
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """As the HMTLTrainer's; a clip is a row, with time behind it, so that processes lay clips together."""

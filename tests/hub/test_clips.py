@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from hub_names import CODE, MODEL, NAME
-from transformers import AutoModel
+from transformers import AutoImageProcessor, AutoModel
 
 from hf_hmtl.commands.push import run as push_command
 from hf_hmtl.commands.train import run as train
@@ -15,17 +15,21 @@ IN_TIME = {"configuration_sequence_hmtl.py", "modeling_sequence_hmtl.py"}
 OF_RUN = {"README.md", "result.json", "curves.png", "recipe.yaml"}
 
 
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory):
+def trained(folder, *changes, saved="no"):
     """A run of one step over drawn clips."""
-    folder = tmp_path_factory.mktemp("clips")
     train(
         ["drawn-clips/gru-random", "--backbone", "test_resnet", "--image_size", "32", "--use_cpu", "--disable_tqdm",
-         "true", "--max_steps", "1", "--eval_strategy", "no", "--save_strategy", "no", "--load_best_model_at_end",
-         "false", "--output_dir", str(folder), "--set", "source.train=8", "source.validation=8", "source.test=8",
-         "source.frames=8", "source.size=32", "sequence.window=8", "sequence.units=4"]
+         "true", "--max_steps", "1", "--eval_strategy", "no", "--save_strategy", saved, "--save_steps", "1",
+         "--load_best_model_at_end", "false", "--output_dir", str(folder), "--set", "source.train=8",
+         "source.validation=8", "source.test=8", "source.frames=8", "source.size=32", "sequence.window=8",
+         "sequence.units=4", *changes]
     )  # fmt: skip
     return folder
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("clips"))
 
 
 def test_a_run_in_time_is_published_with_its_code_and_results_and_nothing_else(hub, clips):
@@ -69,6 +73,19 @@ def test_another_network_is_not_replaced_and_there_are_no_training_heads(hub, cl
     wider.config.summary = "mean"
     with pytest.raises(ValueError, match="overwrite"):
         wider.push_to_hub(NAME)
-    with pytest.raises(ValueError, match="faces in time, which has no training heads"):
+    with pytest.raises(ValueError, match="faces in time without training heads"):
         push_command([str(clips), f"{NAME}-2", "--with_heads"])
     assert read(clips / "result.json").model["auxiliary"] == []
+
+
+def test_training_heads_of_a_hybrid_run_are_published_when_asked_for_and_never_on_main(hub, tmp_path):
+    folder = trained(tmp_path / "run", "auxiliary={puzzle: {grid: 2}}", saved="steps")
+    push_command([str(folder), NAME, "--with_heads"])
+    assert json.loads(hub.files(NAME)["config.json"])["auxiliary"] == {}
+    with_heads = hub.files(NAME, "with-heads")
+    assert list(json.loads(with_heads["config.json"])["auxiliary"]) == ["puzzle"]
+    assert len(with_heads["model.safetensors"]) > len(hub.files(NAME)["model.safetensors"])
+    AutoModel.from_pretrained(folder / "checkpoint-1").save_pretrained(tmp_path / "mine")
+    AutoImageProcessor.from_pretrained(folder).save_pretrained(tmp_path / "mine")
+    with pytest.raises(ValueError, match=r"heads that serve training only \(puzzle\)"):
+        push_command([str(tmp_path / "mine"), f"{NAME}-2"])

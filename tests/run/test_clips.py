@@ -144,7 +144,15 @@ def test_dry_run_counts_windows_and_pictures_frames(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["auxiliary={puzzle: {}}"], "one supervised task is learned and no pretext"),
+        (["auxiliary={puzzle: {grid: 2, view: own}}"], "puzzle looks at images of its own"),
+        (
+            ["auxiliary={puzzle: {}}", "sequence.frozen=true", "augmentation={level: none, flip: 0}"],
+            "learns nothing from",
+        ),
+        (
+            ["auxiliary={puzzle: {}}", "sequence.corruption=window"],
+            "corruption is 'window', allowed are clip and frame",
+        ),
         (["supervised.emotion={task: classification}"], "it has affect, emotion"),
         (["train_fraction=0.5"], "train_fraction would tear clips apart or do nothing. Leave it out"),
         (["balancing=down"], "balancing would tear"),
