@@ -7,6 +7,8 @@ from pathlib import Path
 
 from transformers import TrainerCallback
 
+from hf_hmtl.files import writing
+
 PREFIX = "lowest-loss-"
 """A run's folder `lowest-loss-STEP` holds the weights of that step, with the heads of every task."""
 _FILES = ("config.json", "model.safetensors")
@@ -34,8 +36,13 @@ def keep(folder: Path, step: int) -> None:
     staging = folder / ".lowest-loss"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
-    for name in _FILES:
-        shutil.copyfile(folder / f"checkpoint-{step}" / name, staging / name)
+    try:
+        with writing(folder / f"{PREFIX}{step}"):
+            for name in _FILES:
+                shutil.copyfile(folder / f"checkpoint-{step}" / name, staging / name)
+    except OSError:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
     earlier = [path for path in folder.glob(f"{PREFIX}*") if path.name != f"{PREFIX}{step}"]
     shutil.rmtree(folder / f"{PREFIX}{step}", ignore_errors=True)  # of a run that was cut off and came here again
     os.replace(staging, folder / f"{PREFIX}{step}")

@@ -102,8 +102,11 @@ class FiniteSteps(TrainerCallback):
             gradients = [each.grad for each in self.trainer.model.parameters() if each.grad is not None]
             sound.append(torch.nn.utils.get_total_norm(gradients).isfinite())
         unsound = (~torch.stack([each.to(args.device) for each in sound])).any().float()
-        if args.world_size > 1:
-            unsound = self.trainer.accelerator.reduce(unsound, "sum")
+        if args.world_size > 1:  # what else the processes have to agree on goes the same way
+            told = torch.full_like(unsound, self.trainer.is_told_to_end)
+            unsound, told = self.trainer.accelerator.reduce(torch.stack([unsound, told]), "sum")
+            if told > 0:
+                self.trainer.end_behind_this_step()
         if unsound > 0:
             self._found(state.global_step + 1, self._reason(batches))
 
