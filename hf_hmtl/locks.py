@@ -21,8 +21,9 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 def sole_writer(place: str | Path, lock: str | Path | None = None) -> Iterator[None]:
     """Be the only process that writes to a place, for the time of this block.
 
-    The system itself lets go when the process ends, however it ends, so that a dead one holds nothing; and the lock is of
-    this process alone, not of loader workers that outlive it by a moment. On file systems without locks nobody is told.
+    The system itself lets go when the process ends, however it ends, so that a dead one holds nothing; and the lock is
+    of this process alone, not of loader workers that outlive it by a moment. Without locks, as on some network file
+    systems, nobody is told.
 
     Args:
         place: a folder, which is made where it does not exist, or a file.

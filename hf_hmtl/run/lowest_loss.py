@@ -8,9 +8,11 @@ from pathlib import Path
 from transformers import TrainerCallback
 
 from hf_hmtl.files import writing
+from hf_hmtl.training.checkpoint import trainer_state
 
 PREFIX = "lowest-loss-"
 """A run's folder `lowest-loss-STEP` holds the weights of that step, with the heads of every task."""
+_STAGING = ".lowest-loss"
 _FILES = ("config.json", "model.safetensors")
 
 
@@ -33,7 +35,7 @@ def lowest_step(history: list[dict]) -> int | None:
 
 def keep(folder: Path, step: int) -> None:
     """Copy the weights of `checkpoint-STEP` and remove those of an earlier step, which are not the lowest any more."""
-    staging = folder / ".lowest-loss"
+    staging = folder / _STAGING
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     try:
@@ -48,6 +50,15 @@ def keep(folder: Path, step: int) -> None:
     os.replace(staging, folder / f"{PREFIX}{step}")
     for path in earlier:  # last, so that a run that is killed here has one too many, and never none
         shutil.rmtree(path)
+
+
+def catch_up(folder: Path, checkpoint: Path) -> None:
+    """Keep what a run that was killed behind a checkpoint had not kept yet, where it goes on from that."""
+    shutil.rmtree(folder / _STAGING, ignore_errors=True)
+    state = trainer_state(checkpoint)
+    is_here = checkpoint.parent.resolve() == folder.resolve()
+    if is_here and lowest_step(state.log_history) == state.global_step and not kept(folder, state.global_step):
+        keep(folder, state.global_step)
 
 
 def kept(folder: Path, step: int) -> Path | None:

@@ -104,6 +104,8 @@ def fit(experiment: Experiment, resume: Path | None, keep_lowest_loss: bool = Fa
     """Train, evaluate and write."""
     args, trainer = experiment.args, experiment.trainer()
     if keep_lowest_loss:
+        if resume is not None and args.process_index == 0:
+            lowest_loss.catch_up(Path(args.output_dir), resume)
         trainer.add_callback(lowest_loss.KeepLowestLoss())
     trainer.train(resume_from_checkpoint=resume)
     evaluation = evaluate(experiment, trainer)

@@ -1,6 +1,8 @@
 """Trainings whose process is told to end: the step at hand is made, and a checkpoint is left to go on from."""
 
+import os
 import signal
+import threading
 
 import torch
 from transformers import Trainer
@@ -61,9 +63,19 @@ class EndsWhenTold(Trainer):
 
 
 def stay_when_told(number: int) -> None:
-    """Let a worker of a loader pass by what a whole group of processes is told: its trainer still needs it.
+    """Let a worker of a loader end when its trainer tells it to, and not with all processes of a job: a trainer that is
+    told to end, too, still needs it for a step. Where the system does not say who tells, as on macOS, nothing changes.
 
     Args:
         number: of the worker.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if not hasattr(signal, "sigwaitinfo"):
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def listen() -> None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+            pass
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
