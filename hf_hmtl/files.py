@@ -36,7 +36,7 @@ def writing(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_ROOM or error.filename is not None:
+        if error.errno not in _NO_ROOM:
             raise
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
     except SafetensorError as error:

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 STATE_FILE = "hmtl_state.json"
 TRAINER_STATE_FILE = "trainer_state.json"
 OPTIMIZER_FILE, SCHEDULER_FILE, SCALER_FILE = "optimizer.pt", "scheduler.pt", "scaler.pt"
+READ_IF_THERE = ("config.json",)
 RANDOM_STATES = "rng_state*.pth"
 WEIGHTS = ("model*.safetensors*", "adapter_model*.safetensors")  # the index of a model in several files, too
 
@@ -169,6 +170,7 @@ def _flaw(checkpoint: Path, args: HMTLTrainingArguments) -> str | None:
     names = _files_of(checkpoint, args)
     if missing := [name for name in names if not (checkpoint / name).is_file()]:
         return f"{checkpoint} lacks {', '.join(missing)}{' (as after --save_only_model)' * (OPTIMIZER_FILE in missing)}"
+    names += [name for name in READ_IF_THERE if (checkpoint / name).is_file()]
     damaged = [checkpoint / name for name in names if not _is_whole(checkpoint / name)]
     return f"{damaged[0]} is cut off or damaged" if damaged else None
 

@@ -1,6 +1,5 @@
 """Runs that are killed where it hurts most, and go on to the bits of the uninterrupted one."""
 
-import json
 import shutil
 
 import pytest
@@ -89,7 +88,7 @@ def test_a_loader_worker_that_dies_ends_the_run_which_goes_on(whole, tmp_path, c
     """The patch is made before the workers are forked, and counts in each of them by itself."""
     fault = at(f"hf_hmtl.data.collator:{collator}.__call__", 2, kill)
     ended = train(tmp_path / "run", *WORKERS, fault=fault)
-    assert ended.status == 1 and "worker" in ended.last_line and "killed" in ended.last_line, ended.printed[-3000:]
+    assert ended.status == 1 and "DataLoader worker" in ended.printed, ended.printed[-3000:]
     go_on(tmp_path / "run", *WORKERS)
     assert_same_run(whole, tmp_path / "run")
 
@@ -104,7 +103,7 @@ def files_of_a_checkpoint():
 def test_a_checkpoint_with_one_file_that_is_damaged_never_changes_where_a_run_comes_to(whole, tmp_path, name, kept):
     folder = tmp_path / "run"
     folder.mkdir()
-    for each in ("run.json", "checkpoint-3", "checkpoint-6"):
+    for each in ("run.json", "checkpoint-3", "checkpoint-6", *(path.name for path in whole.glob("lowest-loss-*"))):
         (shutil.copytree if (whole / each).is_dir() else shutil.copy)(whole / each, folder / each)
     assert {path.name for path in (folder / "checkpoint-6").iterdir() if path.suffix != ".py"} == {
         *files_of_a_checkpoint()
@@ -115,7 +114,8 @@ def test_a_checkpoint_with_one_file_that_is_damaged_never_changes_where_a_run_co
     if kept is not None:
         path.write_bytes(content[: int(len(content) * kept)])
     ended = go_on(folder)
-    needed = name not in ("config.json", "preprocessor_config.json", "training_args.bin")
+    unused = {"preprocessor_config.json", "training_args.bin"} | ({"config.json"} if kept is None else set())
+    needed = name not in unused
     assert ("checkpoint-6" in ended.printed) == needed
     assert_same_run(whole, folder)
 
@@ -126,10 +126,8 @@ def test_what_a_run_that_goes_on_writes_is_not_removed_in_favour_of_a_damaged_ch
     for each in ("checkpoint-3", "checkpoint-6"):
         shutil.copytree(whole / each, folder / each)
     shutil.copy(whole / "run.json", folder)
-    state = folder / "checkpoint-3" / "trainer_state.json"
-    assert json.loads(state.read_text())["global_step"] == 3
     (folder / "checkpoint-6" / "optimizer.pt").unlink()
-    options = ["--save_total_limit", "1", "--save_steps", "1", "--load_best_model_at_end", "false"]
-    ended = train(folder, *options, "--resume_from_checkpoint", "last", fault=at(f"{TRAINER}.training_step", 3, kill))
-    assert ended.status == -9, ended.printed[-3000:]
-    assert [path.name for path in folder.glob("checkpoint-*")] == ["checkpoint-5"]
+    options = ["--save_total_limit", "1", "--resume_from_checkpoint", "last"]
+    ended = train(folder, *options, fault=at(f"{TRAINER}.training_step", 1, tell))
+    assert ended.status == 143 and "checkpoint-4 is written" in ended.last_line, ended.printed[-3000:]
+    assert {path.name for path in folder.glob("checkpoint-*")} == {"checkpoint-3", "checkpoint-4"}  # 3 is the best
