@@ -1,5 +1,6 @@
 """Runs that are killed where it hurts most, and go on to the bits of the uninterrupted one."""
 
+import os
 import shutil
 
 import pytest
@@ -121,12 +122,13 @@ def test_a_checkpoint_with_one_file_that_is_damaged_never_changes_where_a_run_co
 
 
 def test_what_a_run_that_goes_on_writes_is_not_removed_in_favour_of_a_damaged_checkpoint(whole, tmp_path):
-    """With a limit to their number, transformers counts a later step as a newer checkpoint."""
+    """With a limit to their number, transformers keeps the newest by its time, or by its step where times are close."""
     folder = tmp_path / "run"
     for each in ("checkpoint-3", "checkpoint-6"):
         shutil.copytree(whole / each, folder / each)
     shutil.copy(whole / "run.json", folder)
     (folder / "checkpoint-6" / "optimizer.pt").unlink()
+    os.utime(folder / "checkpoint-6", (4e9, 4e9))
     options = ["--save_total_limit", "1", "--resume_from_checkpoint", "last"]
     ended = train(folder, *options, fault=at(f"{TRAINER}.training_step", 1, tell))
     assert ended.status == 143 and "checkpoint-4 is written" in ended.last_line, ended.printed[-3000:]
