@@ -9,7 +9,7 @@ BIN = $(VENV)/bin
 EVERYWHERE = -m 'not slow' --numprocesses 2 tests/model tests/golden tests/hub tests/training tests/tasks tests/metrics tests/serving/server
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: train demo test test-slow test-lowest test-matrix test-trees test-mistakes test-conformance test-demo bench bench-guard lint clean
+.PHONY: train demo test test-slow test-faults test-kills test-lowest test-matrix test-trees test-mistakes test-conformance test-demo bench bench-guard lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"Python >= 3.11 is needed, this is {sys.version.split()[0]}; use make PYTHON=python3.12")'
@@ -44,7 +44,15 @@ test: lint
 	$(BIN)/python -m pytest -m 'not slow' --numprocesses 2
 
 test-slow: $(VENV)/installed
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m 'slow and not faults'
+
+# Processes that are killed, told to end or out of disk at every point that matters, and what goes on behind them.
+test-faults: $(VENV)/installed
+	$(BIN)/python -m pytest -m faults --numprocesses 2
+
+# A run that is killed at 50 points drawn by chance, and goes on to the same bits from each.
+test-kills: $(VENV)/installed
+	HF_HMTL_KILLS=50 $(BIN)/python -m pytest tests/faults/test_random_kills.py --numprocesses 2
 
 # Model, Hub and quick training tests in a second environment that holds the lowest version of everything allowed; its
 # Python is $(PYTHON), of which the lowest is 3.11.

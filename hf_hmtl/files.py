@@ -1,10 +1,16 @@
 """Files appear whole or not at all, and what is written for others names no place on this machine."""
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from safetensors import SafetensorError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+_TORCH_WRITES = ("PytorchStreamWriter", "inline_container.cc")  # what torch.save says where the system says no
 
 
 @contextlib.contextmanager
@@ -14,10 +20,32 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with writing(path):
+            yield temporary
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Name the file or folder that is written in this block where there is no room for it, whatever library says so.
+
+    Raises:
+        OSError: a disk that is full, read-only or broken, a quota, or a limit; the message has the place.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
+    except RuntimeError as error:
+        if not any(sign in str(error) for sign in _TORCH_WRITES):
+            raise
+        raise OSError(f"{path} cannot be written; is the disk full? ({str(error).splitlines()[0]})") from error
 
 
 def is_local(name: str) -> bool:

@@ -11,6 +11,8 @@ import pkgutil
 import sys
 from types import ModuleType
 
+from hf_hmtl.ending import ToldToEnd, reason, status, told
+
 ABOUT = """\
 usage: hf-hmtl COMMAND [--help] ...
 
@@ -19,7 +21,11 @@ Hybrid Multi-Task Learning for faces (arXiv 2105.06421).
 {commands}
 
 Also: python -m hf_hmtl COMMAND, accelerate launch --quiet -m hf_hmtl COMMAND.
-HF_HMTL_TRACEBACK=1 shows where an error came from."""
+HF_HMTL_TRACEBACK=1 shows where an error came from.
+Exit status: 0 done, 2 a mistake, 130 after Ctrl-C, 143 after SIGTERM (behind a launcher, the launcher's own)."""
+GOES_ON = {"train": ". --resume_from_checkpoint last goes on"} | dict.fromkeys(
+    ("advise", "compare", "predict", "prepare", "push", "reproduce"), ". The same command goes on"
+)
 
 
 def available() -> list[str]:
@@ -41,7 +47,9 @@ def get(name: str) -> ModuleType:
 
 
 def main(name: str | None = None) -> None:
-    """Run the command line of this process; a mistake of the user ends in one line on stderr and exit status 2.
+    """Run the command line of this process.
+
+    A mistake of the user ends in one line on stderr and exit status 2, Ctrl-C in one and 130, SIGTERM in one and 143.
 
     Args:
         name: the command; the first word of the command line unless given.
@@ -54,7 +62,11 @@ def main(name: str | None = None) -> None:
             return
         name, *arguments = arguments
     try:
-        get(name).run(arguments)
+        with told():
+            get(name).run(arguments)
+    except (KeyboardInterrupt, ToldToEnd) as end:
+        print(f"hf-hmtl {name}: {reason(end)}{GOES_ON.get(name, '')}", file=sys.stderr)
+        sys.exit(status(end))
     except (ValueError, OSError) as error:
         if os.environ.get("HF_HMTL_TRACEBACK"):
             raise

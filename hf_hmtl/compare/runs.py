@@ -7,17 +7,14 @@ diverged stops the others, or of a reproduction is noted in its folder: that is 
 import contextlib
 import functools
 import json
-import multiprocessing
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from hf_hmtl.compare.rows import Comparison, Row, Run, planned
 from hf_hmtl.compare.side_by_side import side_by_side
+from hf_hmtl.ending import told
 from hf_hmtl.files import replacing, without_place
 from hf_hmtl.results import result as results
 from hf_hmtl.run import process, train
@@ -26,6 +23,7 @@ from hf_hmtl.run.record import DECISIVE
 from hf_hmtl.run.record import NAME as RUN_RECORD
 from hf_hmtl.training.checkpoint import last_complete_checkpoint
 from hf_hmtl.training.finite_steps import Diverged
+from hf_hmtl.workers import pool
 
 LOG = "train.log"
 DIVERGED = "diverged.txt"
@@ -88,21 +86,9 @@ def _side_by_side(
     into_log = functools.partial(_into_log, call=call, common=options)
     runs = {run.folder: run for run in waiting}
     needs = {folder: {origin.folder for origin in run.origins.values()} for folder, run in runs.items()}
-    # Spawned and not forked: a process that has used its threads cannot be forked safely.
-    with ProcessPoolExecutor(at_a_time, multiprocessing.get_context("spawn"), _end_with_the_parent) as pool:
-        for folder in side_by_side(into_log, runs, needs, pool, at_a_time):
+    with pool(at_a_time) as trainers:
+        for folder in side_by_side(into_log, runs, needs, trainers, at_a_time):
             yield runs[folder]
-
-
-def _end_with_the_parent() -> None:
-    """Watch the parent process: one that is killed would otherwise leave its runs training on, unseen."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _into_log(run: Run, call: Callable[..., None], common: Sequence[str]) -> None:
@@ -111,6 +97,7 @@ def _into_log(run: Run, call: Callable[..., None], common: Sequence[str]) -> Non
         open(run.folder / LOG, "a", encoding="utf-8") as log,
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
+        told(),
     ):
         call(run, common)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from hf_hmtl._version import __version__
 from hf_hmtl.analysis.curves import plot_curves
 from hf_hmtl.hub.push import Choices, plan, push, require_reachable
+from hf_hmtl.locks import sole_writer
 from hf_hmtl.results.card import FILES, write_card
 from hf_hmtl.results.predictions import NAME as PREDICTIONS
 from hf_hmtl.results.predictions import write_predictions
@@ -32,10 +33,23 @@ FINAL_NAMES = ("result.json", "model.safetensors", PREDICTIONS)
 
 
 def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
-    """Train a recipe and write its folder."""
+    """Train a recipe and write its folder, which no other run writes to meanwhile.
+
+    Raises:
+        ValueError, OSError: a mistake of the user, another run in the folder, or no room for a file.
+    """
     process.set_up(args.device.type == "cpu", options.cpu_threads, options.tune_allocator)
     if args.process_index == 0:
         print(first_line(args), flush=True)
+    if options.dry_run or args.process_index > 0:
+        _run(recipe, options, args)
+        return
+    require_folder(Path(args.output_dir))
+    with sole_writer(args.output_dir):
+        _run(recipe, options, args)
+
+
+def _run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
     resume = resume_point(args.resume_from_checkpoint, args)
     begins_anew = bool(args.resume_from_checkpoint) and resume is None  # cut off before its first checkpoint
     # The trainer would publish before anything is measured; the run does when its folder is whole.
@@ -90,6 +104,8 @@ def fit(experiment: Experiment, resume: Path | None, keep_lowest_loss: bool = Fa
     """Train, evaluate and write."""
     args, trainer = experiment.args, experiment.trainer()
     if keep_lowest_loss:
+        if resume is not None and args.process_index == 0:
+            lowest_loss.catch_up(Path(args.output_dir), resume)
         trainer.add_callback(lowest_loss.KeepLowestLoss())
     trainer.train(resume_from_checkpoint=resume)
     evaluation = evaluate(experiment, trainer)
@@ -123,20 +139,27 @@ def fit_probe(experiment: Experiment) -> None:
     print(summary_table(result, folder))
 
 
+def require_folder(folder: Path) -> None:
+    """Raise when a run cannot write there."""
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"--output_dir {folder} is a file; give a folder")
+
+
 def require_free_folder(
     folder: Path, resume: Path | None, overwrite: bool, main_process: bool, begins_anew: bool = False
 ) -> None:
     """Raise when the folder holds another run; with `overwrite`, remove what that run wrote.
 
-    A run that was to be resumed and has no whole checkpoint loses those that it had begun to write.
+    A run that was to be resumed and has no whole checkpoint loses those that it had begun to write, and what it had
+    written before its result.
     """
     if resume is not None:
         return
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"--output_dir {folder} is a file; give a folder")
+    require_folder(folder)
     finished = [folder / name for name in FINAL_NAMES if (folder / name).exists()]
     left = [*folder.glob("checkpoint-*"), *finished]
-    if left and not overwrite and (finished or not begins_anew):
+    cut_off = begins_anew and (not finished or (has_record(folder) and not (folder / "result.json").exists()))
+    if left and not overwrite and not cut_off:
         raise FileExistsError(
             f"{folder} already holds a run ({left[0].name}). Go on with --resume_from_checkpoint last, start over with "
             "--overwrite, or choose another --output_dir"

@@ -17,6 +17,7 @@ from transformers import pipeline
 from transformers.utils.logging import disable_progress_bar
 
 from hf_hmtl.data import video
+from hf_hmtl.locks import sole_writer
 from hf_hmtl.model.answers_hmtl import note_of
 from hf_hmtl.model.pipeline_hmtl import FaceAnalysisPipeline
 from hf_hmtl.model.registration import register
@@ -101,6 +102,7 @@ def predict(analyse: FaceAnalysisPipeline, files: Sequence[Path], output: Path, 
 
     Raises:
         ImportError: a video is to be read, and PyAV is not installed.
+        BlockingIOError: another process is writing it.
         OSError: the table cannot be written, or there is one already.
         ValueError: an option is out of range, no file could be read, or there was no face in any of them; nothing is
             written then.
@@ -113,20 +115,21 @@ def predict(analyse: FaceAnalysisPipeline, files: Sequence[Path], output: Path, 
     if choices.draw:
         _check_draw(choices.draw, files, choices.overwrite)
     columns = schema(analyse.asked, note_of(analyse.model.config))
-    parts = Parts(output, _plan(analyse, files, choices), columns, choices.overwrite)
-    try:
-        counts = _write_parts(analyse, files, choices, parts)
-    except BaseException:
-        if not parts.files():
+    with sole_writer(output, output.with_name(f".{output.name}.lock")):
+        parts = Parts(output, _plan(analyse, files, choices), columns, choices.overwrite)
+        try:
+            counts = _write_parts(analyse, files, choices, parts)
+        except BaseException:
+            if not parts.files():
+                parts.discard()
+            raise
+        if not counts.faces:
             parts.discard()
-        raise
-    if not counts.faces:
-        parts.discard()
-        raise ValueError(_nothing_found(counts))
-    if choices.draw:
-        drawing.draw(files[0], parts.rows(), choices.draw)
-    parts.finish()
-    return counts
+            raise ValueError(_nothing_found(counts))
+        if choices.draw:
+            drawing.draw(files[0], parts.rows(), choices.draw)
+        parts.finish()
+        return counts
 
 
 def _write_parts(analyse: FaceAnalysisPipeline, files: Sequence[Path], choices: Choices, parts: Parts) -> Counts:

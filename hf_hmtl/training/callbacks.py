@@ -4,6 +4,8 @@ from pathlib import Path
 
 from transformers import EarlyStoppingCallback, TrainerCallback
 
+from hf_hmtl.training.checkpoint import remove_flawed_behind
+
 
 class BeginTraining(TrainerCallback):
     """Measures the weights that are to be calibrated, before the first step of a new run.
@@ -25,6 +27,8 @@ class BeginTraining(TrainerCallback):
                     callback.early_stopping_patience = args.early_stopping_patience
         if state.global_step == 0:
             self.trainer.calibrate()
+        elif state.is_world_process_zero:
+            remove_flawed_behind(state.global_step, args)
 
 
 class BeginEpoch(TrainerCallback):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from torch import nn
 
+from hf_hmtl.files import writing
+
 
 def save_final(model: nn.Module, processor, folder: str | Path) -> None:
     """Write the slim model and its processor: first beside what is there, then moved into place file by file.
@@ -16,15 +18,21 @@ def save_final(model: nn.Module, processor, folder: str | Path) -> None:
             or a network for faces in time, which has no training heads.
         processor: the image processor.
         folder: made where it does not exist.
+
+    Raises:
+        OSError: it cannot be written; what was there is there.
     """
     staging = Path(folder) / ".writing"
     shutil.rmtree(staging, ignore_errors=True)
     whole = without_adapters(model)
-    (whole.slim() if hasattr(whole, "slim") else whole).save_pretrained(staging)
-    processor.save_pretrained(staging)
-    for path in sorted(staging.iterdir()):
-        os.replace(path, Path(folder) / path.name)
-    staging.rmdir()
+    try:
+        with writing(folder):
+            (whole.slim() if hasattr(whole, "slim") else whole).save_pretrained(staging)
+            processor.save_pretrained(staging)
+            for path in sorted(staging.iterdir()):
+                os.replace(path, Path(folder) / path.name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def without_adapters(model: nn.Module) -> nn.Module:

@@ -62,26 +62,27 @@ class _Judged:
     Attributes:
         step: its number.
         batches: its own.
-        unsound: () 1 where it is not sound, else 0; on the CPU, once it has arrived.
+        judgement: (2,) as `FiniteSteps` finds it; on the CPU, once it has arrived.
         arrived: when it has; None where it is there already.
     """
 
     step: int
     batches: Sequence[_Batch]
-    unsound: Tensor
+    judgement: Tensor
     arrived: torch.cuda.Event | None
 
     @classmethod
-    def of(cls, step: int, batches: Sequence[_Batch], unsound: Tensor) -> "_Judged":
+    def of(cls, step: int, batches: Sequence[_Batch], judgement: Tensor) -> "_Judged":
         """The step, without waiting for what a GPU has yet to compute."""
-        copied = unsound.to("cpu", non_blocking=unsound.is_cuda)
-        return cls(step, batches, copied, torch.cuda.current_stream().record_event() if unsound.is_cuda else None)
+        copied = judgement.to("cpu", non_blocking=judgement.is_cuda)
+        return cls(step, batches, copied, torch.cuda.current_stream().record_event() if judgement.is_cuda else None)
 
-    @property
-    def is_sound(self) -> bool:
+    def read(self) -> tuple[bool, bool]:
+        """Whether the step is not sound, and whether a process was told to end."""
         if self.arrived is not None:
             self.arrived.synchronize()
-        return self.unsound.item() == 0
+        unsound, told = self.judgement.tolist()
+        return unsound > 0, told > 0
 
 
 class FiniteSteps(TrainerCallback):
@@ -132,16 +133,16 @@ class FiniteSteps(TrainerCallback):
         Raises:
             ValueError: the step is not sound, and is not to be left out; all processes raise it together.
         """
-        self._settle()
+        self.settle()
         batches, self._batches = self._batches or [], None
-        unsound, step = self._unsound(batches), state.global_step + 1
+        judgement = self._judgement(batches)
+        self._judged = _Judged.of(state.global_step + 1, batches, judgement)
         optimizer = getattr(self.trainer.optimizer, "optimizer", self.trainer.optimizer)
         scaled = self.trainer.accelerator.scaler is not None  # it tells the optimizer itself
         if not self.leaves_out and not scaled and getattr(optimizer, "_step_supports_amp_scaling", False):
-            optimizer.found_inf = unsound
-            self._judged = _Judged.of(step, batches, unsound)
-        elif unsound > 0:
-            self._found(step, self._reason(batches))
+            optimizer.found_inf = judgement[0].clamp(max=1)
+        else:
+            self.settle()
 
     def on_optimizer_step(self, args, state, control, **kwargs):
         """After the optimizer, which is told anew in the next step."""
@@ -154,7 +155,7 @@ class FiniteSteps(TrainerCallback):
             ValueError: as `on_pre_optimizer_step`.
         """
         if control.should_log or control.should_evaluate or control.should_save or control.should_training_stop:
-            self._settle()
+            self.settle()
 
     def on_epoch_end(self, args, state, control, **kwargs):
         """Before anything is written of an epoch, or the training ends.
@@ -162,24 +163,36 @@ class FiniteSteps(TrainerCallback):
         Raises:
             ValueError: as `on_pre_optimizer_step`.
         """
-        self._settle()
+        self.settle()
 
-    def _settle(self) -> None:
-        """Stop the training where the step before was not sound."""
+    def settle(self) -> None:
+        """Act on what is known of the step before: stop the training where it was not sound, and end it soon where a
+        process was told to.
+
+        Raises:
+            ValueError: as `on_pre_optimizer_step`.
+        """
         judged, self._judged = self._judged, None
-        if judged is not None and not judged.is_sound:
+        if judged is None:
+            return
+        unsound, told = judged.read()
+        if told:
+            self.trainer.end_behind_this_step()
+        if unsound:
             self._found(judged.step, self._reason(judged.batches))
 
-    def _unsound(self, batches: Sequence[_Batch]) -> Tensor:
-        """() 1 where a step of these batches, of any process, is not sound, else 0."""
-        device = self.trainer.args.device
+    def _judgement(self, batches: Sequence[_Batch]) -> Tensor:
+        """(2,) how many processes have found a step of these batches not sound, and how many were told to end. What all
+        have to agree on goes the same way."""
+        args = self.trainer.args
         sound = [batch.is_sound for batch in batches]
         if self.trainer.accelerator.scaler is None:
             sound.append(torch.as_tensor(self.norm).isfinite())
-        unsound = (~torch.stack([each.to(device) for each in sound])).any().float()
-        if self.trainer.args.world_size > 1:
-            unsound = self.trainer.accelerator.reduce(unsound, "sum").clamp(max=1)  # an optimizer is told 0 or 1
-        return unsound
+        unsound = (~torch.stack([each.to(args.device) for each in sound])).any().float()
+        if args.world_size == 1:  # which ends by itself when it is told to
+            return torch.stack([unsound, torch.zeros_like(unsound)])
+        told = torch.full_like(unsound, self.trainer.is_told_to_end)
+        return self.trainer.accelerator.reduce(torch.stack([unsound, told]), "sum")
 
     def _found(self, step: int, reason: str) -> None:
         if not self.leaves_out:

@@ -16,6 +16,7 @@ from hf_hmtl.data.rows import IMAGE, image_column
 from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.tasks import Supervised
 from hf_hmtl.training.collators import AdoptedCollator, rows_for
+from hf_hmtl.training.ending import stay_when_told
 
 
 def checked_datasets(train_dataset: Any, eval_dataset: Any, supervised: Sequence[Supervised], collator: Any) -> str:
@@ -69,6 +70,7 @@ class Loading(Trainer):
             prefetch_factor=args.dataloader_prefetch_factor,
             multiprocessing_context=args.dataloader_multiprocessing_context,
             generator=torch.Generator(),
+            worker_init_fn=stay_when_told,
         )
 
     def _prepare_inputs(self, inputs: dict) -> dict:
@@ -126,6 +128,8 @@ class Loading(Trainer):
         kept = self.args.dataloader_drop_last, self.args.dataloader_persistent_workers
         self.args.dataloader_drop_last = self.args.dataloader_persistent_workers = False
         try:
-            return super().get_test_dataloader(rows_for(self.data_collator, test_dataset))
+            loader = super().get_test_dataloader(rows_for(self.data_collator, test_dataset))
         finally:
             self.args.dataloader_drop_last, self.args.dataloader_persistent_workers = kept
+        loader.worker_init_fn = stay_when_told
+        return loader

@@ -43,7 +43,7 @@ _REFUSED = {
     ),
     "enable_jit_checkpoint": (
         "a run that is told to stop would end as if it were finished, and could not go on",
-        "--save_steps: a run may be killed at any moment and goes on with --resume_from_checkpoint",
+        "hf-hmtl train, which writes a checkpoint at SIGTERM by itself and goes on with --resume_from_checkpoint last",
     ),
     "eval_do_concat_batches": ("scores are of the whole split, not of its batches", "trainer.predict(dataset)"),
     "eval_use_gather_object": ("predictions are tensors, which are gathered as such", "its default, false"),

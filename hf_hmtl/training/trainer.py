@@ -23,8 +23,9 @@ from hf_hmtl.training import agreement, optimization, weighting
 from hf_hmtl.training.arguments import HMTLTrainingArguments
 from hf_hmtl.training.calibration import calibrated_weight, first_losses, tasks_to_calibrate
 from hf_hmtl.training.callbacks import BeginEpoch, BeginTraining
-from hf_hmtl.training.checkpoint import HybridState, is_over, resume_point, trainer_state
+from hf_hmtl.training.checkpoint import HybridState, is_over, resume_point, trainer_state, written_whole
 from hf_hmtl.training.collators import AdoptedCollator, ImageHandling, check_train_collator
+from hf_hmtl.training.ending import EndsWhenTold
 from hf_hmtl.training.evaluating import Evaluating
 from hf_hmtl.training.final import save_final
 from hf_hmtl.training.finite_steps import FiniteSteps
@@ -40,7 +41,7 @@ from hf_hmtl.training.weighting import PastLosses
 logger = logging.getLogger(__name__)
 
 
-class HMTLTrainer(Loading, Optimizing, Evaluating, Publishing):
+class HMTLTrainer(Loading, Optimizing, Evaluating, Publishing, EndsWhenTold):
     """Trains supervised and pretext tasks together: L = sum_t weight_t * L_t (Eq. 1, 2 and 5).
 
     A model whose config has `loss_weighting: uncertainty` learns further factors, and `dynamic_weights` finds such from
@@ -357,17 +358,19 @@ class HMTLTrainer(Loading, Optimizing, Evaluating, Publishing):
         return time.perf_counter() - self._began
 
     def _save_checkpoint(self, model, trial) -> None:
-        """As the Trainer's, with our own state."""
+        """As the Trainer's, with our own state; never of a step that is not sound."""
+        self.finite_steps.settle()
         past = self._past
         if self.dynamic_weights:
             past = dataclasses.replace(past, current=self.over_processes(self._losses_of_epoch))
         sums = self._sums.over_processes(self.over_processes)
         broken = sorted(self.broken_over_processes("train"))
-        if self.is_world_process_zero():
-            folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
-            state = HybridState(self._seconds_so_far(), self.calibrated, past, sums, self._sums.since)
-            dataclasses.replace(state, broken_rows=broken, left_out_steps=self.finite_steps.left_out).write(folder)
-        super()._save_checkpoint(model, trial)
+        folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
+        with written_whole(folder, self.is_world_process_zero()):
+            if self.is_world_process_zero():
+                rest = broken, self.finite_steps.left_out, self.args.world_size
+                HybridState(self._seconds_so_far(), self.calibrated, past, sums, self._sums.since, *rest).write(folder)
+            super()._save_checkpoint(model, trial)
 
     # Logging
 

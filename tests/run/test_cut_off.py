@@ -65,8 +65,21 @@ def test_a_finished_run_is_not_begun_anew(whole, tmp_path):
     assert (folder / "result.json").is_file()
 
 
-def test_a_checkpoint_that_lacks_a_file_is_refused_by_name_and_kept(whole, tmp_path):
+def test_a_last_checkpoint_that_lacks_a_file_is_passed_over_and_a_named_one_is_refused(whole, tmp_path, caplog):
     folder = cut_off(whole, tmp_path / "run", "checkpoint-1", "checkpoint-2")
+    (folder / "checkpoint-2" / "scheduler.pt").unlink()
+    named = ["--resume_from_checkpoint", str(folder / "checkpoint-2")]
+    with pytest.raises(ValueError, match="checkpoint-2 lacks scheduler.pt, without which .* to other weights"):
+        main(["quickstart", *TINY, *THREE, "--output_dir", str(folder), *named])
+    assert (folder / "checkpoint-2" / "optimizer.pt").is_file()
+    resumed(folder)
+    assert "checkpoint-2 lacks scheduler.pt, so the training goes on from the one before" in caplog.text
+    assert_same(load_file(whole / "model.safetensors"), load_file(folder / "model.safetensors"))
+    assert (folder / "checkpoint-2" / "scheduler.pt").is_file()  # written once more
+
+
+def test_checkpoints_that_all_lack_a_file_are_refused_and_kept(whole, tmp_path):
+    folder = cut_off(whole, tmp_path / "run", "checkpoint-2")
     (folder / "checkpoint-2" / "scheduler.pt").unlink()
     with pytest.raises(ValueError, match="checkpoint-2 lacks scheduler.pt, without which .* to other weights"):
         resumed(folder)

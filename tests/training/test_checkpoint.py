@@ -1,5 +1,8 @@
 """Checkpoints that are whole, that are ours, and that ended a training."""
 
+import dataclasses
+import json
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -76,7 +79,7 @@ def test_a_run_whose_folder_was_moved_finds_its_best_checkpoint(tmp_path):
         ("old/place/checkpoint-9", "old/place/checkpoint-9"),  # it is not here: the Trainer says so at the end
         (None, None),
     ):
-        state = SimpleNamespace(best_model_checkpoint=before, global_step=4)
+        state = SimpleNamespace(best_model_checkpoint=before, global_step=4, is_world_process_zero=True)
         BeginTraining(None).on_train_begin(args, state, None)
         assert state.best_model_checkpoint == after
 
@@ -91,25 +94,85 @@ def checkpoints(faces, tmp_path_factory):
 
 def arguments_of(folder, **changes):
     """What is asked of the arguments of a training."""
-    return SimpleNamespace(**{"output_dir": str(folder), "world_size": 1, "precision": "float32", **changes})
+    usual = {"output_dir": str(folder), "world_size": 1, "precision": "float32", "load_best_model_at_end": False}
+    return SimpleNamespace(**usual | changes)
 
 
 FILES = ["optimizer.pt", "scheduler.pt", "rng_state.pth", "model.safetensors", "hmtl_state.json"]
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("kept", [None, 0, 0.5, -1], ids=["missing", "empty", "half", "all but a byte"])
-def test_a_checkpoint_that_would_go_on_to_other_weights_is_refused_by_name(checkpoints, tmp_path, name, kept):
-    shutil.copytree(checkpoints, tmp_path / "run")
-    path = tmp_path / "run" / "checkpoint-2" / name
+def spoil(path, kept):
+    """Leave a part of a file: none of it, a share of its bytes, or all but the last (-1)."""
     content = path.read_bytes()
     path.unlink()
     if kept is not None:
         path.write_bytes(content[: int(len(content) * kept)] if kept >= 0 else content.rstrip()[:-1])
-    says = rf"checkpoint-2 lacks {name}" if kept is None else rf"{name} is cut off or damaged.*checkpoint-1$"
-    for wanted in ("last", True, str(path.parent)):
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kept", [None, 0, 0.5, -1], ids=["missing", "empty", "half", "all but a byte"])
+def test_a_checkpoint_that_would_go_on_to_other_weights_is_passed_over_for_the_one_before(
+    checkpoints, tmp_path, name, kept, caplog
+):
+    run = shutil.copytree(checkpoints, tmp_path / "run")
+    path = run / "checkpoint-2" / name
+    spoil(path, kept)
+    says = rf"checkpoint-2 lacks {name}" if kept is None else rf"{name} is cut off or damaged"
+    with pytest.raises(ValueError, match=says):
+        resume_point(str(path.parent), arguments_of(run))
+    for wanted in ("last", True):
+        caplog.clear()
+        assert resume_point(wanted, arguments_of(run)) == run / "checkpoint-1"
+        (line,) = caplog.messages
+        assert re.search(f"{says}.*, so the training goes on from the one before, {run / 'checkpoint-1'}$", line)
+    shutil.rmtree(run / "checkpoint-1")
+    for wanted in ("last", True):  # nothing that was written to its end is begun anew over: it has weights
         with pytest.raises(ValueError, match=says):
-            resume_point(wanted, arguments_of(tmp_path / "run"))
+            resume_point(wanted, arguments_of(run))
+
+
+def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over_in_a_line(checkpoints, tmp_path, caplog):
+    run = shutil.copytree(checkpoints, tmp_path / "run")
+    for kept in (0.5, None):
+        caplog.clear()
+        spoil(run / "checkpoint-2" / "trainer_state.json", kept)
+        assert resume_point("last", arguments_of(run)) == run / "checkpoint-1"
+        assert caplog.messages == [f"{run / 'checkpoint-2'} was not written to its end, and is passed over"]
+
+
+@pytest.mark.parametrize("kept", [None, 0.5], ids=["missing", "half"])
+def test_a_checkpoint_whose_best_weights_are_damaged_is_passed_over(checkpoints, tmp_path, kept, caplog):
+    """The end of the training would load them, or take the last ones in their place."""
+    run, chooses = shutil.copytree(checkpoints, tmp_path / "run"), {"load_best_model_at_end": True}
+    path = run / "checkpoint-2" / "trainer_state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"best_model_checkpoint": "elsewhere/checkpoint-1"}))
+    assert resume_point("last", arguments_of(run, **chooses)) == run / "checkpoint-2"
+    (run / "checkpoint-0").mkdir()
+    for each in (run / "checkpoint-1").iterdir():
+        shutil.copy(each, run / "checkpoint-0")
+    spoil(run / "checkpoint-1" / "model.safetensors", kept)
+    assert resume_point("last", arguments_of(run)) == run / "checkpoint-2"
+    assert resume_point("last", arguments_of(run, **chooses)) == run / "checkpoint-0"
+    assert "checkpoint-1/model.safetensors, the best weights so far, is missing, cut off or damaged" in caplog.text
+
+
+def test_a_checkpoint_that_lacks_the_random_numbers_of_a_process_is_passed_over(checkpoints, tmp_path):
+    """The first process may have written its last file before another one its only one."""
+    run = shutil.copytree(checkpoints, tmp_path / "run")
+    for step in (1, 2):
+        written_by(run / f"checkpoint-{step}", 2)
+    assert resume_point("last", arguments_of(run, world_size=2)) == run / "checkpoint-2"
+    (run / "checkpoint-2" / "rng_state_1.pth").unlink()
+    assert resume_point("last", arguments_of(run, world_size=2)) == run / "checkpoint-1"
+
+
+def written_by(checkpoint, processes):
+    """The checkpoint as if so many processes had written it."""
+    state = (checkpoint / "rng_state.pth").read_bytes()
+    (checkpoint / "rng_state.pth").unlink()
+    for rank in range(processes):
+        (checkpoint / f"rng_state_{rank}.pth").write_bytes(state)
+    dataclasses.replace(HybridState.read(checkpoint), processes=processes).write(checkpoint)
 
 
 def test_a_whole_checkpoint_is_found(checkpoints, tmp_path):
@@ -135,10 +198,7 @@ def test_another_number_of_processes_is_refused(checkpoints, tmp_path, wrote, no
     shutil.copytree(checkpoints, tmp_path / "run")
     folder = tmp_path / "run" / "checkpoint-2"
     if wrote > 1:
-        state = (folder / "rng_state.pth").read_bytes()
-        (folder / "rng_state.pth").unlink()
-        for rank in range(wrote):
-            (folder / f"rng_state_{rank}.pth").write_bytes(state)
+        written_by(folder, wrote)
     assert resume_point("last", arguments_of(tmp_path / "run", world_size=wrote)) == folder
     with pytest.raises(
         ValueError, match=rf"written by {wrote} process.*and this is {now}.*--num_processes {wrote} \.\.\."

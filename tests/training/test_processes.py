@@ -4,11 +4,13 @@ verdict on every step."""
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from hf_hmtl.data.sampler import EpochRowSampler
+from hf_hmtl.training.checkpoint import resume_point
 
 SCRIPT = """
 import json, sys, torch
@@ -115,3 +117,56 @@ def test_a_step_that_is_not_finite_in_one_process_is_judged_by_all(tmp_path, pol
         shown = first["said"].partition("rows: ")[2].partition(". No weight")[0].split(", ")
         rank = list(batches[step - 1]).index(17) % 2  # every second row of a batch is a process's
         assert shown == [f"drawn-train-{row:06}.jpg" for row in batches[step - 1][rank::2]]
+
+
+TOLD = """
+import json, os, signal, sys, torch
+from pathlib import Path
+from transformers import set_seed
+from hf_hmtl import Classification, HMTLForImageClassification, HMTLTrainer, HMTLTrainingArguments
+from hf_hmtl.data.drawn_faces.dataset import synthetic_faces
+from hf_hmtl.ending import ToldToEnd, told
+
+faces = synthetic_faces(train=64, validation=8, test=8, size=48, seed=0)
+tasks = [Classification.of(faces["train"], "emotion")]
+set_seed(0)
+model = HMTLForImageClassification.for_tasks(tasks, backbone="test_resnet", image_size=48)
+folder = Path(sys.argv[1])
+args = HMTLTrainingArguments(
+    str(folder / "out"), use_cpu=True, per_device_train_batch_size=8, max_steps=4, save_strategy="no",
+    report_to="none", disable_tqdm=True,
+)
+trainer, said, steps = HMTLTrainer(model, args, tasks, train_dataset=faces["train"]), "", []
+make_step = trainer.training_step
+
+def training_step(*arguments, **options):
+    steps.append(1)
+    if args.process_index == 1 and len(steps) == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return make_step(*arguments, **options)
+
+trainer.training_step = training_step
+try:
+    with told():
+        trainer.train()
+except ToldToEnd as end:
+    said = str(end)
+(folder / f"{args.process_index}.json").write_text(json.dumps({"said": said, "steps": len(steps)}))
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_all_processes_end_behind_the_same_step_when_one_was_told_to(tmp_path):
+    """The one after that in which they learned of it together, as no step waits for what a device has to say."""
+    (tmp_path / "script.py").write_text(TOLD)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run([*launcher, str(tmp_path / "script.py"), str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for rank in (0, 1):
+        left = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert left == {"said": "checkpoint-3 is written", "steps": 3}
+    args = SimpleNamespace(output_dir=str(tmp_path / "out"), world_size=2, precision="float32")
+    args.load_best_model_at_end = False
+    assert resume_point("last", args) == tmp_path / "out" / "checkpoint-3"

@@ -32,6 +32,7 @@ from hf_hmtl.data.sources import SPLITS
 from hf_hmtl.data.sources._building import in_memory
 from hf_hmtl.data.splits import fingerprint
 from hf_hmtl.files import replacing
+from hf_hmtl.locks import sole_writer
 
 RECORD = "prepared.json"
 ROWS_A_SHARD = 500
@@ -122,6 +123,7 @@ def prepare(
 
     Raises:
         FileExistsError: `out` exists, or an unfinished pass with other options.
+        BlockingIOError: another process is writing it.
         OSError, ValueError: pictures, table or weights cannot be used; no face is found.
     """
     method, reading = method or Method(), reading or Reading()
@@ -135,21 +137,22 @@ def prepare(
     found = _read(place.resolve(), reading, group_pattern)
     faces = _given_faces(given, found.splits) if given else {}
     plan = _plan(found, method, boxes, rows_a_shard)
-    if out.exists():
-        return earlier(out, plan)
-    unfinished = begun(out, plan)
-    total, done = sum(map(len, found.splits.values())), 0
-    todo = []
-    for shard in _shards(found.splits, unfinished, rows_a_shard):
-        if shard[0].is_file():
-            done += facts_of(shard[0])[1]
-        else:
-            todo.append(shard)
-    progress(done, total)
-    for count in write_shards(_loaded(todo, found.splits, faces), method, given is None, processes):
-        done += count
+    with sole_writer(out, lock_of(out)):
+        if out.exists():
+            return earlier(out, plan)
+        unfinished = begun(out, plan)
+        total, done = sum(map(len, found.splits.values())), 0
+        todo = []
+        for shard in _shards(found.splits, unfinished, rows_a_shard):
+            if shard[0].is_file():
+                done += facts_of(shard[0])[1]
+            else:
+                todo.append(shard)
         progress(done, total)
-    return _finish(out, unfinished, found, plan, [] if given is None else given.notes())
+        for count in write_shards(_loaded(todo, found.splits, faces), method, given is None, processes):
+            done += count
+            progress(done, total)
+        return _finish(out, unfinished, found, plan, [] if given is None else given.notes())
 
 
 def check_places(place: Path, out: Path, method: Method, processes: int) -> None:
@@ -255,6 +258,11 @@ def earlier(out: Path, plan: dict) -> Prepared:
         )
     notes = ("it was there already, and nothing was done", *record["notes"])
     return Prepared(out, record["faces"], record["pictures"], record["left_out"], notes, tuple(record["columns"]))
+
+
+def lock_of(out: Path) -> Path:
+    """The lock of a folder that is to be written; it lies beside it, because the folder comes last."""
+    return out.with_name(f".{out.name}.lock")
 
 
 def begun(out: Path, plan: dict) -> Path:

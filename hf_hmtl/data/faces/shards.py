@@ -5,9 +5,8 @@ with them after a pass that was stopped.
 """
 
 import json
-import multiprocessing
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import islice
@@ -26,6 +25,7 @@ from hf_hmtl.data.identity import ID
 from hf_hmtl.files import replacing
 from hf_hmtl.model.face_detector_hmtl import Face, FaceDetector
 from hf_hmtl.model.image_processing_hmtl import LARGEST_IMAGE
+from hf_hmtl.workers import pool
 
 LARGEST, ALL = WHICH = ("largest", "all")
 FACE_BOX, FACE_SCORE, FACE_LANDMARKS, FACE_ANGLE = OF_FACES = (
@@ -180,8 +180,7 @@ def facts_of(path: Path) -> tuple[list[tuple[str, str]], int, int]:
 def write_shards(shards: Iterable[Work], method: Method, detects: bool, processes: int) -> Iterator[int]:
     """Write all shards, in so many processes; gives the number of pictures of each when it stands.
 
-    What a shard holds depends on nothing but its own pictures. New processes are started, not forked: OpenCV's threads
-    do not survive a fork.
+    What a shard holds depends on nothing but its own pictures.
 
     Raises:
         OSError: a process was killed.
@@ -192,13 +191,11 @@ def write_shards(shards: Iterable[Work], method: Method, detects: bool, processe
             yield shard.write(method, detector)
         return
     shards, pending = iter(shards), set()
-    with ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(method, detects)
-    ) as pool:
+    with pool(processes, _begin, method, detects) as writers:
         try:
             # A few ahead: a shard may hold the bytes of its pictures, and all of them together would not fit.
             while pending := pending | {
-                pool.submit(_work, each) for each in islice(shards, 2 * processes - len(pending))
+                writers.submit(_work, each) for each in islice(shards, 2 * processes - len(pending))
             }:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 yield from [each.result() for each in done]
@@ -207,8 +204,6 @@ def write_shards(shards: Iterable[Work], method: Method, detects: bool, processe
                 "one of the processes was killed, perhaps because memory ran out. Type the same command again: it goes "
                 "on where it stopped; --num_proc 1 needs the least memory"
             ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 _of_this_process: dict[str, tuple] = {}

@@ -30,6 +30,7 @@ from hf_hmtl.data.faces.prepare import (
     digest,
     earlier,
     finding,
+    lock_of,
     write_record,
 )
 from hf_hmtl.data.faces.shards import LEFT_OUT, READ, Method, faces_of, facts_of, values_of, write_shards
@@ -37,6 +38,7 @@ from hf_hmtl.data.identity import CLIP, FEATURES, FEATURES_OF_CLIPS, FILE, FRAME
 from hf_hmtl.data.ledger import Ledger, Reason
 from hf_hmtl.data.own_faces.tree import walk
 from hf_hmtl.files import replacing
+from hf_hmtl.locks import sole_writer
 from hf_hmtl.model.face_detector_hmtl import Face, FaceDetector
 
 SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
@@ -87,6 +89,7 @@ def prepare_videos(
 
     Raises:
         FileExistsError: `out` exists, or an unfinished pass with other options.
+        BlockingIOError: another process is writing it.
         ImportError: PyAV is not installed.
         OSError, ValueError: there is no video, boxes or weights cannot be used, or no face is found.
     """
@@ -109,20 +112,21 @@ def prepare_videos(
         **finding(method, None if given is None else given.digest),
         "data": _digest_of(paths, root),
     }
-    if out.exists():
-        return earlier(out, plan)
-    unfinished = begun(out, plan)
-    works, counts = [], [video.count(path) for path in paths]
-    for number, path in enumerate(paths):
-        name = unfinished / f"train-{number:05d}-of-{len(paths):05d}.parquet"
-        works.append(VideoWork(name, path, path.relative_to(root).as_posix(), root.name, given))
-    todo = [work for work in works if not work.path.is_file()]
-    done = sum(facts_of(work.path)[1] for work in works if work.path.is_file())
-    progress(done, max(sum(counts), done))
-    for count in write_shards(todo, method, given is None, processes):
-        done += count
+    with sole_writer(out, lock_of(out)):
+        if out.exists():
+            return earlier(out, plan)
+        unfinished = begun(out, plan)
+        works, counts = [], [video.count(path) for path in paths]
+        for number, path in enumerate(paths):
+            name = unfinished / f"train-{number:05d}-of-{len(paths):05d}.parquet"
+            works.append(VideoWork(name, path, path.relative_to(root).as_posix(), root.name, given))
+        todo = [work for work in works if not work.path.is_file()]
+        done = sum(facts_of(work.path)[1] for work in works if work.path.is_file())
         progress(done, max(sum(counts), done))
-    return _finish(out, unfinished, works, plan, [] if given is None else given.notes())
+        for count in write_shards(todo, method, given is None, processes):
+            done += count
+            progress(done, max(sum(counts), done))
+        return _finish(out, unfinished, works, plan, [] if given is None else given.notes())
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from data_trees import write_text
 from face_detectors import box_of, picture_of, write_network
 from PIL import Image
 
+from hf_hmtl import workers
 from hf_hmtl.commands import prepare as command
 from hf_hmtl.data import sources
 from hf_hmtl.data.faces import prepare as passes
@@ -165,19 +166,13 @@ def test_a_process_that_is_killed_is_one_line_that_says_how_to_go_on(photographs
         def __init__(self, *arguments, **options):
             pass
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            pass
-
         def submit(self, *arguments):
             raise BrokenProcessPool("a child was terminated abruptly")
 
         def shutdown(self, **options):
             pass
 
-    monkeypatch.setattr(shards, "ProcessPoolExecutor", Killed)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Killed)
     with pytest.raises(OSError, match="was killed.* Type the same command again: it goes on"):
         prepare(photographs, tmp_path / "faces", Method(weights=weights), processes=2)
     monkeypatch.undo()

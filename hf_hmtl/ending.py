@@ -1,0 +1,75 @@
+"""How a process ends that is told to: SIGTERM raises as Ctrl-C does, unless somebody ends by himself, as a training."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+
+class ToldToEnd(BaseException):
+    """SIGTERM has come. As KeyboardInterrupt it is no `Exception`, so that nothing takes it for a mistake and goes on.
+
+    Its text says what was left, where there is anything to say.
+    """
+
+
+def reason(end: BaseException) -> str:
+    """Why a process ends, and what was left: of `ToldToEnd` or KeyboardInterrupt."""
+    if not isinstance(end, ToldToEnd):
+        return "interrupted"
+    return f"told to end (SIGTERM){'; ' * bool(str(end))}{end}"
+
+
+def status(end: BaseException) -> int:
+    """The exit status of a process that ends so, as shells have it: 143 or 130."""
+    return 128 + (signal.SIGTERM if isinstance(end, ToldToEnd) else signal.SIGINT)
+
+
+class Wish:
+    """Whether the process has been told to end since somebody began to look.
+
+    Attributes:
+        heard: whether it has.
+    """
+
+    def __init__(self):
+        self.heard = False
+
+
+def _raise(*_) -> None:
+    raise ToldToEnd
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Raise `ToldToEnd` within this block when SIGTERM comes; outside of the main thread, which alone hears it, nothing
+    changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _raise)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def postponed() -> Iterator[Wish]:
+    """Take note of SIGTERM where `told` would raise, for whoever ends by himself; it is raised behind the block if
+    nobody did. Without `told` around it nothing changes, and no wish is heard: a library leaves signals alone."""
+    wish = Wish()
+    if signal.getsignal(signal.SIGTERM) is not _raise or threading.current_thread() is not threading.main_thread():
+        yield wish
+        return
+
+    def hear(*_) -> None:
+        wish.heard = True
+
+    signal.signal(signal.SIGTERM, hear)
+    try:
+        yield wish
+    finally:
+        signal.signal(signal.SIGTERM, _raise)
+    if wish.heard:
+        raise ToldToEnd

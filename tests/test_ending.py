@@ -1,0 +1,70 @@
+"""SIGTERM and Ctrl-C: what a process says, and with which status it ends."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from hf_hmtl import commands
+from hf_hmtl.ending import ToldToEnd, postponed, told
+
+
+def end(number=signal.SIGTERM):
+    """Send a signal to this process; it has come when this returns."""
+    os.kill(os.getpid(), number)
+
+
+def test_sigterm_raises_within_the_block_and_is_what_it_was_behind_it():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ToldToEnd), told():
+        end()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_who_ends_by_himself_hears_it_and_it_is_raised_behind_him():
+    reached = []
+    with pytest.raises(ToldToEnd), told(), postponed() as wish:
+        assert not wish.heard
+        end()
+        end()  # a launcher and a scheduler may both say it
+        reached.append(wish.heard)
+    assert reached == [True]
+
+
+def test_what_was_raised_meanwhile_is_not_lost():
+    with pytest.raises(KeyError), told(), postponed():
+        end()
+        raise KeyError
+
+
+def test_a_library_leaves_signals_alone():
+    before = signal.getsignal(signal.SIGTERM)
+    with postponed() as wish:
+        assert signal.getsignal(signal.SIGTERM) is before
+    assert not wish.heard
+
+
+def test_threads_change_nothing():
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def work():
+        with told(), postponed():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "said"), [(signal.SIGTERM, 143, "told to end (SIGTERM)"), (signal.SIGINT, 130, "interrupted")]
+)
+def test_a_command_ends_in_one_line_that_says_how_it_goes_on(monkeypatch, capsys, number, status, said):
+    monkeypatch.setattr("hf_hmtl.commands.predict.run", lambda arguments: end(number))
+    monkeypatch.setattr("sys.argv", ["hf-hmtl", "predict"])
+    with pytest.raises(SystemExit) as left:
+        commands.main()
+    assert left.value.code == status
+    assert capsys.readouterr().err == f"hf-hmtl predict: {said}. The same command goes on\n"
