@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hf_hmtl.files import without_place
 from hf_hmtl.option_types import require_mapping, require_types
+from hf_hmtl.parsing import shown, text_of, yaml_of
 
 FOLDER = Path(__file__).parent / "recipes"
 FILE_KEYS = ("about", "default_row", "defaults", "rows", "like", "leave_out")
@@ -236,21 +235,13 @@ def available() -> dict[str, list[str]]:
 
 
 @functools.lru_cache(maxsize=32)
-def _parsed(text: str) -> Any:
+def _parsed(text: str, where: Path) -> Any:
     """A comparison asks for some file a hundred times; what it gets is copied before it is changed."""
-    return yaml.safe_load(text)
+    return yaml_of(text, where, "; a recipe is YAML, indented by blanks and not by tabs")
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = _parsed(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}); save it so") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ValueError(f"{where}: {problem}; a recipe is YAML, indented by blanks and not by tabs") from error
+    content = _parsed(text_of(path), path)
     if content is None:
         raise ValueError(f"{path} is empty; a recipe file needs `rows`")
     require_mapping(content, str(path))
@@ -260,7 +251,7 @@ def _read(path: Path) -> dict[str, Any]:
             [content["like"]], [each.stem for each in FOLDER.glob("*.yaml")], f"file that {path.name} is like,"
         )
         other = FOLDER / f"{content['like']}.yaml"
-        return _like(path, path.read_text(encoding="utf-8"), other, other.read_text(encoding="utf-8"))
+        return _like(path, text_of(path), other, text_of(other))
     if "leave_out" in content:
         raise ValueError(f"{path} has leave_out and is not `like` another file, whose rows it could leave out")
     if not content.get("rows"):
@@ -275,7 +266,7 @@ def _read(path: Path) -> dict[str, Any]:
 @functools.lru_cache(maxsize=32)
 def _like(path: Path, text: str, other: Path, _: str) -> dict[str, Any]:
     """A file that is `like` another, with all of its rows in full; made once for the texts of both."""
-    content = _parsed(text)
+    content = _parsed(text, path)
     theirs, own, left_out = _read(other), content.get("rows") or {}, content.get("leave_out") or []
     if not isinstance(left_out, list):
         raise ValueError(f"leave_out of {path} is {left_out!r}; write the rows that are left out as a list: [a, b]")
@@ -295,7 +286,8 @@ def _like(path: Path, text: str, other: Path, _: str) -> dict[str, Any]:
 def original_of(file: str) -> str:
     """The file of this package whose rows stand in another one: "affectnet" for "drawn-paper"; itself, where it is like
     no other."""
-    return _parsed((FOLDER / f"{file}.yaml").read_text(encoding="utf-8")).get("like", file)
+    path = FOLDER / f"{file}.yaml"
+    return _parsed(text_of(path), path).get("like", file)
 
 
 def is_of_another_file(row: str) -> bool:
@@ -404,14 +396,8 @@ def override(assignments: list[str]) -> dict[str, Any]:
         path, separator, value = assignment.partition("=")
         if not separator:
             raise ValueError(f"--set {assignment!r} has no '='; write --set auxiliary.puzzle.weight=0.1")
-        try:
-            nested: Any = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-            raise ValueError(
-                f"--set {assignment!r}: the value is YAML, and {problem}. Quote what is to stay text: --set "
-                f"{path}='\"...\"'"
-            ) from error
+        hint = f". Quote what is to stay text: --set {shown(path)[1:-1]}='\"...\"'"
+        nested: Any = yaml_of(value, f"--set {shown(assignment)}: the value is YAML", hint)
         for key in reversed(path.split(".")):
             nested = {key: nested}
         result = merged(result, nested)

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from hf_hmtl import recipe as recipes
+from hf_hmtl.parsing import text_of, yaml_of
 
 FOLDER = Path(__file__).parents[1] / "comparisons"
 FILE_KEYS = ("about", "recipe", "baseline", "tasks", "seeds", "folds", "rows", "variants", "at_a_time", "options")
@@ -146,7 +145,7 @@ def preset(name: str) -> Comparison:
             f"unknown preset {name!r}.{recipes.nearest(name, available())} Known: {', '.join(available())}; or give "
             "the path of a .yaml file"
         )
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = yaml_of(text_of(path), path)
     recipes.require_known(content, FILE_KEYS, f"key in {path.name}")
     rows = []
     for label, options in content["rows"].items():

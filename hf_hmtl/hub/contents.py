@@ -13,6 +13,7 @@ from typing import Any
 
 from transformers.dynamic_module_utils import get_relative_import_files
 
+from hf_hmtl.parsing import read_json
 from hf_hmtl.results.card import render, render_unmeasured
 from hf_hmtl.results.result import Result, read, without_folders
 
@@ -93,7 +94,7 @@ def config_of(folder: Path) -> dict[str, Any]:
             f"{folder} has no {CONFIG}, so it holds no model. Give the folder that a training wrote, or one that "
             "model.slim().save_pretrained(FOLDER) wrote"
         )
-    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    config = read_json(folder / CONFIG)
     if config.get("model_type") not in IDENTITY:
         raise ValueError(f"{folder} holds a model of the type {config.get('model_type')!r}, and none of hf_hmtl")
     return config
@@ -188,7 +189,7 @@ def _model(folder: Path, config: dict[str, Any]) -> Iterator[Part]:
     yield Part(CONFIG, folder / CONFIG, "the network, its heads and labels")
     if (folder / INDEX).is_file():
         yield Part(INDEX, folder / INDEX, "which file holds which weights")
-        shards = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        shards = sorted(set(read_json(folder / INDEX)["weight_map"].values()))
     else:
         shards = [WEIGHTS]
     for shard in shards:
@@ -213,7 +214,7 @@ def _checkpoint(checkpoint: Path) -> Iterator[Part]:
 
 
 def _free_of_folders(path: Path) -> bytes:
-    values = without_folders(json.loads(path.read_text(encoding="utf-8")))
+    values = without_folders(read_json(path))
     return (json.dumps(values, indent=2) + "\n").encode()
 
 

@@ -19,6 +19,7 @@ import torch
 from hf_hmtl._version import __version__
 from hf_hmtl.files import replacing
 from hf_hmtl.metrics.measure import SHARE, Measure
+from hf_hmtl.parsing import read_json
 from hf_hmtl.results.versions import PRESENT, upgraded
 
 SPLITS = {"train_": "train", "eval_": "validation", "test_": "test"}  # metric prefix -> name of the split
@@ -202,12 +203,7 @@ def read(path: str | Path) -> Result:
     Raises:
         ValueError: the file is no JSON, has no or a newer schema version, or misses a key.
     """
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path} is not JSON ({error}); a result.json is written by a finished training run."
-        ) from error
+    values = read_json(Path(path))
     version = values.get("schema_version") if isinstance(values, dict) else None
     if type(version) is not int:
         raise ValueError(f"{path} has no schema_version, so it is not the result.json of a training run.")

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from hf_hmtl.parsing import json_of
+
 DELIMITERS = (",", ";", "\t", "|")
 NO_VALUE = frozenset(("na", "n/a", "nan", "null", "none", "nil", "#n/a", "-", "?"))
 """What stands for a missing number, in small letters; in a column of text it is text."""
@@ -171,13 +173,14 @@ def _json_columns(text: str, path: Path) -> dict[str, pa.Array]:
     first = text.lstrip()[:1]
     try:
         if first == "[" or path.suffix.lower() == ".json":
-            content = json.loads(text)
+            content = json_of(text, f"custom: {path}")
         else:
-            content = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except json.JSONDecodeError as error:
+            lines = enumerate(text.splitlines(), 1)
+            content = [json_of(line, f"custom: {path}, line {number},") for number, line in lines if line.strip()]
+    except ValueError:
         if first == "{" and path.suffix.lower() == ".json" and "\n" in text.strip():
             return _json_columns(text, path.with_suffix(".jsonl"))  # lines of objects under the other name
-        raise ValueError(f"custom: {path}, line {error.lineno}: {error.msg}") from error
+        raise
     if isinstance(content, dict) and content and all(isinstance(cells, list) for cells in content.values()):
         if len({len(cells) for cells in content.values()}) > 1:
             raise ValueError(f"custom: {path}: its columns have different lengths")
