@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 NAMES_KEPT = 3
+LONGEST_NAME = 200  # characters; the cell of a table may hold anything
 LARGEST_SHARE = 0.1
 """Share of a split that one reason may take without being allowed by name."""
 FOLDER = "folder"
@@ -101,7 +102,8 @@ class Ledger:
         if names:
             entry = self.entries.setdefault((split, reason.name), Entry(reason))
             entry.count += len(names)
-            entry.names += names[: NAMES_KEPT - len(entry.names)]
+            kept = names[: NAMES_KEPT - len(entry.names)]
+            entry.names += [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..." for name in kept]
             entry.classes.update(name for name in classes if name is not None)
 
     def add(self, other: "Ledger", source: str) -> None:
