@@ -3,9 +3,11 @@
 import difflib
 import inspect
 import os
+from pickle import UnpicklingError
 
 import timm
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from .heads_hmtl import DECODER_STRIDES
@@ -64,11 +66,17 @@ def published_weights(name: str) -> dict:
 def weights_from_file(path: str | os.PathLike, backbone: nn.Module) -> dict:
     """The weights in a local .safetensors or .pth file, named as the backbone names them: {tensor name: tensor}.
 
-    Nothing is unpickled but tensors. Raises FileNotFoundError.
+    Nothing is unpickled but tensors. Raises FileNotFoundError; ValueError where it holds anything else.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no file {os.fspath(path)!r} with weights of a backbone.")
-    weights = timm.models.load_state_dict(os.fspath(path), weights_only=True)
+    try:
+        weights = timm.models.load_state_dict(os.fspath(path), weights_only=True)
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{os.fspath(path)} holds no tensors of a backbone, or more than tensors ({reason})."
+        ) from error
     # Files in the format of a model's first publication need the conversion that timm keeps beside the model.
     convert = getattr(inspect.getmodule(type(backbone)), "checkpoint_filter_fn", None)
     return convert(weights, backbone) if convert else weights

@@ -14,6 +14,8 @@ from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.processing_utils import ImagesKwargs
 
+from .strangers_hmtl import LARGEST_SIDE, one_sentence, short
+
 LARGEST_IMAGE = 178_956_970  # pixels; where Pillow refuses an image as a possible decompression bomb
 _CHANNELS = (1, 3, 4)
 _PROGRAMS = ("EPS",)  # formats whose reader starts another program on what the file says
@@ -133,10 +135,22 @@ class HMTLImageProcessor(BaseImageProcessor):
         side = _checked_side(size)
         self.size = {"height": side, "width": side}
         self.crop_fraction = _checked_crop(crop_fraction)
-        self.resample = int(Image.Resampling(resample))
+        self.resample = _checked_filter(resample)
         self.do_resize, self.do_rescale, self.do_normalize = True, False, False
         self.image_mean, self.image_std = [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]
         self._accept_recorded(recorded)
+
+    @classmethod
+    def get_image_processor_dict(cls, *arguments, **options):
+        """As the base class's; raises ValueError where the file holds no object of JSON."""
+        with one_sentence("image processor"):
+            return super().get_image_processor_dict(*arguments, **options)
+
+    @classmethod
+    def from_dict(cls, *arguments, **options):
+        """As the base class's; raises ValueError where an entry is not what it has to be."""
+        with one_sentence("image processor"):
+            return super().from_dict(*arguments, **options)
 
     def _accept_recorded(self, recorded: dict):
         """Accepts what a saved preprocessor_config.json says beside the options, and nothing else."""
@@ -144,11 +158,14 @@ class HMTLImageProcessor(BaseImageProcessor):
             if name in _WRITTEN_BY_OTHERS:
                 continue
             if name not in ("do_resize", "do_rescale", "do_normalize", "image_mean", "image_std"):
-                raise ValueError(f"HMTLImageProcessor has no option {name!r}; it has size, crop_fraction and resample.")
+                raise ValueError(
+                    f"HMTLImageProcessor has no option {short(name)}; it has size, crop_fraction and resample."
+                )
             if (list(value) if isinstance(value, tuple) else value) != getattr(self, name):
                 raise ValueError(
-                    f"{name}={value} is not possible: images are always resized, and never rescaled or normalised "
-                    f"here, because the model takes pixels from 0 to 255 and does that itself. Leave {name} out."
+                    f"{name}={short(value)} is not possible: images are always resized, and never rescaled or "
+                    f"normalised here, because the model takes pixels from 0 to 255 and does that itself. "
+                    f"Leave {name} out."
                 )
 
     def to_dict(self) -> dict:
@@ -188,7 +205,7 @@ class HMTLImageProcessor(BaseImageProcessor):
             raise ValueError("No images were given: the list is empty.")
         side = self.size["height"] if size is None else _checked_side(size)
         crop = self.crop_fraction if crop_fraction is None else _checked_crop(crop_fraction)
-        resample = self.resample if resample is None else int(Image.Resampling(resample))
+        resample = self.resample if resample is None else _checked_filter(resample)
         pixels = np.stack([to_pixels(image, side, crop, resample) for image in images]).transpose(0, 3, 1, 2)
         if return_tensors == "np":
             return BatchFeature({"pixel_values": pixels})
@@ -201,19 +218,25 @@ def _checked_side(size) -> int:
     side = size
     if hasattr(size, "items"):
         given = {name: value for name, value in dict(size).items() if value is not None}
-        sides = set(given.values())
+        sides = list(given.values())
         known = given.keys() in ({"height", "width"}, {"shortest_edge"})
-        side = sides.pop() if known and len(sides) == 1 else None
+        side = sides[0] if known and all(each == sides[0] for each in sides) else None
     elif isinstance(size, (list, tuple)) and len(size) == 2 and size[0] == size[1]:
         side = size[0]
-    if not isinstance(side, int) or isinstance(side, bool) or side < 1:
-        raise ValueError(f"size is the side of a square in pixels, like 224, got {size}")
+    if not isinstance(side, int) or isinstance(side, bool) or not 1 <= side <= LARGEST_SIDE:
+        raise ValueError(f"size is the side of a square, 1 to {LARGEST_SIDE:,} pixels, like 224, got {short(size)}")
     return side
+
+
+def _checked_filter(resample) -> int:
+    if not isinstance(resample, int) or resample not in list(Image.Resampling):
+        raise ValueError(f"resample is the number of a filter of Pillow, 2 for bilinear, got {short(resample)}")
+    return int(resample)
 
 
 def _checked_crop(crop_fraction) -> float:
     if not isinstance(crop_fraction, (int, float)) or not 0 < crop_fraction <= 1:
-        raise ValueError(f"crop_fraction is the share of each side that is kept, in (0, 1], got {crop_fraction}")
+        raise ValueError(f"crop_fraction is the share of each side that is kept, in (0, 1], got {short(crop_fraction)}")
     return float(crop_fraction)
 
 
