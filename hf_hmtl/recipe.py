@@ -21,6 +21,7 @@ from hf_hmtl.option_types import require_mapping, require_types
 from hf_hmtl.parsing import shown, text_of, yaml_of
 
 FOLDER = Path(__file__).parent / "recipes"
+_LONGEST_NAME = 1000
 FILE_KEYS = ("about", "default_row", "defaults", "rows", "like", "leave_out")
 PAPER_KEYS = ("table", "row", "metric", "value")
 NEUTRAL = ("on_broken_image", "report_batch_norm", "report_train", "report_columns", "report_groups", "about")
@@ -52,7 +53,9 @@ def require_known(given, known, what: str) -> None:
     """
     for key in given:
         if key not in known:
-            raise ValueError(f"unknown {what} {key!r}.{nearest(str(key), known)} Known: {', '.join(sorted(known))}")
+            raise ValueError(
+                f"unknown {what} {shown(key)}.{nearest(str(key)[:100], known)} Known: {', '.join(sorted(known))}"
+            )
 
 
 def merged(base: dict, changes: dict) -> dict:
@@ -259,7 +262,7 @@ def _read(path: Path) -> dict[str, Any]:
     for key in ("rows", "defaults"):
         require_mapping(content.get(key) or {}, f"`{key}` of {path}")
     for row, settings in content["rows"].items():
-        require_mapping(settings or {}, f"row {row!r} of {path}")
+        require_mapping(settings or {}, f"row {shown(row)} of {path}")
     return content
 
 
@@ -275,7 +278,7 @@ def _like(path: Path, text: str, other: Path, _: str) -> dict[str, Any]:
         require_mapping(content.get(key) or {}, f"`{key}` of {path}")
     rows = {}
     for name in [row for row in {**theirs["rows"], **own} if row not in left_out]:
-        require_mapping(own.get(name) or {}, f"row {name!r} of {path}")
+        require_mapping(own.get(name) or {}, f"row {shown(name)} of {path}")
         of_theirs = merged(theirs.get("defaults") or {}, theirs["rows"].get(name) or {})
         fields = merged(of_theirs, content.get("defaults") or {})
         fields |= {"source": (content.get("defaults") or {}).get("source", fields.get("source")), "paper": None}
@@ -322,6 +325,8 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     Raises:
         ValueError: unknown file, row or key; the message has the nearest known name.
     """
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"unknown recipe {shown(name)}; a name has at most {_LONGEST_NAME} characters")
     if ".yaml" in name:
         file_name, _, row = name.partition(":")
         path, label = Path(file_name), Path(file_name).stem
@@ -339,8 +344,10 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     content = _read(path)
     rows = content["rows"]
     row = row or content.get("default_row") or next(iter(rows))
-    if row not in rows:
-        raise ValueError(f"unknown row {row!r} in recipe {label}.{nearest(row, rows)} Known rows: {', '.join(rows)}")
+    if not isinstance(row, str) or row not in rows:
+        raise ValueError(
+            f"unknown row {shown(row)} in recipe {label}.{nearest(str(row)[:100], rows)} Known rows: {', '.join(rows)}"
+        )
     own = merged(content.get("defaults") or {}, rows[row] or {})
     fields = merged(_with_first_source(own), overrides or {})
     for group in ("supervised", "auxiliary"):
@@ -380,8 +387,8 @@ def _changes(own: dict[str, Any], overrides: dict[str, Any], prefix: str = "") -
             below = own.get(key)
             found += _changes(below if isinstance(below, dict) else {}, value, f"{prefix}{key}.")
         else:
-            shown = "null" if value is None else without_place(value) if isinstance(value, str) else value
-            found.append(f"{prefix}{key}={shown}")
+            said = "null" if value is None else without_place(value) if isinstance(value, str) else value
+            found.append(f"{prefix}{key}={said}")
     return found
 
 
@@ -395,7 +402,7 @@ def override(assignments: list[str]) -> dict[str, Any]:
     for assignment in assignments:
         path, separator, value = assignment.partition("=")
         if not separator:
-            raise ValueError(f"--set {assignment!r} has no '='; write --set auxiliary.puzzle.weight=0.1")
+            raise ValueError(f"--set {shown(assignment)} has no '='; write --set auxiliary.puzzle.weight=0.1")
         hint = f". Quote what is to stay text: --set {shown(path)[1:-1]}='\"...\"'"
         nested: Any = yaml_of(value, f"--set {shown(assignment)}: the value is YAML", hint)
         for key in reversed(path.split(".")):

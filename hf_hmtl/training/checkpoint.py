@@ -1,7 +1,6 @@
 """Folders `checkpoint-N`: which are whole, which ended a training, and what we keep beside the Trainer's own state."""
 
 import json
-import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -9,7 +8,9 @@ from safetensors import SafetensorError, safe_open
 from transformers import TrainerState
 
 from hf_hmtl.files import replacing
+from hf_hmtl.parsing import read_json
 from hf_hmtl.training.arguments import HMTLTrainingArguments
+from hf_hmtl.training.states import holds_tensors, hybrid_state_of, trainer_state_of
 from hf_hmtl.training.weighting import PastLosses
 
 STATE_FILE = "hmtl_state.json"
@@ -56,18 +57,19 @@ class HybridState:
 
         Raises:
             FileNotFoundError: the checkpoint is of another trainer.
+            ValueError: it holds something else than was written.
         """
         path = checkpoint / STATE_FILE
         if not path.is_file():
             raise FileNotFoundError(
                 f"{checkpoint} has no {STATE_FILE}, so no trainer of hf_hmtl wrote it. Start a new run"
             )
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        return cls(**hybrid_state_of(path, cls, PastLosses))
 
 
 def trainer_state(checkpoint: Path) -> TrainerState:
-    """The Trainer's own state: step, best step, history."""
-    return TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_FILE))
+    """The Trainer's own state; raises as `trainer_state_of`."""
+    return trainer_state_of(checkpoint / TRAINER_STATE_FILE)
 
 
 def is_over(state: TrainerState, planned_steps: int, patience: int | None) -> bool:
@@ -160,7 +162,7 @@ def _is_whole(path: Path) -> bool:
     """Whether a file of a checkpoint can be read to its end: torch's and safetensors' formats say where it is."""
     if path.suffix == ".json":
         try:
-            return isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+            return isinstance(read_json(path), dict)
         except ValueError:
             return False
     if path.suffix == ".safetensors":
@@ -169,7 +171,7 @@ def _is_whole(path: Path) -> bool:
                 return True
         except SafetensorError:
             return False
-    return zipfile.is_zipfile(path)
+    return holds_tensors(path)
 
 
 def _earlier_than(checkpoint: Path) -> str:
@@ -189,7 +191,7 @@ def last_complete_checkpoint(folder: str | Path) -> Path | None:
     def complete(checkpoint: Path) -> bool:
         """Whether its last file can be read to the end."""
         try:
-            json.loads((checkpoint / TRAINER_STATE_FILE).read_text())
+            read_json(checkpoint / TRAINER_STATE_FILE)
         except (OSError, ValueError):
             return False
         return True
