@@ -1,6 +1,6 @@
 """What stands where in a result.json: whether a file that somebody else wrote holds values of the types it has to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ class Each:
     """A mapping by name, or a list, whose values have one shape."""
 
     shape: Any
-    container: type = dict
+    container: Any = dict
 
 
 class Needed(dict):
@@ -93,7 +93,7 @@ def require_shape(values: Any, shape: Any = SHAPE, where: str = "") -> None:
             raise ValueError(
                 f"{where} is {shown(values)}, which is no {'list' if shape.container is list else 'mapping'}"
             )
-        inner: Any = values.items() if isinstance(values, Mapping) else enumerate(values)
+        inner: Iterable = values.items() if isinstance(values, dict) else enumerate(values)
         for name, value in inner:
             require_shape(value, shape.shape, f"{where}.{shown(name)}")
     elif isinstance(shape, dict):

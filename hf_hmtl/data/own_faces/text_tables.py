@@ -52,9 +52,9 @@ def read_text_table(path: Path, encoding: str | None = None) -> TextTable:
         ValueError: the file is empty, or does not hold a table; the message says line and content.
     """
     content = path.read_bytes()
-    if not content.strip():
-        raise ValueError(f"custom: {path} is empty; needed are a header and one row an image")
     text, notes = _text(content, path, encoding)
+    if not text.strip("\ufeff\0 \t\r\n"):
+        raise ValueError(f"custom: {path} is empty; needed are a header and one row an image")
     if path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
         columns = _json_columns(text, path)
     else:
