@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers.dynamic_module_utils import get_relative_import_files
 
-from hf_hmtl.parsing import read_json
+from hf_hmtl.parsing import read_json, shown
 from hf_hmtl.results.card import render, render_unmeasured
 from hf_hmtl.results.result import Result, read, without_folders
 
@@ -95,7 +95,9 @@ def config_of(folder: Path) -> dict[str, Any]:
             "model.slim().save_pretrained(FOLDER) wrote"
         )
     config = read_json(folder / CONFIG)
-    if config.get("model_type") not in IDENTITY:
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise ValueError(f"{folder / CONFIG} is no configuration of a model")
+    if config["model_type"] not in IDENTITY:
         raise ValueError(f"{folder} holds a model of the type {config.get('model_type')!r}, and none of hf_hmtl")
     return config
 
@@ -189,13 +191,20 @@ def _model(folder: Path, config: dict[str, Any]) -> Iterator[Part]:
     yield Part(CONFIG, folder / CONFIG, "the network, its heads and labels")
     if (folder / INDEX).is_file():
         yield Part(INDEX, folder / INDEX, "which file holds which weights")
-        shards = sorted(set(read_json(folder / INDEX)["weight_map"].values()))
+        index = read_json(folder / INDEX)
+        weights = index.get("weight_map") if isinstance(index, dict) else None
+        if not isinstance(weights, dict) or not all(isinstance(shard, str) for shard in weights.values()):
+            raise ValueError(f"{folder / INDEX} does not say which file holds which weights (weight_map)")
+        shards = sorted(set(weights.values()))
     else:
         shards = [WEIGHTS]
     for shard in shards:
         yield Part(shard, _there(folder, shard), "the weights")
     yield Part(PROCESSOR, _there(folder, PROCESSOR), "the image processor")
-    names = {name.partition(".")[0] for name in config["auto_map"].values()}
+    code = config.get("auto_map")
+    if not isinstance(code, dict) or not all(isinstance(name, str) for name in code.values()):
+        raise ValueError(f"{folder / CONFIG} does not name the code that loads the model (auto_map); save it again")
+    names = {name.partition(".")[0] for name in code.values()}
     modules = {f"{name}.py" for name in names}
     for name in sorted(modules):
         modules |= {Path(found).name for found in get_relative_import_files(_there(folder, name))}
@@ -245,6 +254,8 @@ def with_training_heads(model: str) -> str:
 
 
 def _there(folder: Path, name: str) -> Path:
+    if Path(name).name != name:
+        raise ValueError(f"{folder} names a file of another folder, {shown(name)}, and what is there stays where it is")
     if not (folder / name).is_file():
         raise FileNotFoundError(
             f"{folder} has no {name}, without which nobody can load the model. Give the folder that a training wrote"

@@ -22,8 +22,12 @@ def new_backbone(name: str, image_size: int) -> nn.Module:
             + (f" Did you mean {' or '.join(map(repr, near))}?" if near else "")
             + " timm.list_models('*resnet*') lists the names with a word in them."
         )
+    try:
+        known = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:  # a tag of weights behind the name that timm does not know
+        raise ValueError(f"timm {timm.__version__} has no model {name!r}: {error}") from error
     # Most transformers learn something for each place of the image, and have to know its size beforehand.
-    options = {"img_size": image_size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
+    options = {"img_size": image_size} if known.fixed_input_size else {}
     return timm.create_model(name, pretrained=False, num_classes=0, **options)
 
 

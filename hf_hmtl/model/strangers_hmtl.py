@@ -2,6 +2,7 @@
 
 import contextlib
 import reprlib
+from pickle import UnpicklingError
 
 from safetensors import SafetensorError
 
@@ -54,6 +55,11 @@ def readable_weights(source):
     """
     try:
         yield
+    except (UnpicklingError, EOFError) as error:
+        raise ValueError(
+            f"The weights in {source} are a pickle that holds more than tensors, which is not loaded. Whoever made it "
+            "can save it as safetensors."
+        ) from error
     except SafetensorError as error:
         raise OSError(f"The weights in {source} are damaged ({str(error)[:300]}); get them anew.") from error
     except RuntimeError as error:
