@@ -4,6 +4,8 @@ import contextlib
 import io
 import os
 import re
+import stat
+import time
 from http.client import HTTPException
 from urllib.request import urlopen
 
@@ -17,11 +19,14 @@ from transformers.processing_utils import ImagesKwargs
 from .strangers_hmtl import LARGEST_SIDE, one_sentence, short
 
 LARGEST_IMAGE = 178_956_970  # pixels; where Pillow refuses an image as a possible decompression bomb
+LARGEST_FILE = 1 << 30  # bytes, which is more than so many pixels of three bytes
 _CHANNELS = (1, 3, 4)
 _PROGRAMS = ("EPS",)  # formats whose reader starts another program on what the file says
 _LOWEST_WHITE = 4096  # of 65536: what 12 bits reach
 _URL_SCHEMES = ("http://", "https://", "data:")
 _URL_SECONDS = 30
+_DOWNLOAD_SECONDS = 300
+_PIECE = 1 << 20  # bytes
 _WRITTEN_BY_OTHERS = ("auto_map", "image_processor_type")
 
 
@@ -74,16 +79,32 @@ def content_of(place: str | os.PathLike) -> bytes:
     """The bytes of an image file, from its path or its URL (http, https or data).
 
     Raises:
-        OSError: it cannot be read; a server that does not answer counts so after 30 seconds.
+        OSError: it cannot be read, has more than a gibibyte, or is a pipe or a device, which may never end; a server
+            that does not answer counts so after 30 seconds, and one that has not sent all of it after five minutes.
     """
     if isinstance(place, str) and place.startswith(_URL_SCHEMES):
         try:
             with urlopen(place, timeout=_URL_SECONDS) as response:
-                return response.read()
+                return _downloaded(response)
         except (HTTPException, ValueError) as error:  # an answer that stops in the middle, a URL that is none
             raise OSError(f"{place[:200]}: {error}") from error
+    status = os.stat(place)
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise OSError(f"{os.fspath(place)!r} is a pipe or a device, and no file")
+    if status.st_size > LARGEST_FILE:
+        raise OSError(f"{os.fspath(place)!r} has {status.st_size:,} bytes, and an image at most {LARGEST_FILE:,}")
     with open(place, "rb") as file:
         return file.read()
+
+
+def _downloaded(response) -> bytes:
+    """The body of an answer, of which never more than what an image may have is kept."""
+    content, end = bytearray(), time.monotonic() + _DOWNLOAD_SECONDS
+    while piece := response.read(_PIECE):
+        content += piece
+        if len(content) > LARGEST_FILE or time.monotonic() > end:
+            raise OSError(f"more than {LARGEST_FILE:,} bytes, or not there after {_DOWNLOAD_SECONDS} seconds")
+    return bytes(content)
 
 
 def to_pixels(source, size: int, crop_fraction: float = 1.0, resample: int = Image.Resampling.BILINEAR) -> np.ndarray:
