@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +21,7 @@ from hf_hmtl.data.sources import custom
 from hf_hmtl.data.sources._affectnet_npy import _label
 from hf_hmtl.data.sources._pose_mat import _face
 from hf_hmtl.hub.contents import of_branch
+from hf_hmtl.model import modeling_hmtl
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.serving.network import load
 from hf_hmtl.training.checkpoint import resume_point
@@ -146,6 +148,14 @@ def test_code_beside_a_model_is_not_run(trap, saved):
     AutoImageProcessor.from_pretrained(saved)
     pipeline("image-classification", model=str(saved))
     pipeline("face-analysis", model=str(saved))
+
+
+def test_the_code_in_a_folder_is_that_of_the_package(saved):
+    package = Path(modeling_hmtl.__file__).parent
+    files = sorted(saved.glob("*.py"))
+    assert "modeling_hmtl.py" in {file.name for file in files}
+    for file in files:
+        assert file.read_bytes() == (package / file.name).read_bytes()
 
 
 def test_a_backbone_is_a_name_of_timm_and_no_place(saved):
