@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def test_the_readme_names_only_recipes_scripts_and_files_that_exist():
         assert (ROOT / path).exists(), path
     for file in recipes.available():
         assert f"`{file}`" in readme, f"README does not list the recipes of {file}"
+
+
+def test_a_warning_about_a_line_of_ours_fails_a_test_and_one_about_others_does_not():
+    for module in ("hf_hmtl", "hf_hmtl.data.video"):
+        with pytest.raises(UserWarning, match="a warning"):
+            warnings.warn_explicit("a warning", UserWarning, "file.py", 1, module=module)
+    with pytest.warns(UserWarning, match="a warning"):
+        warnings.warn_explicit("a warning", UserWarning, "file.py", 1, module="another")
 
 
 def test_every_promise_of_the_same_bits_names_a_test_that_exists():

@@ -3,6 +3,7 @@
 import difflib
 import math
 import re
+from numbers import Integral, Real
 
 from torch.nn import ModuleDict
 
@@ -110,12 +111,15 @@ def is_count(value) -> bool:
 
 def is_number(value) -> bool:
     """Whether it is a finite number, of a size that floats have."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(float(value))
+    except OverflowError:
+        return False
 
 
 def is_plain(value) -> bool:
     """Whether it is text or a whole number, as labels and names are, and not a list or dict."""
-    return isinstance(value, (str, int))
+    return isinstance(value, (str, Integral))
 
 
 def listed(names) -> str:

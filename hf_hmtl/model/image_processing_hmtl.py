@@ -7,6 +7,7 @@ import re
 import stat
 import time
 from http.client import HTTPException
+from numbers import Integral
 from urllib.request import urlopen
 
 import numpy as np
@@ -250,7 +251,7 @@ def _checked_side(size) -> int:
 
 
 def _checked_filter(resample) -> int:
-    if not isinstance(resample, int) or resample not in list(Image.Resampling):
+    if not isinstance(resample, Integral) or resample not in list(Image.Resampling):
         raise ValueError(f"resample is the number of a filter of Pillow, 2 for bilinear, got {short(resample)}")
     return int(resample)
 
