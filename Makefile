@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 LOWEST ?= .venv-lowest
 DEMO ?= .venv-demo
+PYTHONS ?= python3.11 python3.12 python3.13
 MODEL ?= outputs/quickstart
 BIN = $(VENV)/bin
+EVERYWHERE = -m 'not slow' --numprocesses 2 tests/model tests/golden tests/hub tests/training tests/tasks tests/metrics tests/serving/server
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: train demo test test-slow test-lowest test-trees test-mistakes fuzz test-conformance test-demo bench bench-guard lint clean
+.PHONY: train demo test test-slow test-lowest test-matrix test-trees test-mistakes fuzz test-conformance test-demo bench bench-guard lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"Python >= 3.11 is needed, this is {sys.version.split()[0]}; use make PYTHON=python3.12")'
@@ -47,13 +49,22 @@ test-slow: $(VENV)/installed
 # Model, Hub and quick training tests in a second environment that holds the lowest version of everything allowed; its
 # Python is $(PYTHON), of which the lowest is 3.11.
 test-lowest: $(LOWEST)/installed
-	$(LOWEST)/bin/python -m pytest -m 'not slow' --numprocesses 2 tests/model tests/golden tests/hub tests/training tests/tasks tests/metrics tests/serving/server
+	$(LOWEST)/bin/python -m pytest $(EVERYWHERE)
 
 $(LOWEST)/installed: setup.cfg tests/lowest.py
 	$(PYTHON) -m venv $(LOWEST)
 	$(PYTHON) tests/lowest.py > $(LOWEST)/lowest.txt
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/lowest.txt --editable '.[test]'
 	touch $@
+
+# The same tests with the newest versions, under each of PYTHONS that is here, in an environment of its own.
+test-matrix:
+	@set -e; for python in $(PYTHONS); do \
+	    if ! command -v $$python > /dev/null; then echo "$$python is not here: not run"; continue; fi; \
+	    $(MAKE) --no-print-directory VENV=.venv-$$python PYTHON=$$python .venv-$$python/installed; \
+	    echo "$$python: $$(.venv-$$python/bin/python -c 'import torch, transformers; print("torch", torch.__version__, "transformers", transformers.__version__)')"; \
+	    .venv-$$python/bin/python -m pytest $(EVERYWHERE); \
+	done
 
 # Files and rows of 20,000 random trees and tables, counted against what the sources say; about an hour.
 test-trees: $(VENV)/installed

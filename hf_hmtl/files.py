@@ -1,6 +1,7 @@
 """Files appear whole or not at all, and what is written for others names no place on this machine."""
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -30,3 +31,15 @@ def without_place(name: str) -> str:
     if not is_local(name):
         return name
     return PureWindowsPath(name).name if PureWindowsPath(name).is_absolute() else Path(name).resolve().name
+
+
+def weights_of(folder: Path) -> dict[str, str]:
+    """{file of weights in a folder: its SHA-256}, which tells what is made of them; {} where there is none."""
+    digests = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+        digests[path.name] = digest.hexdigest()
+    return digests

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.results.result import SPLITS, Result
@@ -95,7 +95,7 @@ def paired_difference(values: dict[int, float], baseline: dict[int, float], shar
     differences = [values[seed] - baseline[seed] for seed in sorted(values.keys() & baseline.keys())]
     mean, sd, count = _mean(differences), _sample_sd(differences), len(differences)
     # scipy's own t.interval is NaN for a deviation of zero; half a width of zero is the right answer.
-    half = student_t.ppf(0.975, count - 1) * sd * math.sqrt(1 / count + shared) if count > 1 else math.nan
+    half = float(stdtrit(count - 1, 0.975)) * sd * math.sqrt(1 / count + shared) if count > 1 else math.nan
     return Difference(mean, float(mean - half), float(mean + half), count)
 
 

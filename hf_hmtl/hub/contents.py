@@ -13,6 +13,7 @@ from typing import Any
 
 from transformers.dynamic_module_utils import get_relative_import_files
 
+from hf_hmtl.files import weights_of
 from hf_hmtl.parsing import read_json, shown
 from hf_hmtl.results.card import render, render_unmeasured
 from hf_hmtl.results.result import Result, read, without_folders
@@ -25,6 +26,14 @@ OF_A_CHECKPOINT = {
     "scheduler.pt": "the state of the schedule",
     "scaler.pt": "the state of the loss scaling",
     "hmtl_state.json": "measured loss weights, and what was gathered since the last log",
+}
+EXPORTS, EXPORT_RECORD = "onnx", "export.json"
+OF_AN_EXPORT = {
+    "model.onnx": "the network as ONNX",
+    "model_int8.onnx": "the same in 8 bits",
+    "model.pt2": "the network as a program of torch.export",
+    "example.py": "how the ONNX file is asked, without torch",
+    EXPORT_RECORD: "how far the exports were compared with the network",
 }
 RANDOM_STATES = "rng_state*.pth"
 STATE, RECORD, FREE_RECORD = "trainer_state.json", "run.json", "record.json"
@@ -129,17 +138,17 @@ def of_branch(branch: str, folder: Path, repo_id: str, others: Sequence[Path] = 
         FileNotFoundError, ValueError: the folder lacks what the branch needs.
     """
     parts = {MAIN: _main, WITH_HEADS: _with_heads, TRAINING: _training}[branch](folder)
-    card = _card(folder, repo_id, _NOTES.get(branch, ""), others)
+    parts = list(parts)
+    card = _card(folder, repo_id, _NOTES.get(branch, ""), others, [part.path for part in parts])
     return sorted(
         [*parts, Part(CARD, card.encode(), "the model card, made from result.json")], key=lambda part: part.path
     )
 
 
-def _card(folder: Path, repo_id: str, note: str, others: Sequence[Path]) -> str:
+def _card(folder: Path, repo_id: str, note: str, others: Sequence[Path], files: Sequence[str]) -> str:
     result = result_of(folder)
     if result is None:
-        return render_unmeasured(config_of(folder), repo_id, note=note)
-    files = [name for name in OF_A_RUN if (folder / name).is_file()]
+        return render_unmeasured(config_of(folder), repo_id, note=note, files=files)
     return render(result, repo_id, note, files, [read(other / RESULT) for other in others])
 
 
@@ -153,7 +162,24 @@ def _main(folder: Path) -> Iterator[Part]:
             "model.slim().save_pretrained(FOLDER)"
         )
     yield from _model(folder, config)
+    yield from _exports(folder)
     yield from _of_the_run(folder)
+
+
+def _exports(folder: Path) -> Iterator[Part]:
+    """What `hf-hmtl export` has made of these weights; other files beside it stay."""
+    exports = folder / EXPORTS
+    if not (exports / EXPORT_RECORD).is_file():
+        return
+    record = read_json(exports / EXPORT_RECORD)
+    if not isinstance(record, dict) or record.get("weights") != weights_of(folder):
+        raise ValueError(
+            f"{exports} was made of other weights than {folder} holds now, so it would answer otherwise than the model "
+            f"beside it. Export again: hf-hmtl export {folder}; or remove that folder"
+        )
+    for name, reason in OF_AN_EXPORT.items():
+        if (exports / name).is_file():
+            yield Part(f"{EXPORTS}/{name}", exports / name, reason)
 
 
 def _with_heads(folder: Path) -> Iterator[Part]:

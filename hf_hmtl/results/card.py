@@ -378,13 +378,14 @@ def _fenced(text: str) -> str:
     return f"{fence}text\n{text.strip()}\n{fence}"
 
 
-def render_unmeasured(config: dict[str, Any], repo_id: str, note: str = "") -> str:
+def render_unmeasured(config: dict[str, Any], repo_id: str, note: str = "", files: Collection[str] = ()) -> str:
     """Write the card of a model without a result: what it is, and that nothing was measured.
 
     Args:
         config: its configuration, as config.json has it.
         repo_id: repository of the Hub that it is for.
         note: a sentence that stands before everything else.
+        files: names of the files that lie beside the card, of those that it may name.
     """
     in_time = "frame_config" in config
     heads = {name: head for name, head in config.get("heads", {}).items() if not head["auxiliary"]}
@@ -398,6 +399,7 @@ def render_unmeasured(config: dict[str, Any], repo_id: str, note: str = "") -> s
     )
     body = _environment().from_string(UNMEASURED.read_text(encoding="utf-8")).render(
         config=config.get("frame_config", config), in_time=config if in_time else None, whole=whole, heads=heads,
-        labels=list((config.get("id2label") or {}).values()), place=repo_id, name=repo_id.rpartition("/")[2], note=note
+        labels=list((config.get("id2label") or {}).values()), place=repo_id, name=repo_id.rpartition("/")[2],
+        note=note, files=files
     )  # fmt: skip
     return f"---\n{header.to_yaml()}\n---\n\n{body}"

@@ -8,7 +8,6 @@ import pyarrow as pa
 import torch
 
 from hf_hmtl.analysis.batch_norm import re_estimated
-from hf_hmtl.analysis.probe import cached_features, probe
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import TrainingCollator
 from hf_hmtl.data.identity import identities, readable
@@ -74,6 +73,8 @@ def evaluate_probe(experiment: Experiment, folder: str | Path) -> tuple[Evaluati
     Returns:
         The scores, and a sentence on how they came about.
     """
+    from hf_hmtl.analysis.probe import cached_features, probe  # scikit-learn takes a second to import
+
     (task,), evaluation = experiment.supervised, Evaluation()
     extracted = cached_features(
         folder, experiment.model, experiment.splits, experiment.evaluation_collator(), experiment.fingerprint

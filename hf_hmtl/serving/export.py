@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_hmtl._version import __version__
-from hf_hmtl.files import without_place
+from hf_hmtl.files import weights_of, without_place
 from hf_hmtl.model.answers_hmtl import CLASSES
 from hf_hmtl.serving import onnx_file, program, quantization
 from hf_hmtl.serving.images import image_files
@@ -113,7 +113,8 @@ def export(model: str | Path, target: Path, choices: Choices) -> Exported:
             done.int8 = {"images": len(calibration), "withdrawn": None}
             if choices.check:
                 done.int8 |= _judged(network, staging, truth, processor)
-        record = {"made_of": described, **dataclasses.asdict(done)}
+        weights = weights_of(Path(model)) if Path(model).is_dir() else {}  # a push looks whether they are still those
+        record = {"made_of": described, "weights": weights, **dataclasses.asdict(done)}
         del record["folder"]
         (staging / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         for path in sorted(staging.iterdir()):

@@ -1,6 +1,7 @@
 """Steps whose losses, predictions or gradients are no finite numbers: they stop a training, or are left out of it.
 
-They are found before the optimizer moves anything, so that the weights of a stopped run are still sound.
+No such step moves a weight, so that those of a stopped run are still sound. Nor does the search wait for the device:
+the optimizer itself is told to leave a step out, on the device, and the answer is read while the next step is computed.
 """
 
 import logging
@@ -54,6 +55,35 @@ class _Batch:
         return torch.stack([self.total.isfinite().all(), *(each.all() for each in self.finite.values())]).all()
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """A step whose optimizer was told whether to leave it out, by a number that may still be on its way to the CPU.
+
+    Attributes:
+        step: its number.
+        batches: its own.
+        unsound: () 1 where it is not sound, else 0; on the CPU, once it has arrived.
+        arrived: when it has; None where it is there already.
+    """
+
+    step: int
+    batches: Sequence[_Batch]
+    unsound: Tensor
+    arrived: torch.cuda.Event | None
+
+    @classmethod
+    def of(cls, step: int, batches: Sequence[_Batch], unsound: Tensor) -> "_Judged":
+        """The step, without waiting for what a GPU has yet to compute."""
+        copied = unsound.to("cpu", non_blocking=unsound.is_cuda)
+        return cls(step, batches, copied, torch.cuda.current_stream().record_event() if unsound.is_cuda else None)
+
+    @property
+    def is_sound(self) -> bool:
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        return self.unsound.item() == 0
+
+
 class FiniteSteps(TrainerCallback):
     """Looks at every step of a trainer after its last backward pass, before its optimizer.
 
@@ -62,12 +92,16 @@ class FiniteSteps(TrainerCallback):
     the learning rates of all later steps are what they would have been. Its losses are not in the log. In float16 the
     loss scaling leaves out steps whose scaled gradients overflow, as always, so only losses and predictions are judged.
 
+    A training that is to stop learns of a step within the next one, or before anything is logged, evaluated or saved,
+    where its optimizer is one that can be told on the device to leave a step out (the fused ones of torch).
+
     Args:
         trainer: the trainer.
         leaves_out: whether such a step is left out; otherwise it stops the training.
 
     Attributes:
         left_out: numbers of the steps that were left out, earlier parts of a resumed run included.
+        norm: of the gradients of this step, before they were clipped; the trainer tells it.
     """
 
     def __init__(self, trainer, leaves_out: bool):
@@ -75,6 +109,8 @@ class FiniteSteps(TrainerCallback):
         self.left_out: list[int] = []
         self._batches: list[_Batch] | None = None  # None outside of steps
         self._before: Any = None
+        self._judged: _Judged | None = None  # the step before, in a training that is to stop
+        self.norm: Tensor | float = 0.0
 
     def look(self, losses: Mapping[str, Tensor], predictions: Mapping[str, Tensor], total: Tensor, rows) -> None:
         """Take note of a batch of the step; no value is read from the device yet."""
@@ -96,16 +132,54 @@ class FiniteSteps(TrainerCallback):
         Raises:
             ValueError: the step is not sound, and is not to be left out; all processes raise it together.
         """
+        self._settle()
         batches, self._batches = self._batches or [], None
+        unsound, step = self._unsound(batches), state.global_step + 1
+        optimizer = getattr(self.trainer.optimizer, "optimizer", self.trainer.optimizer)
+        scaled = self.trainer.accelerator.scaler is not None  # it tells the optimizer itself
+        if not self.leaves_out and not scaled and getattr(optimizer, "_step_supports_amp_scaling", False):
+            optimizer.found_inf = unsound
+            self._judged = _Judged.of(step, batches, unsound)
+        elif unsound > 0:
+            self._found(step, self._reason(batches))
+
+    def on_optimizer_step(self, args, state, control, **kwargs):
+        """After the optimizer, which is told anew in the next step."""
+        vars(getattr(self.trainer.optimizer, "optimizer", self.trainer.optimizer)).pop("found_inf", None)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Before anything is written of a step.
+
+        Raises:
+            ValueError: as `on_pre_optimizer_step`.
+        """
+        if control.should_log or control.should_evaluate or control.should_save or control.should_training_stop:
+            self._settle()
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        """Before anything is written of an epoch, or the training ends.
+
+        Raises:
+            ValueError: as `on_pre_optimizer_step`.
+        """
+        self._settle()
+
+    def _settle(self) -> None:
+        """Stop the training where the step before was not sound."""
+        judged, self._judged = self._judged, None
+        if judged is not None and not judged.is_sound:
+            self._found(judged.step, self._reason(judged.batches))
+
+    def _unsound(self, batches: Sequence[_Batch]) -> Tensor:
+        """() 1 where a step of these batches, of any process, is not sound, else 0."""
+        device = self.trainer.args.device
         sound = [batch.is_sound for batch in batches]
         if self.trainer.accelerator.scaler is None:
-            gradients = [each.grad for each in self.trainer.model.parameters() if each.grad is not None]
-            sound.append(torch.nn.utils.get_total_norm(gradients).isfinite())
-        unsound = (~torch.stack([each.to(args.device) for each in sound])).any().float()
-        if args.world_size > 1:
-            unsound = self.trainer.accelerator.reduce(unsound, "sum")
-        if unsound > 0:
-            self._found(state.global_step + 1, self._reason(batches))
+            sound.append(torch.as_tensor(self.norm).isfinite())
+        unsound = (~torch.stack([each.to(device) for each in sound])).any().float()
+        if self.trainer.args.world_size > 1:
+            unsound = self.trainer.accelerator.reduce(unsound, "sum").clamp(max=1)  # an optimizer is told 0 or 1
+        return unsound
 
     def _found(self, step: int, reason: str) -> None:
         if not self.leaves_out:

@@ -30,6 +30,7 @@ from hf_hmtl.training.final import save_final
 from hf_hmtl.training.finite_steps import FiniteSteps
 from hf_hmtl.training.loading import Loading, checked_datasets
 from hf_hmtl.training.log_sums import LogSums
+from hf_hmtl.training.optimizing import Optimizing
 from hf_hmtl.training.publishing import Publishing
 from hf_hmtl.training.schedules import check_schedules, relative_weights, shares
 from hf_hmtl.training.smallest_batch import check_smallest_batch
@@ -39,7 +40,7 @@ from hf_hmtl.training.weighting import PastLosses
 logger = logging.getLogger(__name__)
 
 
-class HMTLTrainer(Loading, Evaluating, Publishing):
+class HMTLTrainer(Loading, Optimizing, Evaluating, Publishing):
     """Trains supervised and pretext tasks together: L = sum_t weight_t * L_t (Eq. 1, 2 and 5).
 
     A model whose config has `loss_weighting: uncertainty` learns further factors, and `dynamic_weights` finds such from
@@ -413,31 +414,6 @@ class HMTLTrainer(Loading, Evaluating, Publishing):
         """{task: what its loss is multiplied by}, dynamic factors and the learned ones of a forward pass included."""
         weights = weighting.effective(self._chosen_weights(), log_variances)
         return {task: float(weight) for task, weight in weights.items()}
-
-    # Optimizer and schedule
-
-    def create_optimizer(self, model=None):
-        """As the Trainer's, with AdaBelief among the optimizers."""
-        if self.args.optim == "adabelief" and self.optimizer_cls_and_kwargs is None:
-            self.optimizer_cls_and_kwargs = optimization.adabelief(self.args.learning_rate)
-        return super().create_optimizer(model) if model is not None else super().create_optimizer()
-
-    def get_decay_parameter_names(self, model) -> list[str]:
-        """Weight decay is for matrices and filters, whatever the model is wrapped in."""
-        return optimization.among(self._decayed, model)
-
-    def create_scheduler(self, num_training_steps: int, optimizer=None):
-        """As the Trainer's, or the paper's step decay: the learning rate is divided by 10 at each milestone epoch."""
-        if self.args.milestones and self.lr_scheduler is None:  # type: ignore[has-type]
-            self.lr_scheduler = optimization.step_decay(
-                optimizer or self.optimizer, self.args.milestones, self._updates_of_an_epoch()
-            )
-            self._created_lr_scheduler = True
-            return self.lr_scheduler
-        return super().create_scheduler(num_training_steps, optimizer)
-
-    def _updates_of_an_epoch(self) -> int:
-        return math.ceil(len(self.new_sampler()) / self.args.gradient_accumulation_steps)
 
     # The finished model
 

@@ -1,5 +1,6 @@
 """`hf-hmtl push` to a Hub in memory: what arrives, what never does, and what is refused."""
 
+import hashlib
 import json
 import re
 
@@ -7,7 +8,10 @@ import pytest
 from hub_names import MACHINE, NAME, PERSON, SECRET, WHOLE
 from hub_server import TOKEN
 from huggingface_hub import CommitOperationAdd, HfApi, constants
+from safetensors.torch import load_file, save_file
+from transformers import AutoImageProcessor
 
+from hf_hmtl import HMTLForImageClassification
 from hf_hmtl.commands.push import run as push_command
 from hf_hmtl.hub.push import Choices, plan, push
 from hf_hmtl.results.result import read
@@ -216,6 +220,44 @@ def test_names_of_rows_that_were_left_out_stay_here(hub, folder):
     push(folder, NAME)
     assert json.loads(hub.files(NAME)["result.json"])["left_out"] == {"train": {"no face": {"count": 2}}}
     assert not any(b"ann/1.jpg" in content for content in hub.received)
+
+
+def exported(folder, **names):
+    """The files of an export of a folder, but for what is in them; as `hf-hmtl export` names them, or others too."""
+    (folder / "onnx").mkdir()
+    for name in ("model.onnx", "example.py", *names):
+        (folder / "onnx" / name).write_bytes(name.encode())
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    (folder / "onnx" / "export.json").write_text(json.dumps({"weights": {"model.safetensors": digest}}))
+
+
+def test_what_was_exported_of_these_weights_goes_too(hub, folder):
+    exported(folder, **{"my_photograph.png": None})
+    push_command([str(folder), NAME])
+    files = hub.files(NAME)
+    assert set(files) == WHOLE | {"onnx/model.onnx", "onnx/example.py", "onnx/export.json"}
+    assert files["onnx/model.onnx"] == b"model.onnx"
+    assert "[onnx/model.onnx](onnx/model.onnx)" in files["README.md"].decode()
+
+
+def test_what_was_exported_of_other_weights_is_refused(hub, folder):
+    exported(folder)
+    weights = load_file(folder / "model.safetensors")
+    weights[next(iter(weights))] += 1
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match="onnx was made of other weights than .* Export again: hf-hmtl export "):
+        push_command([str(folder), NAME])
+    assert not hub.requests or "create" not in " ".join(hub.requests)
+
+
+def test_a_model_without_a_result_tells_of_its_export_too(trained, tmp_path):
+    HMTLForImageClassification.from_pretrained(trained).save_pretrained(tmp_path)
+    AutoImageProcessor.from_pretrained(trained).save_pretrained(tmp_path)
+    exported(tmp_path)
+    cards = [
+        part.read().decode() for part in plan(tmp_path, NAME, Choices()).branches["main"] if part.path == "README.md"
+    ]
+    assert "[onnx/example.py](onnx/example.py)" in cards[0]
 
 
 def test_runs_with_other_seeds_stand_in_the_card_and_nowhere_else(hub, trained, folder):

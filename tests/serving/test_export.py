@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from serving_models import ANSWERING, AUXILIARY, CROP, RAW, save, serving_model
 
 from hf_hmtl import HMTLImageProcessor
 from hf_hmtl.commands import export as command
+from hf_hmtl.hub.contents import OF_AN_EXPORT
 from hf_hmtl.model.answers_hmtl import answers_of
 from hf_hmtl.serving import export, onnx_file, program, quantization
 from hf_hmtl.serving.export import Choices
@@ -110,7 +112,7 @@ def exported(tmp_path_factory):
 
 
 def test_the_command_writes_files_that_say_what_they_are(exported):
-    _, target = exported
+    folder, target = exported
     assert sorted(path.name for path in target.iterdir()) == ["example.py", "export.json", "model.onnx", "model.pt2"]
     (kept,) = [each.value for each in onnx.load(str(target / "model.onnx")).metadata_props if each.key == "hf_hmtl"]
     said = json.loads(kept)
@@ -122,6 +124,9 @@ def test_the_command_writes_files_that_say_what_they_are(exported):
     assert said["preprocessing"]["resample"] == "bilinear" and "drawn by code" in said["note"]
     record = json.loads((target / "export.json").read_text())
     assert record["made_of"] == said and set(record["differences"]) == {"model.onnx", "model.pt2"}
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert record["weights"] == {"model.safetensors": digest}  # a push compares it
+    assert set(export._OURS) == set(OF_AN_EXPORT)  # and sends these files alone
     assert all(difference <= onnx_file.TOLERANCE for difference in record["differences"].values())
 
 

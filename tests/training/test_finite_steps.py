@@ -54,6 +54,28 @@ def test_a_loss_that_is_not_finite_stops_the_training_before_it_changes_a_weight
         assert torch.equal(parameter, kept[name]), name
 
 
+@pytest.mark.parametrize("optim", ["adamw_torch_fused", "adamw_torch"])  # told on the device, and stopped before
+def test_a_step_that_nothing_is_written_of_stops_the_training_too(faces, tmp_path, optim):
+    """It may be found within the next step; no weight moves all the same."""
+    options = {"optim": optim, "save_strategy": "no", "logging_steps": 100, "lr_scheduler_type": "constant"}
+    step = step_of(BAD)
+    assert 1 < step < 6
+    trainer = trainer_of(faces, tmp_path / "a", BAD, weight_decay=0.1, **options)
+    with pytest.raises(ValueError, match=rf"^step {step}: the loss of valence is inf; rows: drawn-train-"):
+        trainer.train()
+    sound = trainer_of(faces, tmp_path / "b", BAD, weight_decay=0.1, max_steps=step - 1, **options)
+    sound.train()
+    for name, parameter in trainer.model.named_parameters():
+        assert torch.equal(parameter, sound.model.get_parameter(name)), name
+
+
+def test_the_last_step_is_judged_too(faces, tmp_path):
+    step = step_of(BAD)
+    trainer = trainer_of(faces, tmp_path, BAD, save_strategy="no", logging_steps=100, max_steps=step)
+    with pytest.raises(ValueError, match=rf"^step {step}: the loss of valence is inf"):
+        trainer.train()
+
+
 def test_a_step_that_is_left_out_changes_nothing_and_is_counted(faces, tmp_path):
     trainer, step = trainer_of(faces, tmp_path, BAD, on_nonfinite="skip", weight_decay=0.1), step_of(BAD)
     trainer.train()

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -84,7 +85,10 @@ def measuring(at_a_time: int) -> CostOf:
         """
         process.set_up(cpu_threads=threads)
         arguments = run.row.arguments(common)
-        recipe, options, args = parse([*arguments, "--pretrained", "false"])
+        with tempfile.TemporaryDirectory() as folder:  # a trainer makes its folder when it is made
+            return cost(*parse([*arguments, "--pretrained", "false", "--output_dir", folder]))
+
+    def cost(recipe, options, args) -> Cost:
         is_pupil = any((task or {}).get("loss") == "perceptual" for task in recipe.auxiliary.values())
         auxiliary = {
             name: (settings or {}) | {"loss": "rmse", "softmax": True} if (settings or {}).get("loss") == "perceptual"

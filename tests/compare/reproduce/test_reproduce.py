@@ -51,8 +51,15 @@ def test_the_plan_tells_the_hours_of_what_is_left(monkeypatch, tmp_path, capsys)
     assert lines[-1] == "12 runs, about 5.0 hours, 2 at a time, on this machine."
 
 
-def test_a_measured_cost_is_of_real_steps_and_the_whole_training(monkeypatch):
-    monkeypatch.setattr(hours, "seconds_a_step", lambda experiment, steps: 0.5)
+def test_a_measured_cost_is_of_real_steps_and_the_whole_training(monkeypatch, tmp_path):
+    """And leaves no folder behind, though a trainer makes one."""
+
+    def seconds_a_step(experiment, steps):
+        os.makedirs(experiment.args.output_dir, exist_ok=True)
+        return 0.5
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hours, "seconds_a_step", seconds_a_step)
     (pupil,) = [
         run
         for run in plan.runs_of([(plan.load("drawn").narrowed((), (), ["inpainting-perceptual-none"]), reproduce.ROOT)],
@@ -67,6 +74,7 @@ def test_a_measured_cost_is_of_real_steps_and_the_whole_training(monkeypatch):
         80,
     )  # 32 rows a step, 80 epochs; a teacher beside
     assert cost.evaluation == pytest.approx(64 / 3 * 0.5 / 32)
+    assert not any(tmp_path.iterdir())
 
 
 def test_runs_without_their_weights_are_left_out_and_the_others_go_on(trained, tmp_path, capsys):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from hub_server import TOKEN, USER, running_hub
 from huggingface_hub import HfApi, constants
@@ -58,21 +60,38 @@ def address(folder):
         yield address
 
 
-@pytest.fixture
-def browser(tmp_path):
+@contextlib.contextmanager
+def chromium(profile, *flags):
+    """A browser without a window."""
     options = webdriver.ChromeOptions()
-    for each in (
-        "--headless=new",
-        "--no-sandbox",
-        f"--user-data-dir={tmp_path / 'profile'}",
-        "--window-size=1300,1000",
-    ):
+    for each in ("--headless=new", "--no-sandbox", f"--user-data-dir={profile}", "--window-size=1300,1000", *flags):
         options.add_argument(each)
     driver = os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver")
     service = webdriver.ChromeService(driver) if Path(driver).is_file() else None
     browser = webdriver.Chrome(options=options, service=service)
-    yield browser
-    browser.quit()
+    try:
+        yield browser
+    finally:
+        browser.quit()
+
+
+@pytest.fixture
+def browser(tmp_path):
+    with chromium(tmp_path / "profile") as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser_with_camera(tmp_path):
+    """Its camera sees a drawn face, and its user allows it."""
+    film = tmp_path / "camera.y4m"
+    frame = np.full((480, 640, 3), 127, np.uint8)
+    frame[:, 80:560] = cv2.resize(drawn_examples()[2], (480, 480))
+    frame = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420).tobytes()
+    film.write_bytes(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420jpeg\n" + 10 * (b"FRAME\n" + frame))
+    flags = "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
+    with chromium(tmp_path / "profile", *flags, f"--use-file-for-fake-video-capture={film}") as browser:
+        yield browser
 
 
 def wait(browser, condition):
@@ -167,6 +186,17 @@ def test_what_cannot_be_shown_gets_a_sentence(browser, address, tmp_path, name, 
     wait(browser, lambda b: sentence in said(b))
     shot(browser, f"refused_{path.stem}")
     assert "Traceback" not in browser.page_source
+
+
+def test_the_camera_is_looked_through(browser_with_camera, address):
+    browser = opened(browser_with_camera, address)
+    for button in ("[aria-label='Capture from camera']", "[title='grant webcam access'] button", ".photo-capture"):
+        wait(browser, lambda b, button=button: b.find_elements(By.CSS_SELECTOR, button))[0].click()
+    wait(browser, lambda b: "No face was found. If the picture is one face" in said(b))
+    shot(browser, "camera")
+    browser.find_element(By.CSS_SELECTOR, "input[type=checkbox]").click()
+    wait(browser, lambda b: "tiles are where they belong" in said(b))
+    shot(browser, "camera_one_face")
 
 
 def test_an_upload_is_gone_when_the_page_ends(browser, folder, tmp_path):
