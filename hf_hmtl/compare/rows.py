@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parents[1] / "comparisons"
 FILE_KEYS = ("about", "recipe", "baseline", "tasks", "seeds", "folds", "rows", "variants", "at_a_time", "options")
 ROW_KEYS = ("row", "seeds", "set")
 FIRST_SEED = 1
+_MOST_SEEDS = 10_000
 
 
 @dataclass
@@ -261,6 +262,8 @@ def sweep(recipe: str, assignment: str, seeds: tuple[int, ...]) -> Comparison:
 
 def seeds_of(count: int) -> tuple[int, ...]:
     """The first seeds: 1, 2, ..., count."""
+    if not 1 <= count <= _MOST_SEEDS:
+        raise ValueError(f"seeds is {shown(count)}, allowed are whole numbers from 1 to {_MOST_SEEDS:,}")
     return tuple(range(FIRST_SEED, FIRST_SEED + count))
 
 
