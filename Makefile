@@ -9,7 +9,7 @@ BIN = $(VENV)/bin
 EVERYWHERE = -m 'not slow' --numprocesses 2 tests/model tests/golden tests/hub tests/training tests/tasks tests/metrics tests/serving/server
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: train demo test test-slow test-faults test-kills test-lowest test-matrix test-trees test-mistakes test-conformance test-demo bench bench-guard lint clean
+.PHONY: train demo test test-slow test-faults test-kills test-lowest test-matrix test-trees test-mistakes fuzz test-conformance test-demo bench bench-guard lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"Python >= 3.11 is needed, this is {sys.version.split()[0]}; use make PYTHON=python3.12")'
@@ -81,6 +81,12 @@ test-trees: $(VENV)/installed
 # 5,000 command lines and recipe files with a mistake or two, each of which has to end in one line; about half an hour.
 test-mistakes: $(VENV)/installed
 	HF_HMTL_MISTAKES=5000 $(BIN)/python -m pytest tests/run/test_mistakes.py --numprocesses 2
+
+# COUNT nearly right files for each of the readers of others' files, in processes of bounded memory and time; the seed is
+# fixed. About an hour.
+COUNT ?= 20000
+fuzz: $(VENV)/installed
+	$(BIN)/python tests/fuzz.py --count $(COUNT)
 
 # The common tests of the installed transformers, fetched from the package index, on our classes.
 test-conformance: $(VENV)/installed

@@ -6,6 +6,8 @@ import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Union
 
+from hf_hmtl.parsing import shown
+
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "null"}
 
 
@@ -25,7 +27,7 @@ def require_types(owner: type | Callable, given: Mapping, what: str, besides: Co
     for option, value in given.items():
         if option in hints and option not in besides and not fits(value, hints[option]):
             raise ValueError(
-                f"{what}: {option} is {value!r}, which is {_kind(value)}; allowed is {_allowed(hints[option])}."
+                f"{what}: {option} is {shown(value)}, which is {_kind(value)}; allowed is {_allowed(hints[option])}."
                 f"{_of_yaml(value)}"
             )
 
@@ -37,10 +39,12 @@ def require_mapping(given: Any, what: str) -> None:
         ValueError: it says what it is.
     """
     if not isinstance(given, Mapping):
-        raise ValueError(f"{what} is {given!r}, which is {_kind(given)}; allowed are names, each with its value")
+        raise ValueError(f"{what} is {shown(given)}, which is {_kind(given)}; allowed are names, each with its value")
     for key in given:
         if not isinstance(key, str):
-            raise ValueError(f"{what} has the name {key!r}, which is {_kind(key)}.{_of_yaml(key)} Write it in 'quotes'")
+            raise ValueError(
+                f"{what} has the name {shown(key)}, which is {_kind(key)}.{_of_yaml(key)} Write it in 'quotes'"
+            )
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -101,5 +105,5 @@ def _of_yaml(value: Any) -> str:
             float(value)
         except ValueError:
             return ""
-        return f" YAML reads {value} as text: write it as {float(value)!r}."
+        return f" YAML reads {value[:40]} as text: write it as {float(value)!r}."
     return ""

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hf_hmtl.files import without_place
 from hf_hmtl.option_types import require_mapping, require_types
+from hf_hmtl.parsing import shown, text_of, yaml_of
 
 FOLDER = Path(__file__).parent / "recipes"
+_LONGEST_NAME = 1000
 FILE_KEYS = ("about", "default_row", "defaults", "rows", "like", "leave_out")
 PAPER_KEYS = ("table", "row", "metric", "value")
 NEUTRAL = ("on_broken_image", "report_batch_norm", "report_train", "report_columns", "report_groups", "about")
@@ -53,7 +53,9 @@ def require_known(given, known, what: str) -> None:
     """
     for key in given:
         if key not in known:
-            raise ValueError(f"unknown {what} {key!r}.{nearest(str(key), known)} Known: {', '.join(sorted(known))}")
+            raise ValueError(
+                f"unknown {what} {shown(key)}.{nearest(str(key)[:100], known)} Known: {', '.join(sorted(known))}"
+            )
 
 
 def merged(base: dict, changes: dict) -> dict:
@@ -235,21 +237,13 @@ def available() -> dict[str, list[str]]:
 
 
 @functools.lru_cache(maxsize=32)
-def _parsed(text: str) -> Any:
+def _parsed(text: str, where: Path) -> Any:
     """A comparison asks for some file a hundred times; what it gets is copied before it is changed."""
-    return yaml.safe_load(text)
+    return yaml_of(text, where, "; a recipe is YAML, indented by blanks and not by tabs")
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = _parsed(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}); save it so") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ValueError(f"{where}: {problem}; a recipe is YAML, indented by blanks and not by tabs") from error
+    content = _parsed(text_of(path), path)
     if content is None:
         raise ValueError(f"{path} is empty; a recipe file needs `rows`")
     require_mapping(content, str(path))
@@ -259,7 +253,7 @@ def _read(path: Path) -> dict[str, Any]:
             [content["like"]], [each.stem for each in FOLDER.glob("*.yaml")], f"file that {path.name} is like,"
         )
         other = FOLDER / f"{content['like']}.yaml"
-        return _like(path, path.read_text(encoding="utf-8"), other, other.read_text(encoding="utf-8"))
+        return _like(path, text_of(path), other, text_of(other))
     if "leave_out" in content:
         raise ValueError(f"{path} has leave_out and is not `like` another file, whose rows it could leave out")
     if not content.get("rows"):
@@ -267,14 +261,14 @@ def _read(path: Path) -> dict[str, Any]:
     for key in ("rows", "defaults"):
         require_mapping(content.get(key) or {}, f"`{key}` of {path}")
     for row, settings in content["rows"].items():
-        require_mapping(settings or {}, f"row {row!r} of {path}")
+        require_mapping(settings or {}, f"row {shown(row)} of {path}")
     return content
 
 
 @functools.lru_cache(maxsize=32)
 def _like(path: Path, text: str, other: Path, _: str) -> dict[str, Any]:
     """A file that is `like` another, with all of its rows in full; made once for the texts of both."""
-    content = _parsed(text)
+    content = _parsed(text, path)
     theirs, own, left_out = _read(other), content.get("rows") or {}, content.get("leave_out") or []
     if not isinstance(left_out, list):
         raise ValueError(f"leave_out of {path} is {left_out!r}; write the rows that are left out as a list: [a, b]")
@@ -283,7 +277,7 @@ def _like(path: Path, text: str, other: Path, _: str) -> dict[str, Any]:
         require_mapping(content.get(key) or {}, f"`{key}` of {path}")
     rows = {}
     for name in [row for row in {**theirs["rows"], **own} if row not in left_out]:
-        require_mapping(own.get(name) or {}, f"row {name!r} of {path}")
+        require_mapping(own.get(name) or {}, f"row {shown(name)} of {path}")
         of_theirs = merged(theirs.get("defaults") or {}, theirs["rows"].get(name) or {})
         fields = merged(of_theirs, content.get("defaults") or {})
         fields |= {"source": (content.get("defaults") or {}).get("source", fields.get("source")), "paper": None}
@@ -294,7 +288,8 @@ def _like(path: Path, text: str, other: Path, _: str) -> dict[str, Any]:
 def original_of(file: str) -> str:
     """The file of this package whose rows stand in another one: "affectnet" for "drawn-paper"; itself, where it is like
     no other."""
-    return _parsed((FOLDER / f"{file}.yaml").read_text(encoding="utf-8")).get("like", file)
+    path = FOLDER / f"{file}.yaml"
+    return _parsed(text_of(path), path).get("like", file)
 
 
 def is_of_another_file(row: str) -> bool:
@@ -329,6 +324,8 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     Raises:
         ValueError: unknown file, row or key; the message has the nearest known name.
     """
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"unknown recipe {shown(name)}; a name has at most {_LONGEST_NAME} characters")
     if ".yaml" in name:
         file_name, _, row = name.partition(":")
         path, label = Path(file_name), Path(file_name).stem
@@ -346,8 +343,10 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     content = _read(path)
     rows = content["rows"]
     row = row or content.get("default_row") or next(iter(rows))
-    if row not in rows:
-        raise ValueError(f"unknown row {row!r} in recipe {label}.{nearest(row, rows)} Known rows: {', '.join(rows)}")
+    if not isinstance(row, str) or row not in rows:
+        raise ValueError(
+            f"unknown row {shown(row)} in recipe {label}.{nearest(str(row)[:100], rows)} Known rows: {', '.join(rows)}"
+        )
     own = merged(content.get("defaults") or {}, rows[row] or {})
     fields = merged(_with_first_source(own), overrides or {})
     for group in ("supervised", "auxiliary"):
@@ -387,8 +386,8 @@ def _changes(own: dict[str, Any], overrides: dict[str, Any], prefix: str = "") -
             below = own.get(key)
             found += _changes(below if isinstance(below, dict) else {}, value, f"{prefix}{key}.")
         else:
-            shown = "null" if value is None else without_place(value) if isinstance(value, str) else value
-            found.append(f"{prefix}{key}={shown}")
+            said = "null" if value is None else without_place(value) if isinstance(value, str) else value
+            found.append(f"{prefix}{key}={said}")
     return found
 
 
@@ -402,15 +401,9 @@ def override(assignments: list[str]) -> dict[str, Any]:
     for assignment in assignments:
         path, separator, value = assignment.partition("=")
         if not separator:
-            raise ValueError(f"--set {assignment!r} has no '='; write --set auxiliary.puzzle.weight=0.1")
-        try:
-            nested: Any = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-            raise ValueError(
-                f"--set {assignment!r}: the value is YAML, and {problem}. Quote what is to stay text: --set "
-                f"{path}='\"...\"'"
-            ) from error
+            raise ValueError(f"--set {shown(assignment)} has no '='; write --set auxiliary.puzzle.weight=0.1")
+        hint = f". Quote what is to stay text: --set {shown(path)[1:-1]}='\"...\"'"
+        nested: Any = yaml_of(value, f"--set {shown(assignment)}: the value is YAML", hint)
         for key in reversed(path.split(".")):
             nested = {key: nested}
         result = merged(result, nested)

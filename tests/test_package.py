@@ -1,9 +1,11 @@
 """What is not code: the wheel, the citation, the README's promises that a machine can check."""
 
+import ast
 import os
 import re
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -45,6 +47,26 @@ def test_the_readme_names_only_recipes_scripts_and_files_that_exist():
         assert (ROOT / path).exists(), path
     for file in recipes.available():
         assert f"`{file}`" in readme, f"README does not list the recipes of {file}"
+
+
+def test_a_warning_about_a_line_of_ours_fails_a_test_and_one_about_others_does_not():
+    for module in ("hf_hmtl", "hf_hmtl.data.video"):
+        with pytest.raises(UserWarning, match="a warning"):
+            warnings.warn_explicit("a warning", UserWarning, "file.py", 1, module=module)
+    with pytest.warns(UserWarning, match="a warning"):
+        warnings.warn_explicit("a warning", UserWarning, "file.py", 1, module="another")
+
+
+def test_every_promise_of_the_same_bits_names_a_test_that_exists():
+    page = (ROOT / "DETERMINISM.md").read_text()
+    lines = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| what")]
+    assert len(lines) > 20
+    for line in lines:
+        named = re.findall(r"`([\w/]+\.py)::(\w+)`", line.rpartition("| ")[2] or line)
+        assert named, line
+        for file, test in named:
+            tree = ast.parse((ROOT / "tests" / file).read_text())
+            assert test in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, f"{file}::{test}"
 
 
 def test_the_readme_lists_every_source_that_reads_files_and_its_options():

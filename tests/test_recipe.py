@@ -147,7 +147,7 @@ def test_an_assignment_without_equals_raises():
         ("*x", "undefined alias"),
     ):
         with pytest.raises(
-            ValueError, match=rf"--set .*the value is YAML, and .*({problem}).*Quote what is to stay text"
+            ValueError, match=rf"--set .*the value is YAML, line 1: .*({problem}).*Quote what is to stay text"
         ):
             override([f"source.data_dir={value}"])
 

@@ -27,6 +27,7 @@ from hf_hmtl.compare.rows import Comparison, Row, folder_name
 from hf_hmtl.compare.runs import run_all
 from hf_hmtl.compare.statistics import Groups, compare, default_threshold, measures_of
 from hf_hmtl.files import replacing
+from hf_hmtl.parsing import read_json
 from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.experiment import build
 from hf_hmtl.run.recipe_file import NAME as RECIPE_OF_RUN
@@ -172,7 +173,7 @@ def planned(
     asked = {"recipe": recipe, "budget": budget, "seeds": seeds, "options": list(common)}
     path = folder / PLAN
     if path.is_file():
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         if content["asked"] != asked:
             differing = ", ".join(key for key in asked if content["asked"].get(key) != asked[key])
             raise ValueError(

@@ -9,15 +9,42 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from hf_hmtl import recipe as recipes
+from hf_hmtl.option_types import require_mapping, require_types
+from hf_hmtl.parsing import shown, text_of, yaml_of
 
 FOLDER = Path(__file__).parents[1] / "comparisons"
 FILE_KEYS = ("about", "recipe", "baseline", "tasks", "seeds", "folds", "rows", "variants", "at_a_time", "options")
 ROW_KEYS = ("row", "seeds", "set")
 FIRST_SEED = 1
+_MOST_SEEDS = 10_000
+
+
+@dataclass
+class _File:
+    """The types of what stands in the file of a comparison."""
+
+    about: str
+    recipe: str
+    seeds: int
+    rows: dict[str, dict[str, Any]]
+    baseline: str | None = None
+    tasks: dict[str, str] | None = None
+    folds: int | None = None
+    variants: dict[str, list[str]] | None = None
+    at_a_time: int = 1
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class _RowOfFile:
+    """The types of what stands in one of its rows."""
+
+    row: str
+    seeds: int
+    set: list[str]
 
 
 @dataclass(frozen=True)
@@ -146,11 +173,16 @@ def preset(name: str) -> Comparison:
             f"unknown preset {name!r}.{recipes.nearest(name, available())} Known: {', '.join(available())}; or give "
             "the path of a .yaml file"
         )
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = yaml_of(text_of(path), path)
+    require_mapping(content, str(path))
     recipes.require_known(content, FILE_KEYS, f"key in {path.name}")
+    if lacking := [key for key in ("about", "recipe", "seeds", "rows") if not content.get(key)]:
+        raise ValueError(f"{path} lacks {', '.join(lacking)}; a comparison needs about, recipe, seeds and rows")
+    require_types(_File, content, str(path))
     rows = []
     for label, options in content["rows"].items():
-        recipes.require_known(options, ROW_KEYS, f"key of row {label!r} in {path.name}")
+        recipes.require_known(options, ROW_KEYS, f"key of row {shown(label)} in {path.name}")
+        require_types(_RowOfFile, options, f"row {shown(label)} of {path}")
         rows.append(
             Row(
                 label,
@@ -230,6 +262,8 @@ def sweep(recipe: str, assignment: str, seeds: tuple[int, ...]) -> Comparison:
 
 def seeds_of(count: int) -> tuple[int, ...]:
     """The first seeds: 1, 2, ..., count."""
+    if not 1 <= count <= _MOST_SEEDS:
+        raise ValueError(f"seeds is {shown(count)}, allowed are whole numbers from 1 to {_MOST_SEEDS:,}")
     return tuple(range(FIRST_SEED, FIRST_SEED + count))
 
 

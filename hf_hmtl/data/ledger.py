@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 NAMES_KEPT = 3
+LONGEST_NAME = 200  # characters; the cell of a table may hold anything
 LARGEST_SHARE = 0.1
 """Share of a split that one reason may take without being allowed by name."""
 FOLDER = "folder"
@@ -42,6 +43,7 @@ NOT_IN_TABLE = Reason("not_in_table", "image files that no row of the table name
 TABLE_PASSED_OVER = Reason("table_passed_over", "tables that were not read", expected=True)
 BROKEN_LINK = Reason("broken_link", "links to files that do not exist")
 MISSING_FILE = Reason("missing_file", "rows whose image file does not exist")
+OUTSIDE_FOLDER = Reason("outside_folder", "rows whose image lies outside the folder (--image_dir names another)")
 NO_IMAGE = Reason("no_image", "rows without an image")
 NO_ANNOTATION = Reason("no_annotation", "image files whose file of labels is absent or unreadable")
 NO_BOX = Reason("no_box", "image files without landmarks that say where the face is")
@@ -56,7 +58,7 @@ BALANCING = Reason("balancing", "rows of the larger classes (balancing: down)", 
 OF_ANY_SOURCE = (
     NOT_IMAGE, UNREADABLE_FORMAT, VIDEO, NO_CLASS, NO_SPLIT, NOT_IN_TABLE, TABLE_PASSED_OVER,
     BROKEN_LINK,
-    MISSING_FILE, NO_IMAGE, NO_ANNOTATION, NO_BOX, NO_CODE,
+    MISSING_FILE, OUTSIDE_FOLDER, NO_IMAGE, NO_ANNOTATION, NO_BOX, NO_CODE,
 )  # fmt: skip
 """Reasons that may have to be allowed."""
 
@@ -101,7 +103,8 @@ class Ledger:
         if names:
             entry = self.entries.setdefault((split, reason.name), Entry(reason))
             entry.count += len(names)
-            entry.names += names[: NAMES_KEPT - len(entry.names)]
+            kept = names[: NAMES_KEPT - len(entry.names)]
+            entry.names += [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..." for name in kept]
             entry.classes.update(name for name in classes if name is not None)
 
     def add(self, other: "Ledger", source: str) -> None:

@@ -12,8 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from hf_hmtl.model.image_processing_hmtl import LARGEST_IMAGE
+
 INSTALL = "pip install 'hf_hmtl[video]'"
 _CODECS = ("libx264", "mpeg4")
+# FFmpeg's names of what holds a video itself. Its others include playlists (hls, concat, dash, sdp), whatever their
+# file is called, which would lead to other files and to the network.
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,asf,flv,ogg,mpegvideo,h264,hevc,m4v,mjpeg,gif,mxf"
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,14 @@ def frames(path: Path, first: int = 0, every: int = 1) -> Iterator[Frame]:
     """
     av = package()
     try:
-        with av.open(str(path)) as container:
+        with _opened(av, path) as container:
             if not container.streams.video:
                 raise OSError(f"{path}: the file has no pictures")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
+            if stream.codec_context is None:
+                raise OSError(f"{path}: nothing here decodes the pictures of this video")
+            stream.codec_context.options = {"max_pixels": str(LARGEST_IMAGE)}
             for number, frame in enumerate(container.decode(stream)):
                 if number >= first and number % every == 0:
                     yield Frame(number, frame.time, _upright(frame))
@@ -65,11 +73,17 @@ def frames(path: Path, first: int = 0, every: int = 1) -> Iterator[Frame]:
         raise OSError(f"{path}: {error.strerror or type(error).__name__}") from error
 
 
+def _opened(av: Any, path: Path) -> Any:
+    """A file that holds a video itself, and no other is opened beside it."""
+    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+    return av.open(f"file:{path}", options=options, metadata_errors="replace")
+
+
 def count(path: Path) -> int:
     """About how many frames a video has; 0 where nobody knows."""
     av = package()
     try:
-        with av.open(str(path)) as container:
+        with _opened(av, path) as container:
             (stream, *_) = container.streams.video
             if stream.frames or not container.duration or not stream.average_rate:
                 return stream.frames
@@ -91,7 +105,7 @@ def write(path: Path, pictures: Iterator[np.ndarray], like: Path) -> None:
     """
     av = package()
     try:
-        with av.open(str(like)) as container:
+        with _opened(av, like) as container:
             rate = container.streams.video[0].average_rate or 25
         with av.open(str(path), "w", format="mp4") as target:
             codec = next(name for name in _CODECS if name in av.codecs_available)

@@ -14,6 +14,7 @@ from typing import Any
 from transformers.dynamic_module_utils import get_relative_import_files
 
 from hf_hmtl.files import weights_of
+from hf_hmtl.parsing import read_json, shown
 from hf_hmtl.results.card import render, render_unmeasured
 from hf_hmtl.results.result import Result, read, without_folders
 
@@ -102,8 +103,10 @@ def config_of(folder: Path) -> dict[str, Any]:
             f"{folder} has no {CONFIG}, so it holds no model. Give the folder that a training wrote, or one that "
             "model.slim().save_pretrained(FOLDER) wrote"
         )
-    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    if config.get("model_type") not in IDENTITY:
+    config = read_json(folder / CONFIG)
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise ValueError(f"{folder / CONFIG} is no configuration of a model")
+    if config["model_type"] not in IDENTITY:
         raise ValueError(f"{folder} holds a model of the type {config.get('model_type')!r}, and none of hf_hmtl")
     return config
 
@@ -169,8 +172,8 @@ def _exports(folder: Path) -> Iterator[Part]:
     exports = folder / EXPORTS
     if not (exports / EXPORT_RECORD).is_file():
         return
-    record = json.loads((exports / EXPORT_RECORD).read_text(encoding="utf-8"))
-    if record.get("weights") != weights_of(folder):
+    record = read_json(exports / EXPORT_RECORD)
+    if not isinstance(record, dict) or record.get("weights") != weights_of(folder):
         raise ValueError(
             f"{exports} was made of other weights than {folder} holds now, so it would answer otherwise than the model "
             f"beside it. Export again: hf-hmtl export {folder}; or remove that folder"
@@ -216,13 +219,20 @@ def _model(folder: Path, config: dict[str, Any]) -> Iterator[Part]:
     yield Part(CONFIG, folder / CONFIG, "the network, its heads and labels")
     if (folder / INDEX).is_file():
         yield Part(INDEX, folder / INDEX, "which file holds which weights")
-        shards = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        index = read_json(folder / INDEX)
+        weights = index.get("weight_map") if isinstance(index, dict) else None
+        if not isinstance(weights, dict) or not all(isinstance(shard, str) for shard in weights.values()):
+            raise ValueError(f"{folder / INDEX} does not say which file holds which weights (weight_map)")
+        shards = sorted(set(weights.values()))
     else:
         shards = [WEIGHTS]
     for shard in shards:
         yield Part(shard, _there(folder, shard), "the weights")
     yield Part(PROCESSOR, _there(folder, PROCESSOR), "the image processor")
-    names = {name.partition(".")[0] for name in config["auto_map"].values()}
+    code = config.get("auto_map")
+    if not isinstance(code, dict) or not all(isinstance(name, str) for name in code.values()):
+        raise ValueError(f"{folder / CONFIG} does not name the code that loads the model (auto_map); save it again")
+    names = {name.partition(".")[0] for name in code.values()}
     modules = {f"{name}.py" for name in names}
     for name in sorted(modules):
         modules |= {Path(found).name for found in get_relative_import_files(_there(folder, name))}
@@ -241,7 +251,7 @@ def _checkpoint(checkpoint: Path) -> Iterator[Part]:
 
 
 def _free_of_folders(path: Path) -> bytes:
-    values = without_folders(json.loads(path.read_text(encoding="utf-8")))
+    values = without_folders(read_json(path))
     return (json.dumps(values, indent=2) + "\n").encode()
 
 
@@ -272,6 +282,8 @@ def with_training_heads(model: str) -> str:
 
 
 def _there(folder: Path, name: str) -> Path:
+    if Path(name).name != name:
+        raise ValueError(f"{folder} names a file of another folder, {shown(name)}, and what is there stays where it is")
     if not (folder / name).is_file():
         raise FileNotFoundError(
             f"{folder} has no {name}, without which nobody can load the model. Give the folder that a training wrote"

@@ -5,7 +5,6 @@ sent again, and a branch that holds them already gets no further commit.
 """
 
 import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, Reposit
 
 from hf_hmtl.hub.contents import CONFIG, MAIN, RESULT, Part, config_of, of_branch, result_of, same_network
 from hf_hmtl.hub.private import require_nothing_private
+from hf_hmtl.parsing import read_json
 from hf_hmtl.results.terms import gating, restricted
 
 SECONDS = 10  # to wait for the Hub's first answer
@@ -207,7 +207,7 @@ def _refuse(repo_id: str, what: str) -> None:
 
 
 def _json(api: HfApi, repo_id: str, name: str) -> dict:
-    return json.loads(Path(api.hf_hub_download(repo_id, name)).read_text(encoding="utf-8"))
+    return read_json(Path(api.hf_hub_download(repo_id, name)))
 
 
 def _require_visibility(api: HfApi, repo_id: str, wanted: Plan) -> None:

@@ -3,9 +3,11 @@
 import difflib
 import inspect
 import os
+from pickle import UnpicklingError
 
 import timm
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from .heads_hmtl import DECODER_STRIDES
@@ -20,8 +22,12 @@ def new_backbone(name: str, image_size: int) -> nn.Module:
             + (f" Did you mean {' or '.join(map(repr, near))}?" if near else "")
             + " timm.list_models('*resnet*') lists the names with a word in them."
         )
+    try:
+        known = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:  # a tag of weights behind the name that timm does not know
+        raise ValueError(f"timm {timm.__version__} has no model {name!r}: {error}") from error
     # Most transformers learn something for each place of the image, and have to know its size beforehand.
-    options = {"img_size": image_size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
+    options = {"img_size": image_size} if known.fixed_input_size else {}
     return timm.create_model(name, pretrained=False, num_classes=0, **options)
 
 
@@ -64,11 +70,17 @@ def published_weights(name: str) -> dict:
 def weights_from_file(path: str | os.PathLike, backbone: nn.Module) -> dict:
     """The weights in a local .safetensors or .pth file, named as the backbone names them: {tensor name: tensor}.
 
-    Nothing is unpickled but tensors. Raises FileNotFoundError.
+    Nothing is unpickled but tensors. Raises FileNotFoundError; ValueError where it holds anything else.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no file {os.fspath(path)!r} with weights of a backbone.")
-    weights = timm.models.load_state_dict(os.fspath(path), weights_only=True)
+    try:
+        weights = timm.models.load_state_dict(os.fspath(path), weights_only=True)
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{os.fspath(path)} holds no tensors of a backbone, or more than tensors ({reason})."
+        ) from error
     # Files in the format of a model's first publication need the conversion that timm keeps beside the model.
     convert = getattr(inspect.getmodule(type(backbone)), "checkpoint_filter_fn", None)
     return convert(weights, backbone) if convert else weights

@@ -5,36 +5,31 @@ import difflib
 import re
 from dataclasses import field
 
-from torch.nn import ModuleDict
 from transformers import PreTrainedConfig
 
-from .numbers_hmtl import checked_numbers
+from .descriptions_hmtl import (
+    HEAD_KINDS as HEAD_KINDS,
+)
+from .descriptions_hmtl import (
+    LOSS_WEIGHTS as LOSS_WEIGHTS,
+)
+from .descriptions_hmtl import (
+    check_choice,
+    completed_head,
+    is_count,
+    is_number,
+    is_plain,
+    listed,
+)
+from .strangers_hmtl import LARGEST_SIDE, StrangersConfig, short
 
-# What each kind of head may say, with its default; None means that it has to be given.
-HEAD_KINDS: dict[str, dict] = {
-    "linear": {"shape": None, "dropout": 0.0},
-    "mlp": {"shape": None, "dropout": 0.0, "hidden": 512},
-    "multilabel": {"shape": None, "dropout": 0.0},
-    "regression": {
-        "shape": None,
-        "dropout": 0.0,
-        "names": None,
-        "unit": "",
-        "range": None,
-        "tanh": False,
-        "bins": None,
-    },
-    "projector": {"shape": None, "hidden": 1024},
-    "decoder": {},
-}
 FORMAT = 1  # of saved configurations; it grows when an earlier hf_hmtl would misread one
 LOSS_WEIGHTINGS = ("static", "uncertainty")
-LOSS_WEIGHTS = "loss_weights"  # name of the learned loss weights among the auxiliary modules
 NEW_HEAD = "label"  # of a network without a supervised head that is given labels; imagefolder's name of that column
 _LABEL_ARGUMENTS = ("num_labels", "id2label", "label2id")
 
 
-class HMTLConfig(PreTrainedConfig):
+class HMTLConfig(StrangersConfig, PreTrainedConfig):
     """Describes an HMTL network completely: with it and the weights, the network can be rebuilt anywhere.
 
     Args:
@@ -91,6 +86,8 @@ class HMTLConfig(PreTrainedConfig):
     pipelines_are_registered = False  # by registration.py, which stays behind where the code has travelled
 
     def __post_init__(self, **kwargs):
+        if not is_count(self.format_version):
+            raise ValueError(f"format_version is a whole number of at least 1, got {short(self.format_version)}")
         if self.format_version > FORMAT:
             raise ValueError(
                 f"This model was saved in format {self.format_version}, by a newer hf_hmtl than this one, which reads "
@@ -104,8 +101,8 @@ class HMTLConfig(PreTrainedConfig):
             self._relabel(asked)
         if asked is not None and not _same(asked, self.labels):
             raise ValueError(
-                f"{_shown(asked)} disagrees with the labels of the primary head {self.primary!r}, "
-                f"{_shown(self.labels)}, in heads[{self.primary!r}]['labels']. Give them in one place."
+                f"{_shown(asked)} disagrees with the labels of the primary head {short(self.primary)}, "
+                f"{_shown(self.labels)}, in heads[{short(self.primary)}]['labels']. Give them in one place."
             )
         super().__post_init__(**kwargs)
         # {head: {new name: name in the saved weights}}. That it is there tells `__setattr__` that the setup is over.
@@ -148,27 +145,29 @@ class HMTLConfig(PreTrainedConfig):
         The model calls it once more, because single entries of `heads` may have been changed since.
         """
         _check_backbone_fields(self)
-        _check_choice("loss_weighting", self.loss_weighting, LOSS_WEIGHTINGS)
+        check_choice("loss_weighting", self.loss_weighting, LOSS_WEIGHTINGS)
         self._take(self.heads, self.primary)
         allowed = [None, self._problem_type]
         if self._problem_type == "single_label_classification":
             allowed.append("multi_label_classification")
         if self.problem_type not in allowed:
             raise ValueError(
-                f"problem_type={self.problem_type!r} does not fit the primary head {self.primary!r}: a head with "
-                f"labels is a single_label_classification or, when asked for, a multi_label_classification, and one "
-                f"without is a regression. Leave problem_type out, or describe the head you want in heads."
+                f"problem_type={short(self.problem_type)} does not fit the primary head {short(self.primary)}: a head "
+                f"with labels is a single_label_classification or, when asked for, a multi_label_classification, and "
+                f"one without is a regression. Leave problem_type out, or describe the head you want in heads."
             )
 
     def _take(self, heads: dict, primary: str | None):
         """Takes over heads and what follows from them: all of it, or, when something is not allowed, nothing."""
-        heads = {name: _completed_head(name, head) for name, head in heads.items()}
+        if not isinstance(heads, dict):
+            raise ValueError(f"heads is a dict of heads by name, got {short(heads)}")
+        heads = {name: completed_head(name, head) for name, head in heads.items()}
         showable = [name for name, head in heads.items() if not head["auxiliary"] and len(head.get("shape", ())) == 1]
         primary = next(iter(showable), None) if primary is None else primary
         if primary is not None and primary not in showable:
             raise ValueError(
-                f"primary={primary!r} cannot be shown: the pipeline needs a head that stays after training and "
-                f"gives one row of numbers. Such heads are: {_listed(showable)}. Give one of these names, or leave "
+                f"primary={short(primary)} cannot be shown: the pipeline needs a head that stays after training and "
+                f"gives one row of numbers. Such heads are: {listed(showable)}. Give one of these names, or leave "
                 f"primary out to take the first."
             )
         follows = self.problem_type in (None, self._problem_type)
@@ -244,10 +243,10 @@ class HMTLConfig(PreTrainedConfig):
         if head is None or not labels:
             raise ValueError(
                 f"rename_labels: the head {head!r} has no labels; heads with labels: "
-                f"{_listed(name for name, each in self.heads.items() if each['labels'])}."
+                f"{listed(name for name, each in self.heads.items() if each['labels'])}."
             )
         for name in names:
-            _check_choice(f"label of the head {head!r}", name, labels)
+            check_choice(f"label of the head {head!r}", name, labels)
         renamed = [names.get(name, name) for name in labels]
         before = self._renamed.get(head, {})
         self.heads = {**self.heads, head: {**self.heads[head], "labels": renamed}}
@@ -296,26 +295,29 @@ def asked_labels(num_labels=None, id2label: dict | None = None, label2id: dict |
         ValueError: the numbers are not 0, 1, 2 ..., or the arguments disagree.
     """
     asked = []
+    for name, given in (("label2id", label2id), ("id2label", id2label)):
+        if given is not None and not (isinstance(given, dict) and all(map(is_plain, [*given, *given.values()]))):
+            raise ValueError(f"{name} is a dict of labels and their numbers, got {short(given)}")
     if label2id is not None:
         asked.append(_in_order("label2id", {number: name for name, number in label2id.items()}, len(label2id)))
     if id2label is not None:
         asked.append(_in_order("id2label", id2label, len(id2label)))
     if len(asked) == 2 and asked[0] != asked[1]:
-        raise ValueError(f"label2id={label2id} and id2label={id2label} disagree. Give one of them.")
+        raise ValueError(f"label2id={short(label2id)} and id2label={short(id2label)} disagree. Give one of them.")
     if num_labels is None:
         return asked[0] if asked else None
-    if not _is_count(num_labels):
-        raise ValueError(f"num_labels is a whole number of at least 1, got {num_labels!r}")
+    if not is_count(num_labels):
+        raise ValueError(f"num_labels is a whole number of at least 1, got {short(num_labels)}")
     if asked and num_labels != len(asked[0]):
         raise ValueError(f"num_labels={num_labels} disagrees with {len(asked[0])} labels: {_shown(asked[0])}.")
     return asked[0] if asked else num_labels
 
 
 def _in_order(argument: str, names: dict, count: int) -> list:
-    numbered = {int(number): name for number, name in names.items() if str(number).isdecimal()}
+    numbered = {int(number): name for number, name in names.items() if re.fullmatch(r"[0-9]{1,9}", str(number))}
     if sorted(numbered) != list(range(count)):
         raise ValueError(
-            f"{argument} gives every label a number of its own, 0 to {count - 1} for {count} labels, got {names}"
+            f"{argument} gives every label a number of its own, 0 to {count - 1} for {count} labels, got {short(names)}"
         )
     return [numbered[number] for number in range(count)]
 
@@ -326,84 +328,34 @@ def _same(asked: list | int, labels: list) -> bool:
 
 
 def _shown(labels) -> str:
-    return f"num_labels={labels}" if isinstance(labels, int) else f"[{_listed(labels)}]"
-
-
-def _completed_head(name: str, head: dict) -> dict:
-    """The head with every default filled in, in one order of keys; raises on anything that is not allowed."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)) or name == LOSS_WEIGHTS or hasattr(ModuleDict(), name):
-        raise ValueError(
-            f"{name!r} cannot be the name of a head: it becomes part of the names of parameters, so it has lower-case "
-            f"letters, digits and underscores only, and is neither {LOSS_WEIGHTS!r} nor what torch calls something "
-            f"else, like 'type' or 'keys'. Rename it, for example 'head_pose'."
-        )
-    if not isinstance(head, dict) or "kind" not in head:
-        raise ValueError(
-            f'head {name!r} must be a dict that says its kind, like {{"kind": "linear", "shape": [8]}}, got {head!r}'
-        )
-    _check_choice(f"kind of head {name!r}", head["kind"], HEAD_KINDS)
-    defaults = {"kind": None, **HEAD_KINDS[head["kind"]], "auxiliary": False, "labels": None}
-    for key in head:
-        _check_choice(f"key of the {head['kind']} head {name!r}", key, defaults)
-    completed = {**defaults, **head}
-    if "shape" in completed:
-        completed["shape"] = _checked_shape(name, completed["shape"])
-    if "hidden" in completed and not _is_count(completed["hidden"]):
-        raise ValueError(f"head {name!r}: hidden is the width of a layer, a whole number, got {completed['hidden']!r}")
-    if not isinstance(completed.get("dropout", 0.0), (int, float)) or not 0 <= completed.get("dropout", 0.0) < 1:
-        raise ValueError(f"head {name!r}: dropout is a share of at least 0 and below 1, got {completed['dropout']!r}")
-    if completed["labels"] is not None:
-        completed["labels"] = _checked_labels(name, list(completed["labels"]), completed.get("shape"))
-    if completed["kind"] == "regression":
-        completed = checked_numbers(name, completed)
-    if (completed["kind"], completed["labels"] is None) in (("multilabel", True), ("regression", False)):
-        raise ValueError(
-            f"head {name!r}: labels name the questions of a multilabel head, and a regression has names instead; got "
-            f"kind {completed['kind']!r} and labels {completed['labels']!r}"
-        )
-    return completed
-
-
-def _checked_shape(name: str, shape) -> list:
-    shape = list(shape) if isinstance(shape, (list, tuple)) else shape
-    if not isinstance(shape, list) or not shape or not all(_is_count(size) for size in shape):
-        raise ValueError(
-            f"head {name!r}: shape lists the sizes of one row of its output, like [8] for 8 classes or [9, 9] for 9 "
-            f"slots of 9 places, got {shape!r}"
-        )
-    return shape
-
-
-def _checked_labels(name: str, labels: list, shape) -> list:
-    if shape is None or len(shape) != 1 or len(labels) != shape[0] or len(set(labels)) != len(labels) or shape[0] < 2:
-        raise ValueError(
-            f"head {name!r}: labels name the outputs of a classification one by one, so they are unique, at least two, "
-            f"and as many as its one-dimensional shape; got {len(labels)} labels {labels} for the shape {shape}"
-        )
-    return labels
+    return f"num_labels={labels}" if isinstance(labels, int) else f"[{listed(labels)}]"
 
 
 def _check_backbone_fields(config: HMTLConfig):
     if not isinstance(config.backbone, str) or not config.backbone:
-        raise ValueError(f"backbone is the name of a timm model, like 'efficientnet_b0', got {config.backbone!r}")
-    if not _is_count(config.image_size):
-        raise ValueError(f"image_size is the side of the square image in pixels, like 224, got {config.image_size!r}")
+        raise ValueError(f"backbone is the name of a timm model, like 'efficientnet_b0', got {short(config.backbone)}")
+    if not (is_count(config.image_size) and config.image_size <= LARGEST_SIDE):
+        raise ValueError(
+            f"image_size is the side of the square image in pixels, like 224, at most {LARGEST_SIDE:,}, got "
+            f"{short(config.image_size)}"
+        )
     for name in ("pixel_mean", "pixel_std"):
         given = getattr(config, name)
-        values = [float(value) for value in given] if isinstance(given, (list, tuple)) else []
+        numbers = isinstance(given, (list, tuple)) and all(is_number(value) for value in given)
+        values = [float(value) for value in given] if numbers else []
         if len(values) != 3 or not all(0 <= value <= 1 for value in values) or (name == "pixel_std" and 0 in values):
             raise ValueError(
                 f"{name} holds three numbers, for red, green and blue, in units of [0, 1] (ImageNet's are "
-                f"[0.485, 0.456, 0.406] and [0.229, 0.224, 0.225]), and no deviation is 0; got {given}"
+                f"[0.485, 0.456, 0.406] and [0.229, 0.224, 0.225]), and no deviation is 0; got {short(given)}"
             )
         setattr(config, name, values)
     if not isinstance(config.learned_from, list) or not all(isinstance(name, str) for name in config.learned_from):
-        raise ValueError(f"learned_from is a list of names of sources, like ['fer2013'], got {config.learned_from!r}")
+        raise ValueError(
+            f"learned_from is a list of names of sources, like ['fer2013'], got {short(config.learned_from)}"
+        )
     margin = config.face_margin
-    if margin is not None and (
-        isinstance(margin, bool) or not isinstance(margin, (int, float)) or not 0 <= margin <= 2
-    ):
-        raise ValueError(f"face_margin is a share of a face's sides, from 0 to 2, like 0.25, got {margin!r}")
+    if margin is not None and not (is_number(margin) and 0 <= margin <= 2):
+        raise ValueError(f"face_margin is a share of a face's sides, from 0 to 2, like 0.25, got {short(margin)}")
 
 
 def _refuse_misspelt(names):
@@ -411,26 +363,9 @@ def _refuse_misspelt(names):
     for name in names:
         near = difflib.get_close_matches(name, HMTLConfig.__annotations__, n=1, cutoff=0.75)
         if near:
-            raise ValueError(f"HMTLConfig has no argument {name!r}. Did you mean {near[0]!r}?")
-
-
-def _check_choice(what: str, given, allowed):
-    if given not in allowed:
-        near = difflib.get_close_matches(str(given), list(allowed), n=1)
-        raise ValueError(
-            f"{given!r} is not allowed as {what}. " + (f"Did you mean {near[0]!r}? " if near else "") + "Allowed: "
-            f"{_listed(allowed)}."
-        )
-
-
-def _is_count(value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+            raise ValueError(f"HMTLConfig has no argument {short(name)}. Did you mean {near[0]!r}?")
 
 
 def _numbered(name: str, shape: list) -> list:
     """Names for outputs without labels: 'valence' for one number, 'pose_0', 'pose_1' ... for more."""
     return [name] if shape == [1] else [f"{name}_{index}" for index in range(shape[0])]
-
-
-def _listed(names) -> str:
-    return ", ".join(map(repr, names)) or "none"

@@ -5,6 +5,8 @@ import copy
 from transformers import PreTrainedConfig
 
 from .configuration_hmtl import HMTLConfig
+from .descriptions_hmtl import LARGEST_OUTPUT, is_number, is_plain
+from .strangers_hmtl import StrangersConfig, short
 
 RECURRENT = ("gru", "lstm")
 FRAMES, CLIP = ANSWERS = ("frames", "clip")
@@ -12,10 +14,11 @@ SUMMARIES = ("last", "mean")
 _OF_THE_BACKBONE = (
     "backbone", "image_size", "pixel_mean", "pixel_std", "format_version", "learned_from", "face_margin",
 )  # fmt: skip
+_MOST_LAYERS = 100
 _NUMBERS, _CLASSES = PROBLEMS = ("regression", "single_label_classification")
 
 
-class HMTLSequenceConfig(PreTrainedConfig):
+class HMTLSequenceConfig(StrangersConfig, PreTrainedConfig):
     """Describes a network that reads the frames of a clip one after the other (section 4.7 of the paper).
 
     Args:
@@ -63,14 +66,19 @@ class HMTLSequenceConfig(PreTrainedConfig):
         for name, allowed in (
             ("recurrent", RECURRENT), ("answers", ANSWERS), ("summary", SUMMARIES), ("problem_type", PROBLEMS),
         ):  # fmt: skip
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, allowed are {' and '.join(map(repr, allowed))}")
+            value = getattr(self, name)
+            if not is_plain(value) or value not in allowed:
+                raise ValueError(f"{name} is {short(value)}, allowed are {' and '.join(map(repr, allowed))}")
         for name in ("layers", "units", "frames_at_once", "num_frames"):
             value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} is {value!r}, allowed are whole numbers from 1")
-        if isinstance(self.dropout, bool) or not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout!r}, allowed is 0 <= share < 1")
+            most = _MOST_LAYERS if name == "layers" else LARGEST_OUTPUT
+            if type(value) is not int or not 1 <= value <= most:
+                raise ValueError(f"{name} is {short(value)}, allowed are whole numbers from 1 to {most:,}")
+        for name in ("bidirectional", "frozen"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is {short(getattr(self, name))}, allowed are true and false")
+        if not is_number(self.dropout) or not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {short(self.dropout)}, allowed is 0 <= share < 1")
         if self.problem_type == _CLASSES and self.num_labels < 2:
             raise ValueError(
                 f"the only class is {self.id2label[0]!r}; a classifier needs two or more. For a number give "

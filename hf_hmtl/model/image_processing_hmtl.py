@@ -4,7 +4,10 @@ import contextlib
 import io
 import os
 import re
+import stat
+import time
 from http.client import HTTPException
+from numbers import Integral
 from urllib.request import urlopen
 
 import numpy as np
@@ -14,12 +17,17 @@ from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.processing_utils import ImagesKwargs
 
+from .strangers_hmtl import LARGEST_SIDE, one_sentence, short
+
 LARGEST_IMAGE = 178_956_970  # pixels; where Pillow refuses an image as a possible decompression bomb
+LARGEST_FILE = 1 << 30  # bytes, which is more than so many pixels of three bytes
 _CHANNELS = (1, 3, 4)
 _PROGRAMS = ("EPS",)  # formats whose reader starts another program on what the file says
 _LOWEST_WHITE = 4096  # of 65536: what 12 bits reach
 _URL_SCHEMES = ("http://", "https://", "data:")
 _URL_SECONDS = 30
+_DOWNLOAD_SECONDS = 300
+_PIECE = 1 << 20  # bytes
 _WRITTEN_BY_OTHERS = ("auto_map", "image_processor_type")
 
 
@@ -72,16 +80,32 @@ def content_of(place: str | os.PathLike) -> bytes:
     """The bytes of an image file, from its path or its URL (http, https or data).
 
     Raises:
-        OSError: it cannot be read; a server that does not answer counts so after 30 seconds.
+        OSError: it cannot be read, has more than a gibibyte, or is a pipe or a device, which may never end; a server
+            that does not answer counts so after 30 seconds, and one that has not sent all of it after five minutes.
     """
     if isinstance(place, str) and place.startswith(_URL_SCHEMES):
         try:
             with urlopen(place, timeout=_URL_SECONDS) as response:
-                return response.read()
+                return _downloaded(response)
         except (HTTPException, ValueError) as error:  # an answer that stops in the middle, a URL that is none
             raise OSError(f"{place[:200]}: {error}") from error
+    status = os.stat(place)
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise OSError(f"{os.fspath(place)!r} is a pipe or a device, and no file")
+    if status.st_size > LARGEST_FILE:
+        raise OSError(f"{os.fspath(place)!r} has {status.st_size:,} bytes, and an image at most {LARGEST_FILE:,}")
     with open(place, "rb") as file:
         return file.read()
+
+
+def _downloaded(response) -> bytes:
+    """The body of an answer, of which never more than what an image may have is kept."""
+    content, end = bytearray(), time.monotonic() + _DOWNLOAD_SECONDS
+    while piece := response.read(_PIECE):
+        content += piece
+        if len(content) > LARGEST_FILE or time.monotonic() > end:
+            raise OSError(f"more than {LARGEST_FILE:,} bytes, or not there after {_DOWNLOAD_SECONDS} seconds")
+    return bytes(content)
 
 
 def to_pixels(source, size: int, crop_fraction: float = 1.0, resample: int = Image.Resampling.BILINEAR) -> np.ndarray:
@@ -133,10 +157,22 @@ class HMTLImageProcessor(BaseImageProcessor):
         side = _checked_side(size)
         self.size = {"height": side, "width": side}
         self.crop_fraction = _checked_crop(crop_fraction)
-        self.resample = int(Image.Resampling(resample))
+        self.resample = _checked_filter(resample)
         self.do_resize, self.do_rescale, self.do_normalize = True, False, False
         self.image_mean, self.image_std = [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]
         self._accept_recorded(recorded)
+
+    @classmethod
+    def get_image_processor_dict(cls, *arguments, **options):
+        """As the base class's; raises ValueError where the file holds no object of JSON."""
+        with one_sentence("image processor"):
+            return super().get_image_processor_dict(*arguments, **options)
+
+    @classmethod
+    def from_dict(cls, *arguments, **options):
+        """As the base class's; raises ValueError where an entry is not what it has to be."""
+        with one_sentence("image processor"):
+            return super().from_dict(*arguments, **options)
 
     def _accept_recorded(self, recorded: dict):
         """Accepts what a saved preprocessor_config.json says beside the options, and nothing else."""
@@ -144,11 +180,14 @@ class HMTLImageProcessor(BaseImageProcessor):
             if name in _WRITTEN_BY_OTHERS:
                 continue
             if name not in ("do_resize", "do_rescale", "do_normalize", "image_mean", "image_std"):
-                raise ValueError(f"HMTLImageProcessor has no option {name!r}; it has size, crop_fraction and resample.")
+                raise ValueError(
+                    f"HMTLImageProcessor has no option {short(name)}; it has size, crop_fraction and resample."
+                )
             if (list(value) if isinstance(value, tuple) else value) != getattr(self, name):
                 raise ValueError(
-                    f"{name}={value} is not possible: images are always resized, and never rescaled or normalised "
-                    f"here, because the model takes pixels from 0 to 255 and does that itself. Leave {name} out."
+                    f"{name}={short(value)} is not possible: images are always resized, and never rescaled or "
+                    f"normalised here, because the model takes pixels from 0 to 255 and does that itself. "
+                    f"Leave {name} out."
                 )
 
     def to_dict(self) -> dict:
@@ -188,7 +227,7 @@ class HMTLImageProcessor(BaseImageProcessor):
             raise ValueError("No images were given: the list is empty.")
         side = self.size["height"] if size is None else _checked_side(size)
         crop = self.crop_fraction if crop_fraction is None else _checked_crop(crop_fraction)
-        resample = self.resample if resample is None else int(Image.Resampling(resample))
+        resample = self.resample if resample is None else _checked_filter(resample)
         pixels = np.stack([to_pixels(image, side, crop, resample) for image in images]).transpose(0, 3, 1, 2)
         if return_tensors == "np":
             return BatchFeature({"pixel_values": pixels})
@@ -201,19 +240,25 @@ def _checked_side(size) -> int:
     side = size
     if hasattr(size, "items"):
         given = {name: value for name, value in dict(size).items() if value is not None}
-        sides = set(given.values())
+        sides = list(given.values())
         known = given.keys() in ({"height", "width"}, {"shortest_edge"})
-        side = sides.pop() if known and len(sides) == 1 else None
+        side = sides[0] if known and all(each == sides[0] for each in sides) else None
     elif isinstance(size, (list, tuple)) and len(size) == 2 and size[0] == size[1]:
         side = size[0]
-    if not isinstance(side, int) or isinstance(side, bool) or side < 1:
-        raise ValueError(f"size is the side of a square in pixels, like 224, got {size}")
+    if not isinstance(side, int) or isinstance(side, bool) or not 1 <= side <= LARGEST_SIDE:
+        raise ValueError(f"size is the side of a square, 1 to {LARGEST_SIDE:,} pixels, like 224, got {short(size)}")
     return side
+
+
+def _checked_filter(resample) -> int:
+    if not isinstance(resample, Integral) or resample not in list(Image.Resampling):
+        raise ValueError(f"resample is the number of a filter of Pillow, 2 for bilinear, got {short(resample)}")
+    return int(resample)
 
 
 def _checked_crop(crop_fraction) -> float:
     if not isinstance(crop_fraction, (int, float)) or not 0 < crop_fraction <= 1:
-        raise ValueError(f"crop_fraction is the share of each side that is kept, in (0, 1], got {crop_fraction}")
+        raise ValueError(f"crop_fraction is the share of each side that is kept, in (0, 1], got {short(crop_fraction)}")
     return float(crop_fraction)
 
 

@@ -29,6 +29,7 @@ from .numbers_hmtl import expectation
 from .outputs_hmtl import AnswerCheck, HMTLOutput
 from .pixels_hmtl import PixelNormalisation
 from .publishing_hmtl import Publishing
+from .strangers_hmtl import readable_weights
 from .travelling_hmtl import name_code
 
 
@@ -80,10 +81,12 @@ class HMTLPreTrainedModel(Publishing, PreTrainedModel):
         `ignore_mismatched_sizes=True`, and that head starts afresh; the backbone and the other heads are as they were.
 
         Raises:
-            RuntimeError, ValueError: other labels, of another number or of the same, without that permission.
+            ValueError: other labels, of another number or of the same, without that permission.
+            OSError: the weights are damaged.
         """
         saved = saved_config(pretrained_model_name_or_path, options)
-        loaded = super().from_pretrained(pretrained_model_name_or_path, *arguments, **options)
+        with readable_weights(pretrained_model_name_or_path):
+            loaded = super().from_pretrained(pretrained_model_name_or_path, *arguments, **options)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         if saved is not None and isinstance(model, HMTLForImageClassification):
             match_labels(model, saved, options.get("ignore_mismatched_sizes", False))

@@ -19,6 +19,7 @@ from .losses_hmtl import head_loss
 from .modeling_hmtl import HMTLModel, HMTLPreTrainedModel
 from .outputs_hmtl import AnswerCheck
 from .publishing_hmtl import Publishing
+from .strangers_hmtl import readable_weights
 
 _AUTO_MAP = {
     "AutoModel": "modeling_sequence_hmtl.HMTLSequenceModel",
@@ -127,6 +128,12 @@ class HMTLSequenceModel(Publishing, PreTrainedModel):
         statistics = source.config.pixel_mean, source.config.pixel_std
         name = source.config.name_or_path or "the given model"
         take_backbone(self.hmtl, source.base_model.backbone.state_dict(), name, *statistics)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *arguments, **options):
+        """As the base class's; raises OSError where the weights are damaged, ValueError where they do not fit."""
+        with readable_weights(pretrained_model_name_or_path):
+            return super().from_pretrained(pretrained_model_name_or_path, *arguments, **options)
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **options):
         """Saves config, safetensors and the code that loads them anywhere; see the base class. With `push_to_hub` as

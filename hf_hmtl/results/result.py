@@ -19,6 +19,8 @@ import torch
 from hf_hmtl._version import __version__
 from hf_hmtl.files import replacing
 from hf_hmtl.metrics.measure import SHARE, Measure
+from hf_hmtl.parsing import read_json, shown
+from hf_hmtl.results.schema import require_shape
 from hf_hmtl.results.versions import PRESENT, upgraded
 
 SPLITS = {"train_": "train", "eval_": "validation", "test_": "test"}  # metric prefix -> name of the split
@@ -169,20 +171,24 @@ class Result:
         for group in ("metrics", "baselines"):
             for key in getattr(self, group):
                 if not key.startswith(tuple(SPLITS)):
-                    raise ValueError(f"{group} has the key {key!r}; it must start with one of {', '.join(SPLITS)}.")
+                    raise ValueError(
+                        f"{group} has the key {shown(key)}; it must start with one of {', '.join(SPLITS)}."
+                    )
         named = {group: list(getattr(self, group)) for group in ("confusion", "rows", "broken_images", "scored")}
         named["protocol.reported_on"] = [self.protocol["reported_on"]]
         for where, splits in named.items():
             unknown = [split for split in splits if split not in SPLITS.values()]
             if unknown:
-                raise ValueError(f"{where} names the split {unknown[0]!r}; splits are {', '.join(SPLITS.values())}.")
+                raise ValueError(
+                    f"{where} names the split {shown(unknown[0])}; splits are {', '.join(SPLITS.values())}."
+                )
 
     def _check_paper(self) -> None:
         if self.paper is None:
             return
         metric, value = self.paper["metric"], self.paper["value"]
         if metric.startswith(tuple(SPLITS)):
-            raise ValueError(f"paper.metric is {metric!r}; leave out its split: {metric.split('_', 1)[1]!r}.")
+            raise ValueError(f"paper.metric is {shown(metric)}; leave out its split: {metric.split('_', 1)[1]!r}.")
         shares = {
             f"{task}_{measure.name}"
             for task in self.measures
@@ -202,12 +208,7 @@ def read(path: str | Path) -> Result:
     Raises:
         ValueError: the file is no JSON, has no or a newer schema version, or misses a key.
     """
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path} is not JSON ({error}); a result.json is written by a finished training run."
-        ) from error
+    values = read_json(Path(path))
     version = values.get("schema_version") if isinstance(values, dict) else None
     if type(version) is not int:
         raise ValueError(f"{path} has no schema_version, so it is not the result.json of a training run.")
@@ -218,6 +219,8 @@ def read(path: str | Path) -> Result:
         )
     try:
         values = upgraded(values)
+        require_shape(values)
+        _require_square(values.get("confusion", {}))
         fields = {field.name: field for field in dataclasses.fields(Result)}
         missing = [name for name, field in fields.items() if _is_required(field) and name not in values]
         if missing:
@@ -228,8 +231,15 @@ def read(path: str | Path) -> Result:
         return Result(**{name: value for name, value in values.items() if name in fields})
     except KeyError as error:
         raise ValueError(f"{path} does not follow schema version {version}: it lacks {error}") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError, IndexError) as error:  # of an earlier version, before it is upgraded
         raise ValueError(f"{path} does not follow schema version {version}: {error}") from error
+
+
+def _require_square(confusion: dict[str, Any]) -> None:
+    for task, found in (pair for tasks in confusion.values() for pair in tasks.items()):
+        sizes = {len(found["matrix"]), *map(len, found["matrix"])}
+        if sizes != {len(found["labels"])}:
+            raise ValueError(f"the confusion of {shown(task)} is not a row and a column for each of its labels")
 
 
 def _is_required(field: dataclasses.Field) -> bool:
@@ -269,9 +279,9 @@ def _require(values: dict[str, Any], keys, where: str) -> None:
     missing = [key for key in keys if key not in values]
     unknown = [key for key in values if key not in keys]
     if missing or unknown:
-        found = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has the unknown {', '.join(unknown)}"] * bool(
-            unknown
-        )
+        found = [f"lacks {', '.join(missing)}"] * bool(missing) + [
+            f"has the unknown {', '.join(unknown)[:200]}"
+        ] * bool(unknown)
         raise ValueError(f"{where} {' and '.join(found)}; its keys are {', '.join(keys)}.")
 
 

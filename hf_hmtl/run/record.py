@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_hmtl.files import replacing
+from hf_hmtl.parsing import read_json
 from hf_hmtl.results.result import without_folders
 
 NAME = "run.json"
@@ -63,7 +64,7 @@ def check_unchanged(folder: Path, content: dict[str, Any]) -> None:
     path = next((folder / name for name in (NAME, FREE_NAME) if (folder / name).is_file()), folder / NAME)
     if not path.is_file():
         raise ValueError(f"{folder} has no {NAME}, so its options are unknown; start a new run instead")
-    before = json.loads(path.read_text(encoding="utf-8"))
+    before = read_json(path)
     if before.get("version", 1) < VERSION:
         raise ValueError(
             f"{folder} was begun by an earlier hf_hmtl, which trained in another way, so it would not go on to the "

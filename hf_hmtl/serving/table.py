@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from hf_hmtl.files import replacing
 from hf_hmtl.model.answers_hmtl import CLASSES, NUMBERS, Answer
+from hf_hmtl.parsing import read_json
 
 FORMATS = (".parquet", ".csv", ".jsonl")
 _STATE = b"hf_hmtl"
@@ -101,7 +102,7 @@ class Parts:
 
     def _plan(self) -> dict | None:
         path = self.folder / _PLAN
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return read_json(path) if path.is_file() else None
 
     def files(self) -> list[Path]:
         """The parts that are there, in order."""

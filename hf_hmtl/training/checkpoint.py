@@ -4,7 +4,6 @@ import contextlib
 import json
 import logging
 import shutil
-import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,7 +12,9 @@ from safetensors import SafetensorError, safe_open
 from transformers import TrainerState
 
 from hf_hmtl.files import replacing, writing
+from hf_hmtl.parsing import read_json
 from hf_hmtl.training.arguments import HMTLTrainingArguments
+from hf_hmtl.training.states import holds_tensors, hybrid_state_of, trainer_state_of
 from hf_hmtl.training.weighting import PastLosses
 
 logger = logging.getLogger(__name__)
@@ -65,18 +66,19 @@ class HybridState:
 
         Raises:
             FileNotFoundError: the checkpoint is of another trainer.
+            ValueError: it holds something else than was written.
         """
         path = checkpoint / STATE_FILE
         if not path.is_file():
             raise FileNotFoundError(
                 f"{checkpoint} has no {STATE_FILE}, so no trainer of hf_hmtl wrote it. Start a new run"
             )
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        return cls(**hybrid_state_of(path, cls, PastLosses))
 
 
 def trainer_state(checkpoint: Path) -> TrainerState:
-    """The Trainer's own state: step, best step, history."""
-    return TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_FILE))
+    """The Trainer's own state; raises as `trainer_state_of`."""
+    return trainer_state_of(checkpoint / TRAINER_STATE_FILE)
 
 
 def is_over(state: TrainerState, planned_steps: int, patience: int | None) -> bool:
@@ -236,7 +238,7 @@ def _is_whole(path: Path) -> bool:
         return False
     if path.suffix == ".json":
         try:
-            return isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+            return isinstance(read_json(path), dict)
         except ValueError:
             return False
     if path.suffix == ".safetensors":
@@ -245,7 +247,7 @@ def _is_whole(path: Path) -> bool:
                 return True
         except SafetensorError:
             return False
-    return zipfile.is_zipfile(path)
+    return holds_tensors(path)
 
 
 def last_complete_checkpoint(folder: str | Path) -> Path | None:

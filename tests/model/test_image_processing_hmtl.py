@@ -1,5 +1,8 @@
 import base64
+import contextlib
 import io
+import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -251,3 +254,35 @@ def test_an_empty_list_and_an_unknown_format_raise():
         HMTLImageProcessor()([])
     with pytest.raises(ValueError, match='"pt", "np" or None'):
         HMTLImageProcessor()(photo(), return_tensors="tf")
+
+
+def test_what_may_never_end_is_not_read(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for place in (tmp_path / "pipe.jpg", "/dev/zero"):
+        with pytest.raises(OSError, match="is a pipe or a device, and no file"):
+            decode(place)
+    with open(tmp_path / "large.jpg", "wb") as file:
+        file.truncate(2**40)  # of which nothing is on the disk
+    with pytest.raises(OSError, match="has 1,099,511,627,776 bytes, and an image at most 1,073,741,824"):
+        decode(tmp_path / "large.jpg")
+    monkeypatch.setattr("hf_hmtl.model.image_processing_hmtl.LARGEST_FILE", 5_000_000)
+    read = []
+
+    def endless(size):
+        read.append(size)
+        return b"x" * size
+
+    answer = contextlib.nullcontext(SimpleNamespace(read=endless))
+    monkeypatch.setattr("hf_hmtl.model.image_processing_hmtl.urlopen", lambda url, timeout: answer)
+    with pytest.raises(OSError, match="more than 5,000,000 bytes"):
+        decode("https://example.org/endless.jpg")
+    assert sum(read) < 7_000_000
+
+
+def test_an_answer_that_trickles_is_given_up(monkeypatch):
+    clock = iter(range(0, 10_000, 60))
+    monkeypatch.setattr("hf_hmtl.model.image_processing_hmtl.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    answer = contextlib.nullcontext(SimpleNamespace(read=lambda size: b"x"))
+    monkeypatch.setattr("hf_hmtl.model.image_processing_hmtl.urlopen", lambda url, timeout: answer)
+    with pytest.raises(OSError, match="not there after 300 seconds"):
+        decode("https://example.org/slow.jpg")

@@ -3,6 +3,7 @@
 import itertools
 import logging
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForImageClassification
@@ -225,3 +226,10 @@ def test_names_that_cannot_be_renamed_raise(full, names, head, message):
     with pytest.raises(ValueError, match=message):
         full.config.rename_labels(names, head)
     assert list(full.config.id2label.values()) == ["neutral", "happy", "sad"]
+
+
+def test_numbers_of_numpy_are_numbers_of_labels():
+    names = {np.int64(0): "a", np.int64(1): "b"}
+    assert HMTLConfig(backbone="test_resnet", id2label=names).labels == ["a", "b"]
+    mean = [np.float32(0.5)] * 3
+    assert HMTLConfig(backbone="test_resnet", pixel_mean=mean).pixel_mean == [0.5] * 3

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from hf_hmtl import recipe as recipes
 from hf_hmtl.compare.reproduce import paper
 from hf_hmtl.compare.rows import Comparison, Row, Run, planned, run_folder, seeds_of
 from hf_hmtl.files import replacing
+from hf_hmtl.parsing import read_json, text_of, yaml_of
 
 FOLDER = Path(__file__).parents[2] / "reproductions"
 FILE_KEYS = ("about", "recipes", "seeds", "folds", "at_a_time", "quick", "chosen", "missing")
@@ -164,7 +163,7 @@ def load(name: str) -> Reproduction:
         ValueError: there is none of that name.
     """
     recipes.require_known([name], available(), "data set to reproduce on,")
-    content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    content = yaml_of(text_of(FOLDER / f"{name}.yaml"), f"{name}.yaml")
     recipes.require_known(content, FILE_KEYS, f"key in {name}.yaml")
     every = recipes.available()
     parts = tuple(Part(file, recipes.original_of(file), tuple(every[file])) for file in content["recipes"])
@@ -243,7 +242,7 @@ def kept_steps(folder: Path, budget: float | None = None) -> dict[str, int] | No
     path = folder / STEPS
     if not path.is_file():
         return None
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     if budget is not None and content["budget"] != budget:
         raise ValueError(
             f"{folder} was begun with a budget of {content['budget'] / 60:g} minutes; type that, or give another "

@@ -15,6 +15,7 @@ from hf_hmtl.data.own_faces.images import IMAGE_COLUMNS
 from hf_hmtl.data.own_faces.text_tables import read_text_table
 from hf_hmtl.data.own_faces.tree import shortened
 from hf_hmtl.model.face_detector_hmtl import Face
+from hf_hmtl.parsing import shown
 
 CORNERS = (("left", "x1", "xmin", "x_min"), ("top", "y1", "ymin", "y_min"),
            ("right", "x2", "xmax", "x_max"), ("bottom", "y2", "ymax", "y_max"))  # fmt: skip
@@ -44,8 +45,8 @@ class GivenFaces:
         points = _of(columns, LANDMARKS)
         if files is None or (None in corners and None in sides and points is None):
             raise ValueError(
-                f"boxes: {path} has the columns {', '.join(columns)}; needed are the picture (file), its box (left, "
-                "top, right, bottom, or x, y, width, height) or landmarks, and if known score"
+                f"boxes: {path} has the columns {shortened(columns, 20)}; needed are the picture (file), its box "
+                "(left, top, right, bottom, or x, y, width, height) or landmarks, and if known score"
             )
         boxes: Sequence[tuple | None] = [None] * len(files)
         if None not in corners:
@@ -58,7 +59,7 @@ class GivenFaces:
         for number, (file, box, score, cell) in enumerate(rows, 1):
             if file is None:
                 raise ValueError(f"boxes: {path}, row {number} names no picture")
-            face = _face(box, score, cell, f"{path}, row {number} ({file})")
+            face = _face(box, score, cell, f"{path}, row {number} ({str(file)[:200]})")
             self.faces.setdefault(_plain(str(file)), []).append(face)
         for found in self.faces.values():
             found.sort(key=lambda face: (-face.area, -face.score))
@@ -141,17 +142,17 @@ def _from_sides(x, y, width, height) -> tuple:
 def _face(box: tuple | None, score, cell, where: str) -> Face:
     numbers = [_number(part) for part in re.split(r"[\s,;]+", str(cell).strip("[]() \t"))] if cell is not None else []
     if len(numbers) % 2 or None in numbers or (box is None and len(numbers) < 4):
-        raise ValueError(f"boxes: {where}: landmarks are pairs of numbers, x y x y ..., got {cell!r}")
+        raise ValueError(f"boxes: {where}: landmarks are pairs of numbers, x y x y ..., got {shown(cell)}")
     points = tuple(zip(numbers[::2], numbers[1::2], strict=True))
     if box is None:
         xs, ys = zip(*points, strict=True)
         box = min(xs), min(ys), max(xs), max(ys)
     corners = [_number(side) for side in box]
     if None in corners or not (corners[2] > corners[0] and corners[3] > corners[1]):
-        raise ValueError(f"boxes: {where}: a box is left < right and top < bottom in pixels, got {tuple(box)}")
+        raise ValueError(f"boxes: {where}: a box is left < right and top < bottom in pixels, got {shown(tuple(box))}")
     sure = 1.0 if score is None else _number(score)
     if sure is None:
-        raise ValueError(f"boxes: {where}: score is a number, got {score!r}")
+        raise ValueError(f"boxes: {where}: score is a number, got {shown(score)}")
     return Face(tuple(corners), sure, points or None)
 
 

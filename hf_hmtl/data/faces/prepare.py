@@ -33,6 +33,7 @@ from hf_hmtl.data.sources._building import in_memory
 from hf_hmtl.data.splits import fingerprint
 from hf_hmtl.files import replacing
 from hf_hmtl.locks import sole_writer
+from hf_hmtl.parsing import read_json
 
 RECORD = "prepared.json"
 ROWS_A_SHARD = 500
@@ -250,7 +251,7 @@ def earlier(out: Path, plan: dict) -> Prepared:
     """The finished folder that is there, where it is what was asked for."""
     if not (out / RECORD).is_file():
         raise FileExistsError(f"prepare: {out} exists; choose a folder that does not")
-    record = json.loads((out / RECORD).read_text(encoding="utf-8"))
+    record = read_json(out / RECORD)
     if record["plan"] != plan:
         raise FileExistsError(
             f"prepare: {out} was prepared before and differs in {_differing(record['plan'], plan)}; choose another "
@@ -269,7 +270,7 @@ def begun(out: Path, plan: dict) -> Path:
     """The folder of the unfinished pass, with its plan; one that was begun with the same plan goes on."""
     unfinished = out.with_name(f"{out.name}.unfinished")
     if (unfinished / RECORD).is_file():
-        before = json.loads((unfinished / RECORD).read_text(encoding="utf-8"))["plan"]
+        before = read_json(unfinished / RECORD)["plan"]
         if before != plan:
             raise FileExistsError(
                 f"prepare: {unfinished} was begun before and differs in {_differing(before, plan)}; remove it to "

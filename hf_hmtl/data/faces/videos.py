@@ -40,6 +40,7 @@ from hf_hmtl.data.own_faces.tree import walk
 from hf_hmtl.files import replacing
 from hf_hmtl.locks import sole_writer
 from hf_hmtl.model.face_detector_hmtl import Face, FaceDetector
+from hf_hmtl.parsing import text_of
 
 SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 FACES_AT_ONCE = 64
@@ -247,7 +248,10 @@ def _face_of_points(path: Path) -> Face:
     Raises:
         ValueError: there are none, or they span no area.
     """
-    points = [(float(x), float(y)) for x, y in _POINTS.findall(path.read_text(encoding="utf-8-sig"))]
+    try:
+        points = [(float(x), float(y)) for x, y in _POINTS.findall(text_of(path))]
+    except ValueError as error:
+        raise ValueError(f"boxes: {path} cannot be read ({error})") from error
     if len(points) < 2:
         raise ValueError(f"boxes: {path} has {len(points)} points, and a box needs two or more")
     xs, ys = zip(*points, strict=True)

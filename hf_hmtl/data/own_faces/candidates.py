@@ -54,7 +54,7 @@ def candidates(tree: Tree, paths: Sequence[Path], reading: Reading) -> list[Cand
     Raises:
         ValueError: a table has images and labels, but its paths fit several files.
     """
-    finder, found = Finder(tree, reading.image_dir), []
+    finder, found = Finder(tree, reading.image_dir, reading.anywhere), []
     files: dict[tuple, list[Path]] = {}  # parquet files of one split are one table
     for path in paths:
         split = _split_of_table(path, tree.root)

@@ -4,7 +4,7 @@ import datasets
 import numpy as np
 
 from hf_hmtl.data.arrow_columns import column_array
-from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_IMAGE, NO_SPLIT, Ledger
+from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_IMAGE, NO_SPLIT, OUTSIDE_FOLDER, Ledger, Reason
 from hf_hmtl.data.own_faces.images import Rows
 from hf_hmtl.data.own_faces.layouts import SPLIT_NAMES, split_of
 from hf_hmtl.data.own_faces.reading import Found, Reading
@@ -30,9 +30,9 @@ def divide(
         lost = np.flatnonzero(here & rows.absent)
         if len(lost):
             labels = _labels(rows.data, lost, reading.label_column)
-            unnamed = [row not in rows.names for row in lost.tolist()]
-            for reason, wanted in ((NO_IMAGE, True), (MISSING_FILE, False)):
-                of_reason = [place for place, is_unnamed in enumerate(unnamed) if is_unnamed == wanted]
+            reasons = [_reason(rows, row) for row in lost.tolist()]
+            for reason in (NO_IMAGE, MISSING_FILE, OUTSIDE_FOLDER):
+                of_reason = [place for place, each in enumerate(reasons) if each is reason]
                 ledger.leave_out(
                     name,
                     reason,
@@ -46,6 +46,11 @@ def divide(
             data = rows.data if len(kept) == len(rows.data) else rows.data.select(kept)
             earlier = found.tables.get(name)
             found.tables[name] = data if earlier is None else _together(earlier, data, where)
+
+
+def _reason(rows: Rows, row: int) -> Reason:
+    name = rows.names.get(row)
+    return NO_IMAGE if name is None else OUTSIDE_FOLDER if name in rows.outside else MISSING_FILE
 
 
 def _together(first: datasets.Dataset, second: datasets.Dataset, where: str) -> datasets.Dataset:

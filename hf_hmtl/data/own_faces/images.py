@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hf_hmtl.data.own_faces.paths import URLS, Finder
+from hf_hmtl.data.own_faces.paths import URLS, Finder, Within
 from hf_hmtl.data.sources import did_you_mean
 from hf_hmtl.data.sources._building import IMAGE, images_of_bytes, images_of_paths, in_memory
 
@@ -29,11 +29,13 @@ class Rows:
         data: column `image` of type Image(decode=False), and the table's own columns.
         absent: (rows,) bool: rows whose image is not there.
         names: what those of them that name an image call it, {row: text}.
+        outside: those of these names whose file is there, outside of the folder.
     """
 
     data: datasets.Dataset
     absent: np.ndarray
     names: dict[int, str]
+    outside: frozenset[str] = frozenset()
 
 
 def find_image_column(
@@ -85,13 +87,16 @@ def _names_images(dataset: datasets.Dataset, name: str, finder: Finder, table: P
     return found >= max(_ENOUGH * len(cells), 1)
 
 
-def with_images(dataset: datasets.Dataset, column: str, table: Path | None, finder: Finder | None) -> Rows:
+def with_images(
+    dataset: datasets.Dataset, column: str, table: Path | None, finder: Finder | None, within: Within | None = None
+) -> Rows:
     """The rows with their images under `image`, as encoded bytes, absolute paths or URLs.
 
     Args:
         column: where the images are: of type Image, bytes, or text that names files.
         table: the file that the rows come from, to which paths may be relative.
         finder: finds the files; None where the images cannot be files of a folder.
+        within: where they may lie all the same, then.
     """
     if column != "image" and "image" in dataset.column_names:
         dataset = dataset.remove_columns("image")
@@ -101,7 +106,7 @@ def with_images(dataset: datasets.Dataset, column: str, table: Path | None, find
         chunks = [_encoded(chunk) for chunk in dataset.with_format("arrow")[:][column].chunks]
         dataset = _replaced(dataset, column, pa.chunked_array(chunks, IMAGE.pa_type))
     dataset = dataset if column == "image" else dataset.rename_column(column, "image")
-    return _checked(dataset, table, finder)
+    return _checked(dataset, table, finder, within or Within([]))
 
 
 def _encoded(cells: pa.Array) -> pa.StructArray:
@@ -120,9 +125,9 @@ def _replaced(dataset: datasets.Dataset, column: str, images: pa.ChunkedArray) -
     return in_memory(table, features)
 
 
-def _checked(dataset: datasets.Dataset, table: Path | None, finder: Finder | None) -> Rows:
+def _checked(dataset: datasets.Dataset, table: Path | None, finder: Finder | None, within: Within) -> Rows:
     """The rows with absolute paths, and which of them have no image; encoded images stay where they are."""
-    absent, names = np.zeros(len(dataset), dtype=bool), {}
+    absent, names, outside = np.zeros(len(dataset), dtype=bool), {}, set()
     chunks, first, changed = [], 0, False
     for chunk in dataset.with_format("arrow")[:]["image"].chunks:
         content, paths = chunk.flatten()[:2]
@@ -130,26 +135,29 @@ def _checked(dataset: datasets.Dataset, table: Path | None, finder: Finder | Non
         if len(rows):
             texts = paths.to_pylist()
             for row in rows.tolist():
-                texts[row], written = _there(texts[row], table, finder), texts[row]
+                texts[row], written = _there(texts[row], table, finder, within), texts[row]
                 if texts[row] is None:
                     absent[first + row] = True
                     if written is not None:
                         names[first + row] = written
+                    if finder is None and written is not None and os.path.isfile(written):
+                        outside.add(written)
             chunk = pa.StructArray.from_arrays([content, pa.array(texts, pa.string())], names=["bytes", "path"])
             changed = True
         chunks.append(chunk)
         first += len(chunk)
     if changed:
         dataset = _replaced(dataset, "image", pa.chunked_array(chunks, IMAGE.pa_type))
-    return Rows(dataset, absent, names)
+    outside |= {name for name in names.values() if finder is not None and name.strip() in finder.outside}
+    return Rows(dataset, absent, names, frozenset(outside))
 
 
-def _there(path: str | None, table: Path | None, finder: Finder | None) -> str | None:
+def _there(path: str | None, table: Path | None, finder: Finder | None, within: Within) -> str | None:
     if path is None or not path.strip():
         return None
     if finder is not None and table is not None:
         return finder.find(path, table)
-    return path if path.startswith(URLS) or os.path.isfile(path) else None
+    return path if path.startswith(URLS) or (within.holds(path) and os.path.isfile(path)) else None
 
 
 def files_of(table: datasets.Dataset, folder: Path | None) -> list[str] | None:

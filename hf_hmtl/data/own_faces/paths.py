@@ -3,6 +3,7 @@
 import os
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from hf_hmtl.data.own_faces.tree import Tree, shortened
@@ -13,6 +14,21 @@ AS_WRITTEN, SLASHES, SHORTER = "as written", "with / for \\", "without the folde
 BY_NAME, STEM = "by their names below the folder", "without suffix"
 
 
+class Within:
+    """Some folders, and whether a path lies in one of them, by its name: links are not followed.
+
+    Args:
+        folders: absolute, or relative to the folder of now.
+    """
+
+    def __init__(self, folders: Iterable[str | Path]):
+        self._folders = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
+
+    def holds(self, path: str) -> bool:
+        """Whether a path lies in one of the folders."""
+        return os.path.abspath(path).startswith(self._folders)
+
+
 class Finder:
     """Finds the image files that a table names.
 
@@ -21,13 +37,22 @@ class Finder:
     of Unicode, in other case or without its suffix. Where a table names the folders of another machine, these are cut
     off, from every row alike: a missing train/1.jpg is not the 1.jpg of test.
 
+    Whoever gives a folder may have it from a stranger: its tables lead to files of the folder and of `image_dir` alone.
+    Links in there are followed, since the caches of the Hub and many people's folders are made of them.
+
     Args:
         tree: the files below the folder.
         image_dir: where the images are, if the user says so.
+        anywhere: whether paths may lead out of both.
+
+    Attributes:
+        outside: cells whose file is there, and lies outside.
     """
 
-    def __init__(self, tree: Tree, image_dir: Path | None = None):
-        self.tree, self.image_dir = tree, image_dir
+    def __init__(self, tree: Tree, image_dir: Path | None = None, anywhere: bool = False):
+        self.tree, self.image_dir, self.anywhere = tree, image_dir, anywhere
+        self.within = Within([tree.root, *([image_dir] if image_dir else [])])
+        self.outside: set[str] = set()
         self.root = os.path.join(tree.root, "")
         self.images = set(tree.images)
         self.prefix: str | None = None
@@ -58,21 +83,29 @@ class Finder:
             if found is not None:
                 self.ways[way] += 1
                 return found
-        return self._shorter(slashed, table) or self._below(slashed, table)
+        found = self._shorter(slashed, table) or self._below(slashed, table)
+        if found is None and any(map(os.path.isfile, self._places(slashed, table))):
+            self.outside.add(written)
+        return found
 
     def notes(self, where: str) -> list[str]:
         """How the paths of a table were found, if not as they are written."""
         return [f"{where}: {count:,} images were found {way}" for way, count in self.ways.items() if way != AS_WRITTEN]
 
     def _at(self, path: str, table: Path) -> str | None:
-        if not path or "\0" in path:
-            return None
-        for place in (self.image_dir, table.parent, self.tree.root):
-            if place is not None:
-                full = os.path.normpath(os.path.join(place, path))
-                if full.removeprefix(self.root) in self.images or os.path.isfile(full):
-                    return full
+        for full in self._places(path, table):
+            if full.removeprefix(self.root) in self.images:
+                return full
+            if (self.anywhere or self.within.holds(full)) and os.path.isfile(full):
+                return full
         return None
+
+    def _places(self, path: str, table: Path) -> list[str]:
+        """Where a path may lead to, in the order of what it is relative to."""
+        if not path or "\0" in path:
+            return []
+        places = (self.image_dir, table.parent, self.tree.root)
+        return [os.path.normpath(os.path.join(place, path)) for place in places if place is not None]
 
     def _shorter(self, path: str, table: Path) -> str | None:
         """The file without the leading folders that the first such row of the table shows to be superfluous."""

@@ -23,6 +23,7 @@ class Reading:
         image_dir: folder that paths are relative to.
         layout: one of `_layouts.LAYOUTS`.
         encoding: of text tables.
+        anywhere: whether paths in a table may lead out of the folder: the table itself was named, and not its folder.
     """
 
     image_column: str | None = None
@@ -31,6 +32,7 @@ class Reading:
     image_dir: Path | None = None
     layout: str | None = None
     encoding: str | None = None
+    anywhere: bool = False
 
 
 @dataclass

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import datasets
 import pyarrow as pa
+from huggingface_hub.constants import HF_HUB_CACHE
 
 from hf_hmtl.data.ledger import FOLDER, NOT_IN_TABLE, UNLABELLED_SPLIT, Ledger
 from hf_hmtl.data.own_faces.candidates import Candidate, candidates, chosen, table_paths
 from hf_hmtl.data.own_faces.dividing import divide
 from hf_hmtl.data.own_faces.images import find_image_column, with_images
 from hf_hmtl.data.own_faces.layouts import SPLIT_NAMES, class_folders, split_of
+from hf_hmtl.data.own_faces.paths import Within
 from hf_hmtl.data.own_faces.reading import HELP, Found, Reading
 from hf_hmtl.data.own_faces.tree import PARQUET, Tree, shortened, walk
 from hf_hmtl.data.sources._building import IMAGE, images_of_paths
+from hf_hmtl.parsing import read_json, shown
 
 UNLABELLED = "image files without labels"
 
@@ -59,7 +62,7 @@ def from_folder(folder: Path, reading: Reading, ledger: Ledger) -> Found:
 
 def from_file(path: Path, reading: Reading, ledger: Ledger) -> Found:
     """The rows of one table; images are looked for beside it, below its folder, or in `image_dir`."""
-    place = reading.image_dir or path.parent
+    place, reading = reading.image_dir or path.parent, dataclasses.replace(reading, anywhere=True)
     # Paths that lead to their files by themselves need no look at what else lies around, which may be very much.
     tree = Tree(Path(os.path.abspath(place)))
     (candidate,) = candidates(tree, [path], reading)
@@ -109,10 +112,38 @@ def is_saved(folder: Path) -> bool:
 
 
 def from_saved(folder: Path, reading: Reading, ledger: Ledger) -> Found:
-    """The rows that `save_to_disk` wrote."""
-    loaded = datasets.load_from_disk(str(folder))
+    """The rows that `save_to_disk` wrote.
+
+    Raises:
+        ValueError: it is damaged, or names files outside of the folder.
+    """
+    _require_inside(folder)
+    try:
+        loaded = datasets.load_from_disk(str(folder))
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, pa.ArrowException) as error:
+        raise ValueError(f"custom: {folder} is not as save_to_disk writes it ({shown(str(error))})") from error
     splits = loaded if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
-    return _of_datasets(dict(splits), str(folder), "datasets' save_to_disk", reading, ledger)
+    return _of_datasets(dict(splits), str(folder), "datasets' save_to_disk", Within([folder]), reading, ledger)
+
+
+def _require_inside(folder: Path) -> None:
+    """Raise where a folder of `save_to_disk` names a file or a split that lies elsewhere."""
+    places = [folder]
+    if (folder / "dataset_dict.json").is_file():
+        content = read_json(folder / "dataset_dict.json")
+        splits = content.get("splits") if isinstance(content, dict) else None
+        if not isinstance(splits, list) or not all(map(_is_name, splits)):
+            raise ValueError(f"custom: {folder / 'dataset_dict.json'} has no splits, or names of folders elsewhere")
+        places = [folder / split for split in splits]
+    for path in (place / "state.json" for place in places if (place / "state.json").is_file()):
+        content = read_json(path)
+        files = content.get("_data_files") if isinstance(content, dict) else None
+        if not isinstance(files, list) or not all(isinstance(e, dict) and _is_name(e.get("filename")) for e in files):
+            raise ValueError(f"custom: {path} names no files of its folder in _data_files, or files elsewhere")
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
 
 
 def from_hub(hub_id: str, reading: Reading, ledger: Ledger) -> Found:
@@ -130,11 +161,12 @@ def from_hub(hub_id: str, reading: Reading, ledger: Ledger) -> Found:
             f"`hf auth login`. Without a network, fetch it elsewhere with `hf download --repo-type dataset {hub_id} "
             "--local-dir FOLDER`, carry the folder over and type --data_dir FOLDER"
         ) from error
-    return _of_datasets(dict(loaded), hub_id, f"Hub dataset {hub_id}", reading, ledger)
+    within = Within([HF_HUB_CACHE, datasets.config.HF_DATASETS_CACHE, datasets.config.DOWNLOADED_DATASETS_PATH, hub_id])
+    return _of_datasets(dict(loaded), hub_id, f"Hub dataset {hub_id}", within, reading, ledger)
 
 
 def _of_datasets(
-    loaded: dict[str, datasets.Dataset], where: str, layout: str, reading: Reading, ledger: Ledger
+    loaded: dict[str, datasets.Dataset], where: str, layout: str, within: Within, reading: Reading, ledger: Ledger
 ) -> Found:
     """The rows of datasets whose images are inside, one a split, or one that a column divides."""
     found = Found({}, layout)
@@ -143,7 +175,7 @@ def _of_datasets(
         raise ValueError(f"custom: {where!r} has the splits {', '.join(loaded)}; known are {', '.join(SPLIT_NAMES)}")
     for name, data in loaded.items():
         column, notes = find_image_column(data, reading.image_column, where)
-        rows = with_images(data, column, None, None)
+        rows = with_images(data, column, None, None, within)
         divide(rows, splits[name], where, reading, ledger, found)
         found.notes += notes
     return found

@@ -5,6 +5,7 @@ import csv
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,12 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from hf_hmtl.parsing import json_of
+
 DELIMITERS = (",", ";", "\t", "|")
 NO_VALUE = frozenset(("na", "n/a", "nan", "null", "none", "nil", "#n/a", "-", "?"))
 """What stands for a missing number, in small letters; in a column of text it is text."""
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _NUMBER = r"^[+-]?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?$"
 _HEAD = 50  # lines that the delimiter is found by
+_LONGEST_LINE = 100_000  # characters of these lines; the module csv reads cells of up to 131,072
+_LONGEST_NAME = 200  # characters of a column's name
 
 
 @dataclass
@@ -47,9 +52,9 @@ def read_text_table(path: Path, encoding: str | None = None) -> TextTable:
         ValueError: the file is empty, or does not hold a table; the message says line and content.
     """
     content = path.read_bytes()
-    if not content.strip():
-        raise ValueError(f"custom: {path} is empty; needed are a header and one row an image")
     text, notes = _text(content, path, encoding)
+    if not text.strip("\ufeff\0 \t\r\n"):
+        raise ValueError(f"custom: {path} is empty; needed are a header and one row an image")
     if path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
         columns = _json_columns(text, path)
     else:
@@ -89,6 +94,9 @@ def _text(content: bytes, path: Path, encoding: str | None) -> tuple[str, list[s
 def _csv_columns(text: str, path: Path) -> tuple[dict[str, pa.Array], list[str]]:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     head, notes = text.split("\n", _HEAD)[:_HEAD], []
+    for number, line in enumerate(head, 1):
+        if len(line) > _LONGEST_LINE:
+            raise ValueError(f"custom: {path}, line {number} has {len(line):,} characters, and is no row of a table")
     delimiter = _delimiter([line for line in head if line.strip()], path)
     rows = list(csv.reader(head[:3], delimiter=delimiter))
     skipped = _lines_before_the_header(rows)
@@ -96,6 +104,7 @@ def _csv_columns(text: str, path: Path) -> tuple[dict[str, pa.Array], list[str]]
         notes.append(f"{path.name}: line 1 ({head[0][:40]!r}) is no header and was passed over")
     header = [cell.strip() for cell in rows[skipped]]
     names = [name or f"column_{place}" for place, name in enumerate(header, start=1)]
+    _check_names(names, path)
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ValueError(f"custom: {path}: the header names {', '.join(map(repr, twice))} twice; rename one")
@@ -132,6 +141,14 @@ def _csv_columns(text: str, path: Path) -> tuple[dict[str, pa.Array], list[str]]
     if delimiter == ";":  # where the comma is the decimal mark
         columns = {name: _with_points(column) for name, column in columns.items()}
     return columns, notes
+
+
+def _check_names(names: Iterable[str], path: Path) -> None:
+    longest = max(names, key=len, default="")
+    if len(longest) > _LONGEST_NAME:
+        raise ValueError(
+            f"custom: {path}: a column is called {longest[:40]!r}... ({len(longest):,} characters); is there a header?"
+        )
 
 
 def _with_points(column: pa.Array) -> pa.Array:
@@ -171,13 +188,14 @@ def _json_columns(text: str, path: Path) -> dict[str, pa.Array]:
     first = text.lstrip()[:1]
     try:
         if first == "[" or path.suffix.lower() == ".json":
-            content = json.loads(text)
+            content = json_of(text, f"custom: {path}")
         else:
-            content = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except json.JSONDecodeError as error:
+            lines = enumerate(text.splitlines(), 1)
+            content = [json_of(line, f"custom: {path}, line {number},") for number, line in lines if line.strip()]
+    except ValueError:
         if first == "{" and path.suffix.lower() == ".json" and "\n" in text.strip():
             return _json_columns(text, path.with_suffix(".jsonl"))  # lines of objects under the other name
-        raise ValueError(f"custom: {path}, line {error.lineno}: {error.msg}") from error
+        raise
     if isinstance(content, dict) and content and all(isinstance(cells, list) for cells in content.values()):
         if len({len(cells) for cells in content.values()}) > 1:
             raise ValueError(f"custom: {path}: its columns have different lengths")
@@ -187,13 +205,15 @@ def _json_columns(text: str, path: Path) -> dict[str, pa.Array]:
             f"custom: {path} is no table: needed is a list of objects, one object a line, or an object of columns"
         )
     names = dict.fromkeys(name for row in content for name in row)
+    _check_names(names, path)
     return {name: _json_column([row.get(name) for row in content]) for name in names}
 
 
 def _json_column(cells: list) -> pa.Array:
     kinds = {type(cell) for cell in cells if cell is not None}
     if kinds <= {bool} or kinds <= {int, float}:
-        return pa.array(cells, pa.bool_() if kinds == {bool} else pa.float64() if float in kinds else pa.int64())
+        whole = float not in kinds and all(cell is None or -(2**63) <= cell < 2**63 for cell in cells)
+        return pa.array(cells, pa.bool_() if kinds == {bool} else pa.int64() if whole else pa.float64())
     texts = [cell if cell is None or isinstance(cell, str) else json.dumps(cell, ensure_ascii=False) for cell in cells]
     return pa.array(texts, pa.string())
 

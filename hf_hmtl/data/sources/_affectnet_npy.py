@@ -3,17 +3,20 @@
 Facts: datasets page, section 1b. Opening a million files takes minutes, so the labels are kept in an index.
 """
 
+import io
 import json
 import logging
 import math
 import os
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import pyarrow as pa
 from tqdm.auto import tqdm
 
 from hf_hmtl.data.sources._index import indexed
+from hf_hmtl.parsing import shown
 
 FOLDERS = {"train": "train_set", "validation": "val_set"}
 LABELS = {"code": "exp", "valence": "val", "arousal": "aro"}
@@ -102,10 +105,26 @@ _SCHEMA = pa.schema([("file", pa.string()), ("code", pa.int64()), ("valence", pa
 def _label(file: Path) -> float:
     """The number in a .npy file: the release stores text of no dimension, array('-0.392238', '<U9')."""
     try:
-        return float(np.load(file, allow_pickle=False).reshape(-1)[0])
-    except (ValueError, IndexError, EOFError) as error:
-        logger.warning("affectnet: %s holds no number (%s): the label counts as missing", file, error)
+        return float(_array(file.read_bytes()).reshape(-1)[0])
+    except (ValueError, TypeError, IndexError, SyntaxError, TokenError) as error:  # what numpy raises of headers
+        logger.warning("affectnet: %s holds no number (%s): the label counts as missing", file, shown(str(error)))
         return math.nan
+
+
+def _array(content: bytes) -> np.ndarray:
+    """The array of a .npy file, as numpy's own reader gives it, but nothing is allocated that is not there.
+
+    Raises:
+        ValueError, TypeError, SyntaxError, TokenError: it is none, holds objects (a pickle), or less than it says.
+    """
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, kind = read_header(file)
+    if kind.itemsize * math.prod(shape) > len(content):
+        raise ValueError(f"{len(content)} bytes, and {shape} of {kind} are said to be there")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _order(name: str) -> tuple[int, str]:

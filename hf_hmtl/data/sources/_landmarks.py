@@ -32,7 +32,7 @@ def box_of(points: Sequence[Sequence[float]], margin: float) -> list[float] | No
     """
     try:
         places = np.asarray(points, dtype=np.float64)
-    except (ValueError, TypeError):  # rows of several lengths, or words
+    except (ValueError, TypeError, OverflowError):  # rows of several lengths, words, numbers beyond floats
         return None
     if places.ndim != 2 or places.shape[1:] != (2,) or len(places) < 2 or not np.isfinite(places).all():
         return None

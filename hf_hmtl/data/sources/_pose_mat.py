@@ -12,15 +12,12 @@ axes of a face; a mirror negates yaw and roll.
 
 import math
 import os
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import datasets
 import numpy as np
 import pyarrow as pa
-import scipy.io
-from scipy.io.matlab import MatReadError
 from tqdm.auto import tqdm
 
 from hf_hmtl.data import crops
@@ -29,6 +26,7 @@ from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_ANNOTATION, NO_BOX, NO_
 from hf_hmtl.data.own_faces.tree import Tree
 from hf_hmtl.data.sources._building import images_of_paths, make_dataset
 from hf_hmtl.data.sources._index import indexed
+from hf_hmtl.data.sources._mat_file import matrices
 
 ANGLES = ("yaw", "pitch", "roll")
 LARGEST_ANGLE = 99.0  # degrees, of all three angles, 99 itself kept: HopeNet's filter (section 6)
@@ -154,9 +152,9 @@ def _face(path: Path) -> tuple:
     """Yaw, pitch and roll in degrees, NaN where the file has none; the boxes of all and of the visible landmarks."""
     nothing = (math.nan, math.nan, math.nan, None, None)
     try:
-        found = scipy.io.loadmat(path, variable_names=("Pose_Para", "pt2d"))
-    except (MatReadError, ValueError, TypeError, NotImplementedError, KeyError, IndexError, OSError, zlib.error):
-        return nothing  # truncated, of another kind, or a file of MATLAB 7.3, which is HDF5
+        found = matrices(path.read_bytes(), ("Pose_Para", "pt2d"))
+    except (OSError, ValueError):  # cut off, damaged, or of another kind, as MATLAB 7.3 writes them
+        return nothing
     pose = np.asarray(found.get("Pose_Para", ())).ravel()
     if len(pose) < 3 or pose.dtype.kind not in "fiu" or not np.isfinite(pose[:3]).all():
         return nothing

@@ -1,6 +1,5 @@
 """Shared by sources of videos: the frames that `hf-hmtl prepare` has written, a file a video."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from hf_hmtl.data.faces.prepare import RECORD
 from hf_hmtl.data.faces.shards import facts_of
 from hf_hmtl.data.identity import CLIP
 from hf_hmtl.data.sources._building import IMAGE
+from hf_hmtl.parsing import read_json
 
 
 @dataclass(frozen=True)
@@ -55,5 +55,5 @@ def prepared_frames(source: str, folder: Path, command: str) -> PreparedFrames:
     for path in paths:
         if clips := pyarrow.parquet.read_table(path, columns=[CLIP])[CLIP].slice(0, 1).to_pylist():
             decoded[clips[0]] = facts_of(path)[1]
-    margin = json.loads((folder / RECORD).read_text(encoding="utf-8"))["plan"]["margin"]
+    margin = read_json(folder / RECORD)["plan"]["margin"]
     return PreparedFrames(rows.cast_column("image", IMAGE), decoded, margin)

@@ -3,7 +3,6 @@
 Facts: datasets page, section 3. An actor plays in several clips, so folds go by actor.
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from hf_hmtl.data.own_faces.tree import Tree, names_in, walk
 from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._building import drift, images_of_paths, in_first_fold, make_dataset
 from hf_hmtl.data.sources._landmarks import box_of, checked_margin
+from hf_hmtl.parsing import read_json
 
 LICENCE = "AFEW-VA terms (iBUG): research only; frames and labels must not be redistributed"
 CITATION = (
@@ -124,9 +124,9 @@ def _rows(tree: Tree, clips: Mapping[str, str], margin: float, ledger: Ledger) -
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_json(path)
     except ValueError as error:
-        raise ValueError(f"afew_va: {path} is not JSON ({error}); unpack its part of the data set again") from error
+        raise ValueError(f"afew_va: {error}; unpack its part of the data set again") from error
     if not isinstance(content, dict) or not isinstance(content.get("frames"), dict) or "actor" not in content:
         raise ValueError(f"afew_va: {path} has no `actor` and `frames`, as a clip's file of labels has")
     return content

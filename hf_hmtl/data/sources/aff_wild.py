@@ -17,6 +17,7 @@ from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_ANNOTATION, NO_CODE, Le
 from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._building import drift, make_dataset
 from hf_hmtl.data.sources._prepared import PreparedFrames, prepared_frames
+from hf_hmtl.parsing import text_of
 
 LICENCE = "Aff-Wild terms (iBUG): non-commercial research on request; videos and labels must not be redistributed"
 CITATION = (
@@ -107,7 +108,7 @@ def _labels(folder: Path) -> dict[str, np.ndarray]:
 
 def _numbers(path: Path) -> np.ndarray:
     try:
-        return np.array([float(line) for line in path.read_text(encoding="utf-8-sig").split()])
+        return np.array([float(line) for line in text_of(path).split()])
     except ValueError as error:
         raise ValueError(f"aff_wild: {path} is no list of numbers, one a line ({error})") from error
 

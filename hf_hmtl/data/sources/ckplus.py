@@ -20,6 +20,7 @@ from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._building import drift, images_of_paths, in_first_fold, make_dataset
 from hf_hmtl.data.sources._landmarks import box_of, checked_margin
 from hf_hmtl.data.splits import class_counts
+from hf_hmtl.parsing import text_of
 
 LICENCE = "CK+ agreement (Pittsburgh and CMU): non-commercial research; images must not be redistributed"
 CITATION = (
@@ -149,10 +150,10 @@ def _labels(tree: Tree, files: _Files, ledger: Ledger) -> tuple[dict[str, tuple[
                 labels[_sequence(name)] = (name, code)
         return labels, "class folders of the last frames, as the data set is passed on"
     for name, path in sorted(files.emotions.items()):
-        words = (tree.root / path).read_text(encoding="utf-8-sig").split()
+        words = text_of(tree.root / path).split()
         try:
             code = int(float(words[0]))
-        except (IndexError, ValueError):
+        except (IndexError, OverflowError, ValueError):
             ledger.leave_out(FOLDER, NO_ANNOTATION, [path])
             continue
         if not 1 <= code <= len(NAMES):
@@ -211,5 +212,5 @@ def _dataset(tree: Tree, files: _Files, rows: dict[str, int], margin: float, led
 def _box(tree: Tree, path: str | None, margin: float) -> list[float] | None:
     if path is None:
         return None
-    lines = (tree.root / path).read_text(encoding="utf-8-sig").splitlines()
+    lines = text_of(tree.root / path).splitlines()
     return box_of([line.split() for line in lines if line.strip()], margin)

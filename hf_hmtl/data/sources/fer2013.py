@@ -6,7 +6,7 @@ Facts: datasets page, section 8. Classes are mapped by name: folders sort differ
 import csv
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from hf_hmtl.data.own_faces.tree import walk
 from hf_hmtl.data.sources import SPLITS, Source, did_you_mean, resolve
 from hf_hmtl.data.sources._building import images_of_bytes, label_drift, make_dataset
 from hf_hmtl.data.splits import class_counts, cross_split_duplicates, image_hashes
+from hf_hmtl.parsing import shown
 
 LICENCE = "Kaggle competition data (ICML 2013): the competition's rules; folder repacks state other terms"
 CITATION = (
@@ -118,22 +119,33 @@ def lines_of_csv(path: Path) -> Iterator[tuple[str, str, str, str]]:
         ValueError: other columns, or an unknown usage.
     """
     with open(path, newline="", encoding="utf-8-sig") as file:
-        lines = csv.reader(file)
+        lines = _told(csv.reader(file), path)
         header = [cell.strip() for cell in next(lines, [])]  # icml_face_data.csv: "emotion, Usage, pixels"
         if not {"emotion", "pixels", "Usage"} <= set(header):
             raise ValueError(
-                f"fer2013: {path} has the columns {', '.join(header) or 'none'}; needed are emotion, pixels and Usage. "
-                "Kaggle's train.csv and test.csv lack the splits or labels: use fer2013.csv or icml_face_data.csv"
+                f"fer2013: {path} has the columns {', '.join(header)[:200] or 'none'}; needed are emotion, pixels and "
+                "Usage. Kaggle's train.csv and test.csv lack the splits or labels: use fer2013.csv or "
+                "icml_face_data.csv"
             )
         emotion, pixels, usage = (header.index(name) for name in ("emotion", "pixels", "Usage"))
-        for cells in filter(None, lines):
-            where = f"{path}, line {lines.line_num}"
+        for number, cells in enumerate(lines, start=2):  # no cell of these files holds an end of line
+            where = f"{path}, line {number}"
+            if not cells:
+                continue
             if len(cells) < len(header):
                 raise ValueError(f"fer2013: {where} has {len(cells)} cells, and the header {len(header)}")
             split = USAGES.get(cells[usage].strip())
             if split is None:
-                raise ValueError(f"fer2013: {where}: Usage is {cells[usage]!r}, known are {', '.join(USAGES)}")
+                raise ValueError(f"fer2013: {where}: Usage is {shown(cells[usage])}, known are {', '.join(USAGES)}")
             yield split, cells[emotion], cells[pixels], where
+
+
+def _told(lines: Iterable[list[str]], path: Path) -> Iterator[list[str]]:
+    """The lines of a CSV file; what the reader cannot read is told as everything else."""
+    try:
+        yield from lines
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"fer2013: {path} is no CSV file in UTF-8 ({error})") from error
 
 
 def png(text: str, where: str) -> bytes:
@@ -154,7 +166,7 @@ def png(text: str, where: str) -> bytes:
 def _code(value: object, where: str) -> int:
     text = str(value).strip()
     if not text.isdecimal() or int(text) >= len(NAMES):
-        raise ValueError(f"fer2013: {where}: emotion is {text}, known codes are 0 to {len(NAMES) - 1}")
+        raise ValueError(f"fer2013: {where}: emotion is {text[:60]}, known codes are 0 to {len(NAMES) - 1}")
     return int(text)
 
 

@@ -15,6 +15,7 @@ from hf_hmtl.data.own_faces.tree import Tree, names_in, walk
 from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._building import drift, images_of_paths, make_dataset, text_table
 from hf_hmtl.data.splits import carve, class_counts
+from hf_hmtl.parsing import text_of
 
 LICENCE = "RAF-DB agreement: non-commercial research; images and labels must not be redistributed"
 CITATION = (
@@ -89,7 +90,7 @@ def _codes(tree: Tree) -> tuple[dict[str, str], set[str], str]:
     """{name of an image without suffix: code as text}, the lists, and what the layout is called."""
     official = next((path for path in tree.tables if path.split("/")[-1] == LIST), None)
     if official is not None:
-        lines = (tree.root / official).read_text(encoding="utf-8-sig").splitlines()
+        lines = text_of(tree.root / official).splitlines()
         return _of_lines(lines, tree.root / official), {official}, LIST
     found = {}
     for split, name in REPACK_LISTS.items():

@@ -120,7 +120,7 @@ def test_json_in_each_form(tmp_path, suffix):
 def test_json_of_mixed_cells_is_text_and_broken_json_names_its_line(tmp_path):
     found = read(tmp_path / "a.jsonl", '{"label": 1}\n{"label": "a"}\n')
     assert cells(found)["label"] == ["1", "a"]
-    with pytest.raises(ValueError, match=r"a.json, line 2: "):
+    with pytest.raises(ValueError, match=r"a.json is not JSON \(line 2: "):
         read(tmp_path / "a.json", '[{"label": 1},\n{"label" 2}]')
     with pytest.raises(ValueError, match="is no table: needed is a list of objects"):
         read(tmp_path / "a.json", '"text"')

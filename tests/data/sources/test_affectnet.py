@@ -275,9 +275,8 @@ def test_npy_release_in_every_placement(tmp_path, train, validation):
 
 def test_npy_labels_are_read_once_and_again_after_a_change(tmp_path, monkeypatch):
     root = npy_release(tmp_path / "data")
-    reads = []
-    read = np.load
-    monkeypatch.setattr(_affectnet_npy.np, "load", lambda file, **options: reads.append(file) or read(file, **options))
+    reads, read = [], _affectnet_npy._label
+    monkeypatch.setattr(_affectnet_npy, "_label", lambda file: reads.append(file) or read(file))
     first = rows_of(load(root))
     assert len(reads) == 6 * 3
     assert rows_of(load(root)) == first

@@ -12,7 +12,7 @@ from releases import AFLW_FACES, LP_FACES, aflw_mat, lp_mat, mat_of, pose_of, wr
 from scipy.spatial.transform import Rotation
 
 from hf_hmtl.data import sources
-from hf_hmtl.data.sources import aflw2000, the300w_lp
+from hf_hmtl.data.sources import _pose_mat, aflw2000, the300w_lp
 from hf_hmtl.tasks.head_pose import HeadPose
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* rows differ from the published counts")
@@ -229,8 +229,8 @@ def test_a_face_without_visible_landmarks_has_no_box(tmp_path):
 
 
 def test_files_are_read_once_and_again_after_a_change(folder, monkeypatch):
-    calls, read = [], scipy.io.loadmat
-    monkeypatch.setattr(scipy.io, "loadmat", lambda path, **options: calls.append(path) or read(path, **options))
+    calls, read = [], _pose_mat._face
+    monkeypatch.setattr(_pose_mat, "_face", lambda path: calls.append(path) or read(path))
     first = poses(sources.load("the300w_lp", folder, validation_fraction=0).splits["train"])
     assert len(calls) == len(LP_FACES) + len(AFLW_FACES)
     assert poses(sources.load("the300w_lp", folder, validation_fraction=0).splits["train"]) == first
