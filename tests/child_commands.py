@@ -62,6 +62,7 @@ def run(arguments: Sequence[str], log: Path, fault: Fault | None = None, prepare
 
 def _command(arguments: list[str], log: Path, faults: list[Fault | None]) -> None:
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     multiprocessing.set_start_method(None, force=True)  # loaders get what they get in a shell
     with open(log, "w") as file:
         os.dup2(file.fileno(), 1)

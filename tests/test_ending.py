@@ -64,7 +64,11 @@ def test_threads_change_nothing():
 def test_a_command_ends_in_one_line_that_says_how_it_goes_on(monkeypatch, capsys, number, status, said):
     monkeypatch.setattr("hf_hmtl.commands.predict.run", lambda arguments: end(number))
     monkeypatch.setattr("sys.argv", ["hf-hmtl", "predict"])
-    with pytest.raises(SystemExit) as left:
-        commands.main()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    try:
+        with pytest.raises(SystemExit) as left:
+            commands.main()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert left.value.code == status
     assert capsys.readouterr().err == f"hf-hmtl predict: {said}. The same command goes on\n"
