@@ -97,6 +97,7 @@ def _checked_labels(name: str, labels: list, shape) -> list:
 
 
 def check_choice(what: str, given, allowed):
+    """Raises ValueError for what is not among the allowed names, with the nearest of them."""
     if not is_plain(given) or given not in allowed:
         near = difflib.get_close_matches(str(given)[:100], list(allowed), n=1)
         raise ValueError(
@@ -106,6 +107,7 @@ def check_choice(what: str, given, allowed):
 
 
 def is_count(value) -> bool:
+    """Whether it is a whole number from 1."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
@@ -123,5 +125,6 @@ def is_plain(value) -> bool:
 
 
 def listed(names) -> str:
+    """Names for a message, the first `MOST_LISTED` of them."""
     names = list(names)
     return ", ".join(map(short, names[:MOST_LISTED])) + ", ..." * (len(names) > MOST_LISTED) or "none"

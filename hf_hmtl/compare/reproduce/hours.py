@@ -89,6 +89,7 @@ def measuring(at_a_time: int) -> CostOf:
             return cost(*parse([*arguments, "--pretrained", "false", "--output_dir", folder]))
 
     def cost(recipe, options, args) -> Cost:
+        """Of what a command line says; what another run would give it, weights or a teacher, is reckoned with."""
         is_pupil = any((task or {}).get("loss") == "perceptual" for task in recipe.auxiliary.values())
         auxiliary = {
             name: (settings or {}) | {"loss": "rmse", "softmax": True} if (settings or {}).get("loss") == "perceptual"
