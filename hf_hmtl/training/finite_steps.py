@@ -120,6 +120,10 @@ class FiniteSteps(TrainerCallback):
             detached = {name: loss.detach() for name, loss in losses.items()}
             self._batches.append(_Batch(detached, finite, total.detach(), rows))
 
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Before the first step; what is left of a training that was broken off is forgotten."""
+        self._judged = None
+
     def on_step_begin(self, args, state, control, **kwargs):
         """Before the first batch of a step."""
         self._batches = []

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from trainers import SIDE, assert_same, make, weights
+from transformers import TrainerCallback
 
 from hf_hmtl import Classification, HMTLConfig, HMTLForImageClassification, HMTLTrainer, HMTLTrainingArguments
 from hf_hmtl.data.sampler import EpochRowSampler
@@ -67,6 +68,32 @@ def test_a_step_that_nothing_is_written_of_stops_the_training_too(faces, tmp_pat
     sound.train()
     for name, parameter in trainer.model.named_parameters():
         assert torch.equal(parameter, sound.model.get_parameter(name)), name
+
+
+class Watch(TrainerCallback):
+    """Counts the steps that are begun, and breaks off behind one of them when asked to."""
+
+    def __init__(self, break_off):
+        self.break_off, self.begun = break_off, 0
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        self.begun += 1
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.break_off:
+            raise KeyboardInterrupt
+
+
+def test_a_training_that_was_broken_off_leaves_nothing_to_the_next(faces, tmp_path):
+    step = step_of(BAD)
+    trainer, watch = trainer_of(faces, tmp_path, BAD, save_strategy="no", logging_steps=100), Watch(step)
+    trainer.add_callback(watch)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    watch.break_off, watch.begun = None, 0
+    with pytest.raises(ValueError, match=rf"^step {step}: "):
+        trainer.train()
+    assert watch.begun == step + 1  # its own step, found within the one behind it
 
 
 def test_the_last_step_is_judged_too(faces, tmp_path):
