@@ -20,7 +20,7 @@ from typing import Any
 
 from hf_hmtl import recipe as recipes
 from hf_hmtl.compare.advice import Advice, at_its_end, best_of, difference
-from hf_hmtl.compare.arms import HYBRID, SUPERVISED, arm
+from hf_hmtl.compare.arms import SUPERVISED, arm, settings_for
 from hf_hmtl.compare.plot import plot_comparison
 from hf_hmtl.compare.report import finished_groups
 from hf_hmtl.compare.rows import Comparison, Row, folder_name
@@ -76,6 +76,11 @@ class Plan:
     seeds: tuple[int, ...]
     changes: tuple[str, ...]
 
+    @property
+    def hybrid(self) -> list[str]:
+        """Labels of the hybrid settings."""
+        return [label for label in self.steps if label != SUPERVISED]
+
     def row(self, label: str, seeds: Sequence[int], like: str | None = None) -> Row:
         """A setting with its steps, or those of another one."""
         steps = self.steps[like or label.partition(",")[0]]
@@ -126,11 +131,11 @@ def advise(
     first, *others = CHOOSING_SEEDS
     supervised = plan.row(SUPERVISED, [first])
     supervised = dataclasses.replace(supervised, changes=(*supervised.changes, "--report_train"))  # for its end
-    groups = trained([supervised, *(plan.row(label, [first]) for label in HYBRID)])
+    groups = trained([supervised, *(plan.row(label, [first]) for label in plan.hybrid)])
     measure = measures_of(groups, task)[0]
     metric = f"eval_{task}_{measure.name}"
     end = at_its_end(groups[SUPERVISED][first], task, measure)
-    kept = best_of(groups, list(HYBRID), metric, measure, KEPT)
+    kept = best_of(groups, plan.hybrid, metric, measure, KEPT)
     say(f"of one seed, the best on validation: {', '.join(kept)}")
     chosen = trained([plan.row(label, [first, *others]) for label in kept])
     (hybrid,) = best_of(chosen, kept, metric, measure, 1)
@@ -193,7 +198,7 @@ def _new_plan(
     recipe: str, common: Sequence[str], budget: float, seeds: int, say: Callable[[str], None], cost_of: CostOf
 ) -> Plan:
     changes = _even_side(recipe, common)
-    labels = (SUPERVISED, *HYBRID)
+    labels = (SUPERVISED, *settings_for(parse([recipe, *common])[0].supervised))
     say(f"measuring a step of {len(labels)} settings")
     costs = {label: cost_of(arm(label, recipe, (1,), changes), common) for label in labels}
     supervised = costs[SUPERVISED]

@@ -119,12 +119,12 @@ def test_without_a_difference_the_simpler_way_is_advised(tmp_path, monkeypatch):
 def test_equal_time_is_fewer_steps_where_a_step_takes_longer_and_equal_steps_stand_beside(tmp_path, monkeypatch):
     advice, trainings = advised(tmp_path, {SUPERVISED: 0.6, "puzzle-own-view": 0.7, "others": 0.5}, monkeypatch)
     steps = json.loads((tmp_path / "advice.json").read_text())["steps"]
-    assert steps[SUPERVISED] == steps["localizable-rotation"] == 1500
-    assert steps["puzzle-own-view"] == pytest.approx(1000, abs=1)
+    assert steps[SUPERVISED] == steps["localizable-rotation"] == 1440
+    assert steps["puzzle-own-view"] == pytest.approx(960, abs=1)
     assert ("supervised, equal steps", 103) in trainings.made and advice.equal_steps is not None
     assert any("at equal steps" in line for line in advice.details())
     plan = json.loads((tmp_path / "plan.json").read_text())["plan"]
-    trained = 6 + 3 + 15
+    trained = 7 + 3 + 15
     assert plan["run"] * trained == pytest.approx(3600)
 
 
@@ -146,6 +146,8 @@ def test_every_training_is_what_the_command_train_takes(tmp_path, monkeypatch):
         assert args.max_steps == plan.steps[label] and args.load_best_model_at_end
         assert args.eval_steps == args.save_steps == plan.steps[label] // 10
         assert bool(recipe.auxiliary) == (label != SUPERVISED)
+    affect = advising.planned("drawn-paper/affect-regression", tmp_path / "affect", [], 3600.0, 2, print, cost_of)
+    assert affect.hybrid == [label for label in HYBRID if label != "label-augmentation"]  # it has no classes to join
     odd = advising.planned("custom/supervised", tmp_path / "odd", ["--data_dir", "x"], 3600.0, 2, print, cost_of)
     assert odd.changes == ("image_size=224",)
 
