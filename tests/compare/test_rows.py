@@ -49,7 +49,8 @@ def test_every_preset_can_be_planned():
     # jaffe: 2 rows x 10 folds; drawn-clips: 4 rows and the backbone that they begin with, x 3 seeds
     # drawn: 2 rows x 8 seeds, 13 rows x 3 seeds, and 5 pre-trainings x 3 seeds
     assert counts == {"drawn": 2 * 8 + 15 * 3 + 5 * 3, "fer2013-small": 10 * 3, "fer2013": 4 * 7 * 3,
-                      "fer2013-labels": 6 * 4 * 3, "drawn-tasks": 10 * 3, "jaffe": 2 * 10,
+                      "fer2013-labels": 6 * 4 * 3, "fer2013-labels-resnet10t": 2 * 4 * 3,
+                      "drawn-tasks": 10 * 3, "jaffe": 2 * 10,
                       "drawn-clips": 5 * 3, "drawn-subjects": 2 * 10, "afew-va": 2 * 10, "ckplus": 2 * 10}  # fmt: skip
 
 
