@@ -24,7 +24,7 @@ OF_ROWS = {"missing_file", "no_image", "no_label", "unlabelled_split"}
 IMAGE = encoded(1)
 REFUSALS = (ValueError, FileNotFoundError)
 
-classes = st.sampled_from(["happy", "sad", "fröhlich", "A class", "7", "x.y", "neutral", "S01"])
+classes = st.sampled_from(["happy", "sad", "fröhlich", "A class", "17", "x.y", "neutral", "S01"])
 suffixes = st.sampled_from(
     [".jpg", ".JPG", ".png", ".jfif", "", ".webp", ".txt", ".heic", ".mp4", ".md", ".csv", ".odd"]
 )
