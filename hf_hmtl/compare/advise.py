@@ -31,7 +31,7 @@ from hf_hmtl.parsing import read_json
 from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.experiment import build
 from hf_hmtl.run.recipe_file import NAME as RECIPE_OF_RUN
-from hf_hmtl.run.timing import seconds_a_step
+from hf_hmtl.run.timing import seconds_in_turn
 
 PLAN, ANSWER, RECIPE, PICTURE = "plan.json", "advice.json", "advice.yaml", "advice.png"
 EQUAL_STEPS = f"{SUPERVISED}, equal steps"
@@ -53,7 +53,7 @@ class Cost:
     evaluation: float
 
 
-CostOf = Callable[[Row, Sequence[str]], Cost]
+CostsOf = Callable[[Sequence[Row], Sequence[str]], dict[str, Cost]]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def advise(
     budget: float,
     seeds: int,
     say: Callable[[str], None] = print,
-    cost_of: CostOf | None = None,
+    costs_of: CostsOf | None = None,
 ) -> Advice:
     """Train, decide, and write advice.json, advice.png and advice.yaml, the recipe to go on with.
 
@@ -111,12 +111,12 @@ def advise(
         budget: seconds of all trainings.
         seeds: that judge, two or more.
         say: told what is going on.
-        cost_of: measures what a row costs; by real steps if not given.
+        costs_of: measures what rows cost; by real steps if not given.
 
     Raises:
         ValueError: the recipe learns no label, or so small a budget would say nothing.
     """
-    plan = planned(recipe, folder, common, budget, seeds, say, cost_of or measured)
+    plan = planned(recipe, folder, common, budget, seeds, say, costs_of or measured)
     task = _task_of(plan.recipe, common)
 
     def trained(rows: Sequence[Row]) -> Groups:
@@ -166,7 +166,7 @@ def planned(
     budget: float,
     seeds: int,
     say: Callable[[str], None],
-    cost_of: CostOf,
+    costs_of: CostsOf,
 ) -> Plan:
     """The plan of the folder, or a new one, measured here.
 
@@ -187,7 +187,7 @@ def planned(
             )
         given = content["plan"]
         return Plan(**given | {"seeds": tuple(given["seeds"]), "changes": tuple(given["changes"])})
-    plan = _new_plan(recipe, common, budget, seeds, say, cost_of)
+    plan = _new_plan(recipe, common, budget, seeds, say, costs_of)
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_text(json.dumps({"asked": asked, "plan": vars(plan)}, indent=1) + "\n", encoding="utf-8")
@@ -195,12 +195,12 @@ def planned(
 
 
 def _new_plan(
-    recipe: str, common: Sequence[str], budget: float, seeds: int, say: Callable[[str], None], cost_of: CostOf
+    recipe: str, common: Sequence[str], budget: float, seeds: int, say: Callable[[str], None], costs_of: CostsOf
 ) -> Plan:
     changes = _even_side(recipe, common)
     labels = (SUPERVISED, *settings_for(parse([recipe, *common])[0].supervised))
     say(f"measuring a step of {len(labels)} settings")
-    costs = {label: cost_of(arm(label, recipe, (1,), changes), common) for label in labels}
+    costs = costs_of([arm(label, recipe, (1,), changes) for label in labels], common)
     supervised = costs[SUPERVISED]
     runs = len(labels) + KEPT * (len(CHOOSING_SEEDS) - 1) + 2 * seeds
     runs += seeds * any(cost.step > _DEARER * supervised.step for cost in costs.values())
@@ -219,15 +219,21 @@ def _new_plan(
     return Plan(recipe, budget, of_run, steps, judges, changes)
 
 
-def measured(row: Row, common: Sequence[str]) -> Cost:
-    """What a step and an evaluation of a row take here, by a few real steps."""
-    recipe, options, args = parse(row.arguments(common))
-    experiment = build(recipe, args, options.data_dir)
-    step = seconds_a_step(experiment, _TIMED)
-    rows = len(experiment.splits["validation"]) if "validation" in experiment.splits else 0
-    if not rows:
-        raise ValueError(f"{recipe.name}: advice is given by a validation split, and {experiment.source.name} has none")
-    return Cost(step, rows * _FORWARD * step / (args.train_batch_size * args.gradient_accumulation_steps))
+def measured(rows: Sequence[Row], common: Sequence[str]) -> dict[str, Cost]:
+    """{label: what a step and an evaluation take here}, by a few real steps of all rows in turn."""
+    experiments = {}
+    for row in rows:
+        recipe, options, args = parse(row.arguments(common))
+        experiments[row.label] = build(recipe, args, options.data_dir)
+    first = next(iter(experiments.values()))
+    count = len(first.splits["validation"]) if "validation" in first.splits else 0
+    if not count:
+        raise ValueError(
+            f"{first.recipe.name}: advice is given by a validation split, and {first.source.name} has none"
+        )
+    steps = seconds_in_turn(experiments, _TIMED)
+    of_a_row = _FORWARD / (first.args.train_batch_size * first.args.gradient_accumulation_steps)
+    return {label: Cost(step, count * of_a_row * step) for label, step in steps.items()}
 
 
 def _even_side(recipe: str, common: Sequence[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import copy
 import time
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -44,26 +45,53 @@ def first_batches(experiment: Experiment, count: int) -> list[dict]:
     return [collate(rows.__getitems__(keys)) for keys, _ in zip(sampler_of(experiment), range(count), strict=False)]
 
 
+class Rehearsal:
+    """Real steps of an experiment, on a copy of its model.
+
+    Raises:
+        ValueError: its batches are too small to be trained on.
+    """
+
+    def __init__(self, experiment: Experiment):
+        self.experiment = experiment
+        rehearsal = copy.copy(experiment)
+        rehearsal.model = copy.deepcopy(experiment.model)
+        self.trainer = rehearsal.trainer()
+        check_smallest_batch(self.trainer)
+        self.model = self.trainer.model.train()
+        self.optimizer = self.trainer.create_optimizer()
+
+    def step(self) -> float:
+        """Seconds of one more: decoding, forward, backward and update."""
+        started, trainer = time.perf_counter(), self.trainer
+        batches = first_batches(self.experiment, trainer.args.gradient_accumulation_steps)
+        count = trainer._get_num_items_in_batch(batches, trainer.args.device)
+        for batch in batches:
+            trainer.compute_loss(self.model, trainer._prepare_inputs(batch), num_items_in_batch=count).backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        finish()
+        return time.perf_counter() - started
+
+
 def seconds_a_step(experiment: Experiment, steps: int = TIMED_STEPS) -> float:
     """Median time of a few real steps, on a copy of the model: decoding, forward, backward and update."""
-    rehearsal = copy.copy(experiment)
-    rehearsal.model = copy.deepcopy(experiment.model)
-    trainer = rehearsal.trainer()
-    check_smallest_batch(trainer)
-    model = trainer.model.train()
-    optimizer = trainer.create_optimizer()
-    times = []
-    for _ in range(steps):
-        started = time.perf_counter()
-        batches = first_batches(experiment, trainer.args.gradient_accumulation_steps)
-        step = trainer._get_num_items_in_batch(batches, trainer.args.device)
-        for batch in batches:
-            trainer.compute_loss(model, trainer._prepare_inputs(batch), num_items_in_batch=step).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        finish()
-        times.append(time.perf_counter() - started)
-    return float(np.median(times))
+    rehearsal = Rehearsal(experiment)
+    return float(np.median([rehearsal.step() for _ in range(steps)]))
+
+
+def seconds_in_turn(experiments: Mapping[str, Experiment], rounds: int) -> dict[str, float]:
+    """Seconds of a step of each, measured in turn and told as multiples of the first one's, so that other work of the
+    machine, which comes and goes, slows all of them alike.
+
+    Args:
+        experiments: {name: experiment}.
+        rounds: steps of each.
+    """
+    rehearsals = {name: Rehearsal(experiment) for name, experiment in experiments.items()}
+    times = np.array([[rehearsal.step() for rehearsal in rehearsals.values()] for _ in range(rounds)])
+    ratios = np.median(times / times[:, :1], axis=0)
+    return dict(zip(rehearsals, (np.median(times[:, 0]) * ratios).tolist(), strict=True))
 
 
 @torch.inference_mode()

@@ -57,9 +57,9 @@ class Trainings:
             (run.folder / "recipe.yaml").write_text(f"# {run.row.label}\n")
 
 
-def cost_of(row, common):
+def costs_of(rows, common):
     """Measured by nobody: a view of its own takes half as long again."""
-    return Cost(0.1 * (1.5 if row.label == "puzzle-own-view" else 1), 0.0)
+    return {row.label: Cost(0.1 * (1.5 if row.label == "puzzle-own-view" else 1), 0.0) for row in rows}
 
 
 def advised(folder, means, monkeypatch, seed=0, seeds=5, earlier=None, **more):
@@ -67,7 +67,7 @@ def advised(folder, means, monkeypatch, seed=0, seeds=5, earlier=None, **more):
     monkeypatch.setattr(advising, "run_all", trainings)
     monkeypatch.setattr(advising, "finished_groups", trainings.finished)
     monkeypatch.setattr(advising, "plot_comparison", lambda *arguments: None)
-    found = advise("drawn/supervised", folder, SMALL, 3600.0, seeds, lambda line: None, cost_of)
+    found = advise("drawn/supervised", folder, SMALL, 3600.0, seeds, lambda line: None, costs_of)
     return found, trainings
 
 
@@ -135,30 +135,30 @@ def test_the_same_command_goes_on_and_another_is_refused(tmp_path, monkeypatch):
     again, _ = advised(tmp_path, means, monkeypatch, earlier=trainings)
     assert len(trainings.made) == made and again == first
     with pytest.raises(ValueError, match="begun with another budget"):
-        advise("drawn/supervised", tmp_path, SMALL, 60.0, 5, print, cost_of)
+        advise("drawn/supervised", tmp_path, SMALL, 60.0, 5, print, costs_of)
 
 
 def test_every_training_is_what_the_command_train_takes(tmp_path, monkeypatch):
     """The plan's rows are parsed by the real command line."""
-    plan = advising.planned("drawn/supervised", tmp_path, SMALL, 3600.0, 2, lambda line: None, cost_of)
+    plan = advising.planned("drawn/supervised", tmp_path, SMALL, 3600.0, 2, lambda line: None, costs_of)
     for label in (SUPERVISED, *HYBRID):
         recipe, _, args = parse(plan.row(label, [1]).arguments(SMALL))
         assert args.max_steps == plan.steps[label] and args.load_best_model_at_end
         assert args.eval_steps == args.save_steps == plan.steps[label] // 10
         assert bool(recipe.auxiliary) == (label != SUPERVISED)
-    affect = advising.planned("drawn-paper/affect-regression", tmp_path / "affect", [], 3600.0, 2, print, cost_of)
+    affect = advising.planned("drawn-paper/affect-regression", tmp_path / "affect", [], 3600.0, 2, print, costs_of)
     assert affect.hybrid == [label for label in HYBRID if label != "label-augmentation"]  # it has no classes to join
-    odd = advising.planned("custom/supervised", tmp_path / "odd", ["--data_dir", "x"], 3600.0, 2, print, cost_of)
+    odd = advising.planned("custom/supervised", tmp_path / "odd", ["--data_dir", "x"], 3600.0, 2, print, costs_of)
     assert odd.changes == ("image_size=224",)
 
 
 def test_small_budgets_and_rows_that_learn_otherwise_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"a budget of 0\.5 minutes leaves \d+ steps .* --budget 4m"):
-        advise("drawn/supervised", tmp_path / "a", SMALL, 30.0, 5, print, cost_of)
+        advise("drawn/supervised", tmp_path / "a", SMALL, 30.0, 5, print, costs_of)
     with pytest.raises(ValueError, match="2 or more: one pair"):
-        advise("drawn/supervised", tmp_path / "b", SMALL, 3600.0, 1, print, cost_of)
+        advise("drawn/supervised", tmp_path / "b", SMALL, 3600.0, 1, print, costs_of)
     with pytest.raises(ValueError, match="such as drawn/supervised"):
-        advise("drawn/puzzle-2x2", tmp_path / "c", SMALL, 3600.0, 2, print, cost_of)
+        advise("drawn/puzzle-2x2", tmp_path / "c", SMALL, 3600.0, 2, print, costs_of)
 
 
 def test_a_training_is_at_its_end_when_its_validation_loss_has_risen_again():
@@ -210,7 +210,7 @@ def test_the_command_names_the_row_and_the_folder(given, row, folder, monkeypatc
 @pytest.mark.slow
 def test_real_trainings_end_in_a_sentence_a_picture_and_a_recipe_that_trains(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(advising, "FEWEST_STEPS", 2)
-    monkeypatch.setattr(advising, "measured", lambda row, common: Cost(0.5, 0.0))
+    monkeypatch.setattr(advising, "measured", lambda rows, common: {row.label: Cost(0.5, 0.0) for row in rows})
     options = ["--backbone", "test_efficientnet", "--use_cpu", "--set", "source.train=64", "source.validation=32",
                "source.test=32"]  # fmt: skip
     command.run(["--recipe", "drawn", "--budget", "1m", "--seeds", "2", "--output_dir", str(tmp_path), "--", *options])
