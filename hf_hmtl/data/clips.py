@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from hf_hmtl.data.arrow_columns import column_array
 from hf_hmtl.data.identity import CLIP, FRAME
 from hf_hmtl.data.rows import IMAGE, RowReader
+from hf_hmtl.draws import Draws
 
 FEATURES = "features"
 ROWS = "frame_rows"
@@ -52,12 +53,16 @@ def cut_windows(clips: Sequence[np.ndarray], length: int | None, stride: int | N
     """
     if length is None:
         return list(clips)
-    step = stride or length
+    firsts = first_frames([len(rows) for rows in clips], length, stride or length)
+    return [clips[clip][first : first + length] for clip, first in firsts]
+
+
+def first_frames(lengths: Sequence[int], length: int, stride: int) -> list[tuple[int, int]]:
+    """(clip, first frame) of the windows of so many frames over clips of these lengths."""
     found = []
-    for rows in clips:
-        lasts = max(len(rows) - length, 0)
-        firsts = [*range(0, lasts, step), -(-lasts // step) * step]
-        found += [rows[first : first + length] for first in firsts]
+    for clip, frames in enumerate(lengths):
+        last = max(frames - length, 0)
+        found += [(clip, first) for first in (*range(0, last, stride), -(-last // stride) * stride)]
     return found
 
 
@@ -68,13 +73,15 @@ class Windows(Dataset):
         frames: with the columns of clips.
         length, stride: as `cut_windows` takes them.
         features: (rows, channels) of the frames, which then stand in the place of their images.
+        offset_seed: of a random offset, one a clip and epoch, by which all windows of a clip begin up to half a stride
+            earlier or later, but none before its first frame or so late that it would be shorter; None for none.
 
     Attributes:
         dataset: the frames.
-        windows: the rows of each window.
+        windows: the rows of each window, without an offset.
 
     Raises:
-        ValueError: as `clips_of`.
+        ValueError: as `clips_of`; or clips that are taken whole would have an offset.
     """
 
     def __init__(
@@ -83,16 +90,35 @@ class Windows(Dataset):
         length: int | None,
         stride: int | None = None,
         features: np.ndarray | None = None,
+        offset_seed: int | None = None,
     ):
-        self.dataset, self.features = frames, features
-        self.windows = cut_windows(clips_of(frames), length, stride)
+        self.dataset, self.features, self.offset_seed = frames, features, offset_seed
+        self._clips = clips_of(frames)
+        self.windows = cut_windows(self._clips, length, stride)
+        if offset_seed is not None:
+            if length is None:
+                raise ValueError("clips that are taken whole begin with their first frame: there is no offset to draw")
+            self._length, self._stride = length, stride or length
+            self._firsts = first_frames([len(rows) for rows in self._clips], self._length, self._stride)
         self._reader = RowReader(frames if features is None else frames.remove_columns(IMAGE))
 
     def __len__(self) -> int:
         return len(self.windows)
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        rows = self.windows[number]
+        return self._read(self.windows[number])
+
+    def of_epoch(self, epoch: int, number: int) -> dict[str, Any]:
+        """A window as an epoch sees it: with the offset of its clip, where there is one."""
+        if self.offset_seed is None:
+            return self[number]
+        clip, first = self._firsts[number]
+        offset = int(Draws(self.offset_seed, epoch, clip).integers("offset", self._stride)[0]) - self._stride // 2
+        latest = max(len(self._clips[clip]) - self._length, 0)
+        begin = min(max(first + offset, 0), latest)
+        return self._read(self._clips[clip][begin : begin + self._length])
+
+    def _read(self, rows: np.ndarray) -> dict[str, Any]:
         read = self._reader.__getitems__(rows.tolist())
         columns = {name: values for name, values in read.items() if name not in ("row", "epoch", "progress")}
         columns[ROWS] = rows.tolist()

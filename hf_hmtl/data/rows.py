@@ -49,7 +49,8 @@ class RowReader(Dataset):
     `row`, `epoch` and `progress`; plain row numbers, which the evaluation uses, belong to epoch 0.
 
     Args:
-        dataset: a `datasets.Dataset`, or any torch dataset of known length whose items are dictionaries.
+        dataset: a `datasets.Dataset`, or any torch dataset of known length whose items are dictionaries. One whose rows
+            change from epoch to epoch says them by `of_epoch(epoch, row)`.
         parts: first row and number of rows of each source in it; all are of one if not given.
 
     Raises:
@@ -72,6 +73,9 @@ class RowReader(Dataset):
         rows = addresses["row"]
         if isinstance(self.dataset, datasets.Dataset):
             columns = self.dataset[rows]
+        elif hasattr(self.dataset, "of_epoch"):
+            of_epoch = self.dataset.of_epoch
+            columns = columns_of([of_epoch(*key) for key in zip(addresses["epoch"], rows, strict=True)])
         else:
             columns = columns_of([self.dataset[row] for row in rows])
         return ReadRows({**columns, **addresses}, self)

@@ -26,7 +26,7 @@ from hf_hmtl.tasks import Pretext, Supervised
 from hf_hmtl.tasks.regression import Regression
 from hf_hmtl.training.clips import check_task
 
-_NOT_OF_THE_NETWORK = ("window", "stride", "corruption")
+_NOT_OF_THE_NETWORK = ("window", "stride", "random_offset", "corruption")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class InTime:
             `answers: clip` always does.
         stride: frames from the begin of a training window to that of the next; null for as many as a window has. Where
             scores are taken, windows never overlap.
+        random_offset: whether training windows begin up to half a stride earlier or later, drawn anew for every clip in
+            every epoch; scores are always taken of the same windows.
         corruption: what pretexts draw for: a window ("clip"), all of whose frames are cut or turned alike, or "frame".
 
     Raises:
@@ -56,6 +58,7 @@ class InTime:
     frames_at_once: int = 64
     window: int | None = 32
     stride: int | None = None
+    random_offset: bool = False
     corruption: str = CLIP
 
     @classmethod
@@ -68,10 +71,10 @@ class InTime:
         require_types(cls, recipe.sequence, where)
         given = dict(recipe.sequence)
         if given.get("answers") == CLIP:
-            if given.get("window") is not None or given.get("stride") is not None:
+            if given.get("window") is not None or given.get("stride") is not None or given.get("random_offset"):
                 raise ValueError(
-                    f"recipe {recipe.name}: with `answers: clip` clips are taken whole, so that window and stride say "
-                    "nothing. Leave them out"
+                    f"recipe {recipe.name}: with `answers: clip` clips are taken whole, so that window, stride and "
+                    "random_offset say nothing. Leave them out"
                 )
             given["window"] = None
         in_time = cls(**given)
@@ -94,8 +97,11 @@ class InTime:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"sequence.{name} is {value}, allowed are whole numbers from 1, or null")
-        if self.stride is not None and self.window is None:
-            raise ValueError("sequence.stride says nothing where clips are taken whole (window: null); leave it out")
+        for name in ("stride", "random_offset"):
+            if self.window is None and getattr(self, name):
+                raise ValueError(
+                    f"sequence.{name} says nothing where clips are taken whole (window: null); leave it out"
+                )
         if self.stride is not None and self.window is not None and self.stride > self.window:
             raise ValueError(
                 f"sequence.stride {self.stride} is more than the window of {self.window}, so that frames would never "
@@ -137,9 +143,9 @@ class InTime:
         )
         return (HMTLSequenceForVideoClassification if self.whole else HMTLSequenceModel)(config)
 
-    def learned(self, frames: Dataset, features: np.ndarray | None) -> Windows:
+    def learned(self, frames: Dataset, features: np.ndarray | None, seed: int) -> Windows:
         """The windows that are learned from."""
-        return Windows(frames, self.window, self.stride, features)
+        return Windows(frames, self.window, self.stride, features, seed if self.random_offset else None)
 
     def evaluated(self, frames: Dataset, features: np.ndarray | None) -> Windows:
         """The windows that scores are taken of: each frame is in one."""

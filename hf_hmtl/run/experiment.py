@@ -84,7 +84,7 @@ class Experiment:
         """The training rows: with their sources where they are several, as windows where they are learned in time."""
         train = self.splits["train"]
         if self.in_time:
-            return self.in_time.learned(train, self.features.get("train"))
+            return self.in_time.learned(train, self.features.get("train"), self.args.sampling_seed)
         return Mixture(train, self.rows.parts) if self.rows.parts else train
 
     def evaluated(self, split: str) -> Dataset | Windows:

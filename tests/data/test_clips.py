@@ -79,6 +79,28 @@ def test_answers_to_windows_come_back_in_the_order_of_the_rows(frames):
         Windows(frames, 4, 2).by_frame(answers)
 
 
+def test_windows_begin_elsewhere_in_every_epoch_all_of_a_clip_alike(frames):
+    """Ten frames by windows of 4: they begin at 0, 4 and 8, up to 2 earlier or 1 later, but at 6 at the latest."""
+    windows, reader = Windows(frames, 4, offset_seed=3), RowReader(Windows(frames, 4, offset_seed=3))
+    offsets = set()
+    for epoch in range(12):
+        begins = []
+        for key in [(epoch, number, 0.0) for number in range(len(windows))]:
+            (rows,) = reader[key]["frame_rows"]
+            assert rows == list(range(rows[0], rows[0] + 4)) and rows[0] // 10 == rows[-1] // 10  # whole, of one clip
+            assert reader[key]["frame_rows"] == [windows.of_epoch(epoch, key[1])["frame_rows"]]  # a function of its key
+            begins.append(rows[0])
+        firsts = np.array(begins).reshape(8, 3) - 10 * np.arange(8)[:, None]
+        drawn = firsts[:, 1] - 4
+        assert (firsts == np.clip([0, 4, 8] + drawn[:, None], 0, 6)).all()
+        offsets.add(tuple(drawn))
+    assert len(offsets) == 12 and {each for offset in offsets for each in offset} == {-2, -1, 0, 1}
+    assert windows.windows[1].tolist() == [4, 5, 6, 7]  # what is asked for without an epoch has none
+    assert Windows(frames, 16, offset_seed=3).of_epoch(5, 2)["frame_rows"] == list(range(20, 30))  # a short clip: whole
+    with pytest.raises(ValueError, match="no offset to draw"):
+        Windows(frames, None, offset_seed=3)
+
+
 def test_augmentation_is_drawn_once_a_clip_and_anew_in_every_epoch(still):
     collator = TrainingClipCollator([AFFECT], SIDE, augmentation=Augmentation.level("strong", blur=(1,), noise=0.0))
     windows = Windows(still, None)

@@ -162,6 +162,11 @@ def test_dry_run_counts_windows_and_pictures_frames(capsys, tmp_path):
         (["sequence.window=0"], "sequence.window is 0, allowed are whole numbers from 1"),
         (["sequence.stride=40"], "stride 40 is more than the window of 16"),
         (["sequence.window=null", "sequence.stride=4"], "stride says nothing where clips are taken whole"),
+        (
+            ["sequence.window=null", "sequence.random_offset=true"],
+            "random_offset says nothing where clips are taken whole",
+        ),
+        (["sequence.random_offset=2"], "random_offset is 2"),
         (["sequence.answers=clip"], "with `answers: clip` clips are taken whole"),
         (["sequence.recurrent=rnn"], "recurrent is 'rnn', allowed are 'gru' and 'lstm'"),
         (["sequence.frozen=true"], "no augmentation would ever be seen"),
@@ -172,3 +177,11 @@ def test_what_is_not_learned_in_time_is_refused(changes, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         row, _, args = parse(["drawn-clips/gru-random", *SMALL, *changes, "--output_dir", str(tmp_path)])
         build(row, args).trainer()
+
+
+def test_the_offset_of_windows_is_drawn_of_the_seed_of_the_data_and_never_where_scores_are_taken():
+    changed = ["sequence.random_offset=true", "--seed", "5", "--data_seed", "7"]
+    row, _, args = parse(["drawn-clips/gru-random", *SMALL, *changed])
+    experiment = build(row, args)
+    assert experiment.training_rows.offset_seed == 7
+    assert experiment.evaluated("validation").offset_seed is None
