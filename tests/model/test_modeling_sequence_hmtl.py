@@ -127,6 +127,28 @@ def test_checkpointed_activations_change_neither_gradients_nor_statistics(frames
         torch.testing.assert_close(ours, theirs)
 
 
+LARGE = """
+import resource, sys, torch
+from hf_hmtl.model.configuration_hmtl import HMTLConfig
+from hf_hmtl.model.configuration_sequence_hmtl import HMTLSequenceConfig
+from hf_hmtl.model.modeling_sequence_hmtl import HMTLSequenceModel
+frames = HMTLConfig(backbone="efficientnet_b0", image_size=224)
+model = HMTLSequenceModel(HMTLSequenceConfig(frame_config=frames, id2label={0: "valence"}, problem_type="regression"))
+model.gradient_checkpointing_enable()
+pixels = torch.randint(256, (4, 32, 3, 224, 224), dtype=torch.uint8)
+model.train()(pixels, labels=torch.zeros(4, 32, 1)).loss.backward()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+"""
+
+
+@pytest.mark.slow
+def test_four_clips_of_32_frames_of_224_px_learn_in_a_third_of_24_gigabytes():
+    """3.9 GiB were measured, and some 12 without checkpoints: the goal is 24 GB for one step of Table 8."""
+    done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert 1e9 < int(done.stdout) < 8e9
+
+
 def test_a_frozen_backbone_stays_as_it_is_and_the_rest_learns(frames):
     model = made(frozen=True, **NUMBERS).train()
     before = copy.deepcopy(model.state_dict())
