@@ -3,7 +3,7 @@
     hf-hmtl compare --preset drawn
     hf-hmtl compare --preset fer2013-small --data_dir DIR
     hf-hmtl compare fer2013-small/puzzle-2x2 --sweep auxiliary.puzzle.weight=0.01,0.1,1 --data_dir DIR
-    hf-hmtl compare custom/supervised custom/puzzle-2x2 --folds 10 --seeds 1 --data_dir DIR
+    hf-hmtl compare custom/supervised custom/label-augmentation --folds 10 --seeds 1 --data_dir DIR
 
 It can be stopped at any moment; the same command goes on. Runs side by side write what they print into their train.log.
 Options behind a lone -- go to every run, as the command train takes them:

@@ -31,7 +31,7 @@ def source_changes(options: RunOptions, name: str) -> dict[str, Any]:
         if key in _OF_CUSTOM and reads != "custom":
             raise ValueError(
                 f"--{key} belongs to the recipes of `custom`; {row.name} reads {reads!r}, whose columns are known. "
-                "Type: hf-hmtl train custom/puzzle-3x3 --data_dir ..."
+                "Type: hf-hmtl train custom --data_dir ..."
             )
         if key == "allow_left_out" and not sources.takes(reads, key):
             raise ValueError(f"--{key}: {row.name} reads {reads!r}, which leaves nothing out")

