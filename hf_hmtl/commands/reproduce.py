@@ -5,7 +5,7 @@
     hf-hmtl reproduce --on drawn --tables 5 --figures 11 16       # parts of it
     hf-hmtl reproduce --on drawn --budget 20m                     # supervised training, a puzzle, and its control
     hf-hmtl reproduce --on fer2013 --data_dir DIR                 # or $HF_HMTL_DATA/fer2013
-    hf-hmtl reproduce --on affectnet jaffe 300w-lp fairface       # all tables as they are, from $HF_HMTL_DATA
+    hf-hmtl reproduce --on affectnet aff-wild afew-va ckplus jaffe 300w-lp fairface    # as they are, from $HF_HMTL_DATA
 
 Pre-trainings come before what begins with them, teachers before their pupils. It can be stopped at any moment; the same
 command goes on. The page is reproduction.md and reproduction.html in the folder, outputs/reproduce-NAME; runs side by

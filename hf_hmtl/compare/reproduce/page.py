@@ -221,7 +221,8 @@ def _best_of(runs: dict[int, Result], metric: str) -> float:
     first = sorted(runs)[:BEST_OF]
     validation = by_seed({seed: runs[seed] for seed in first}, f"eval_{metric}")
     task = next(name for name in runs[first[0]].measures if metric.startswith(f"{name}_"))
-    measure = next(each for each in runs[first[0]].measures_of(task) if f"{task}_{each.name}" == metric)
+    # That of one column, such as affect_rmse_valence, is judged like that of all: affect_rmse.
+    measure = next(each for each in runs[first[0]].measures_of(task) if f"{metric}_".startswith(f"{task}_{each.name}_"))
     known = {seed: value for seed, value in validation.items() if math.isfinite(value)}
     if not known:
         return math.nan

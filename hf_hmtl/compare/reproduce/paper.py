@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from hf_hmtl import recipe as recipes
 
 AFFECTNET, POSE, GENDER, JAFFE = "affectnet", "300w-lp", "fairface", "jaffe"
-FILES = (AFFECTNET, JAFFE, POSE, GENDER)
+AFF_WILD, AFEW_VA, CKPLUS = "aff-wild", "afew-va", "ckplus"
+FILES = (AFFECTNET, AFF_WILD, AFEW_VA, CKPLUS, JAFFE, POSE, GENDER)
 """Recipe files whose rows are the paper's own."""
 
 
@@ -37,6 +38,9 @@ TABLES = {
     "5": PaperTable("supervised and hybrid methods", AFFECTNET, "supervised-weak"),
     "6": PaperTable("with and without the heads", AFFECTNET, "supervised-none"),
     "7": PaperTable("Barlow Twins beside other ways", AFFECTNET, "supervised-weak"),
+    "8": PaperTable("valence and arousal of videos, fine-tuned end to end", AFF_WILD, "supervised-224"),
+    "9": PaperTable("valence and arousal of videos, frozen features, ten folds", AFEW_VA, "lstm-supervised"),
+    "10": PaperTable("expressions of sequences, frozen features, ten folds", CKPLUS, "lstm-supervised"),
     "11": PaperTable("linear evaluation on JAFFE, ten folds", JAFFE, "linear-supervised"),
     "12": PaperTable("head pose", POSE, "supervised"),
     "13": PaperTable("gender", GENDER, "supervised"),

@@ -47,7 +47,7 @@ class Reproduction:
         name, about: for readers.
         parts: what is trained, recipe file by recipe file.
         seeds: of every row.
-        folds: of a cross-validation; None for the splits that the data come in.
+        folds: {recipe file: folds of its cross-validation}; of the others the splits are those that the data come in.
         at_a_time: runs trained side by side.
         quick: supervised training, a puzzle and its control, which a budget is for.
         chosen: {row: further settings among which validation chooses}.
@@ -60,7 +60,7 @@ class Reproduction:
     about: str
     parts: tuple[Part, ...]
     seeds: tuple[int, ...]
-    folds: int | None = None
+    folds: dict[str, int] = field(default_factory=dict)
     at_a_time: int = 1
     quick: tuple[str, ...] = ()
     chosen: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Reproduction:
         changes = {row: kept for row in paper.BY_LOWEST_LOSS if part.original == paper.AFFECTNET}
         for row, steps in self.steps.items():
             changes[row] = (*changes.get(row, ()), *_of_steps(steps))
-        return part.comparison(self.seeds, self.folds, changes)
+        return part.comparison(self.seeds, self.folds.get(part.recipe), changes)
 
     def narrowed(self, tables: Sequence[str], figures: Sequence[str], rows: Sequence[str]) -> "Reproduction":
         """What some tables, figures and rows need; all there is where none are named.
@@ -172,7 +172,7 @@ def load(name: str) -> Reproduction:
         content["about"],
         parts,
         seeds_of(content["seeds"]),
-        content.get("folds"),
+        content.get("folds", {}),
         content.get("at_a_time", 1),
         tuple(content.get("quick", ())),
         {row: tuple(settings) for row, settings in content.get("chosen", {}).items()},
@@ -204,17 +204,29 @@ def runs_of(reproductions: Sequence[tuple[Reproduction, Path]], root: Path) -> l
     for reproduction, folder in reproductions:
         for part in reproduction.parts:
             for run in planned(reproduction.comparison(part), part_folder(folder, part)):
-                runs[run.folder] = _with_origins_elsewhere(run, root, runs)
+                origins = run.origins | _origins_elsewhere(run, reproduction, folder, root, runs)
+                runs[run.folder] = dataclasses.replace(run, origins=origins)
     return list(runs.values())
 
 
-def _with_origins_elsewhere(run: Run, root: Path, runs: dict[Path, Run]) -> Run:
-    recipe, origins = recipes.load(run.row.recipe), dict(run.origins)
+def _origins_elsewhere(
+    run: Run, reproduction: Reproduction, folder: Path, root: Path, runs: dict[Path, Run]
+) -> dict[str, Run]:
+    """{option: the run that a run begins with}, of rows of other recipe files; those of the same reproduction are put
+    among the runs."""
+    recipe, origins = recipes.load(run.row.recipe), {}
+    beside = {part.recipe: part for part in load(reproduction.name).parts}
     for option in ("pretrained", "teacher"):
         origin = getattr(recipe, option)
         if not (isinstance(origin, dict) and recipes.is_of_another_file(origin["row"])):
             continue
         file, _, row = origin["row"].partition("/")
+        if file in beside:
+            part = dataclasses.replace(beside[file], rows=(row,))
+            alone = dataclasses.replace(reproduction, seeds=(run.seed,)).comparison(part)
+            for each in planned(alone, part_folder(folder, part)):
+                origins[option] = runs.setdefault(each.folder, each)  # the last one is the row itself
+            continue
         home = next(name for name in available() if file in (part.recipe for part in load(name).parts))
         place = run_folder(folder_of(home, root) / file, row, run.seed)
         if place not in runs and not (place / "result.json").is_file():
@@ -223,7 +235,7 @@ def _with_origins_elsewhere(run: Run, root: Path, runs: dict[Path, Run]) -> Run:
                 f"hf-hmtl reproduce --on {home} --rows {row}"
             )
         origins[option] = runs.get(place) or Run(Row(row, origin["row"], (run.seed,)), run.seed, place)
-    return dataclasses.replace(run, origins=origins)
+    return origins
 
 
 def write_steps(folder: Path, budget: float, steps: dict[str, int]) -> None:
