@@ -1,9 +1,14 @@
 """How a process ends that is told to: SIGTERM raises as Ctrl-C does, unless somebody ends by himself, as a training."""
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
+
+OF_A_LAUNCHER = "ACCELERATE_MIXED_PRECISION"
+"""An environment variable that `accelerate launch` gives to every process that it starts."""
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class ToldToEnd(BaseException):
@@ -52,6 +57,28 @@ def told() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def with_the_launcher() -> Iterator[None]:
+    """Take the end of `accelerate launch`, where it has started this process, for SIGTERM: it does not pass on the one
+    that ends it, and this process would compute on, unseen."""
+    if OF_A_LAUNCHER not in os.environ:
+        yield
+        return
+    launcher, over = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_SECONDS_BETWEEN_LOOKS):
+            if os.getppid() != launcher:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 @contextlib.contextmanager

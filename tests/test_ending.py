@@ -1,13 +1,16 @@
 """SIGTERM and Ctrl-C: what a process says, and with which status it ends."""
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from hf_hmtl import commands
-from hf_hmtl.ending import ToldToEnd, postponed, told
+from hf_hmtl.ending import OF_A_LAUNCHER, ToldToEnd, postponed, told
 
 
 def end(number=signal.SIGTERM):
@@ -72,3 +75,30 @@ def test_a_command_ends_in_one_line_that_says_how_it_goes_on(monkeypatch, capsys
         signal.signal(signal.SIGINT, before)
     assert left.value.code == status
     assert capsys.readouterr().err == f"hf-hmtl predict: {said}. The same command goes on\n"
+
+
+ORPHAN = """
+import signal
+from hf_hmtl.ending import ToldToEnd, told, with_the_launcher
+try:
+    with told(), with_the_launcher():
+        print("works", flush=True)
+        signal.pause()
+except ToldToEnd:
+    print("told", flush=True)
+"""
+LAUNCHER = f"import subprocess, sys; subprocess.call([sys.executable, '-c', {ORPHAN!r}])"
+
+
+def test_the_end_of_the_launcher_is_taken_for_sigterm():
+    """The launcher is killed, and its process, which holds the pipe for as long as it lives, says that it was told."""
+    environment = {**os.environ, OF_A_LAUNCHER: "no"}
+    options = {"stdout": subprocess.PIPE, "text": True, "env": environment, "start_new_session": True}
+    with subprocess.Popen([sys.executable, "-c", LAUNCHER], **options) as launcher:
+        try:
+            assert launcher.stdout.readline() == "works\n"
+            launcher.kill()
+            assert launcher.communicate(timeout=300)[0] == "told\n"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(launcher.pid, signal.SIGKILL)

@@ -11,7 +11,7 @@ import pkgutil
 import sys
 from types import ModuleType
 
-from hf_hmtl.ending import ToldToEnd, reason, status, told
+from hf_hmtl.ending import ToldToEnd, reason, status, told, with_the_launcher
 
 ABOUT = """\
 usage: hf-hmtl COMMAND [--help] ...
@@ -62,7 +62,7 @@ def main(name: str | None = None) -> None:
             return
         name, *arguments = arguments
     try:
-        with told():
+        with told(), with_the_launcher():
             get(name).run(arguments)
     except (KeyboardInterrupt, ToldToEnd) as end:
         print(f"hf-hmtl {name}: {reason(end)}{GOES_ON.get(name, '')}", file=sys.stderr)
