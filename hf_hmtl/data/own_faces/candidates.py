@@ -109,9 +109,14 @@ def _lacks_labels(data: datasets.Dataset, image_column: str, wanted: str | None,
     if wanted is None or wanted in data.column_names:
         return None
     others = [name for name in data.column_names if name != image_column]
+    if not others:
+        return (
+            f"custom: {path} has no column {wanted!r}, nor any other beside its images. Give it one; faces without "
+            "labels are learned from by hf-hmtl train custom/pretrain-puzzle-3x3, or with labelled ones by --unlabelled"
+        )
     return (
         f"custom: {path} has no column {wanted!r}.{did_you_mean(wanted, others)} Its label columns are "
-        f"{', '.join(others) or 'none'}; type --label_column NAME"
+        f"{', '.join(others)}; type --label_column NAME"
     )
 
 
