@@ -1,5 +1,5 @@
-"""Two processes of torch's own launcher: one network, one set of batch-norm statistics in every evaluation, and one
-verdict on every step."""
+"""Processes of torch's own launcher: the losses of one, one network, one set of batch-norm statistics in every
+evaluation, and one verdict on every step."""
 
 import json
 import subprocess
@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from processes import EVALUATED, STEPS, launched
 
 from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.training.checkpoint import resume_point
@@ -170,3 +171,19 @@ def test_all_processes_end_behind_the_same_step_when_one_was_told_to(tmp_path):
     args = SimpleNamespace(output_dir=str(tmp_path / "out"), world_size=2, precision="float32")
     args.load_best_model_at_end = False
     assert resume_point("last", args) == tmp_path / "out" / "checkpoint-3"
+
+
+@pytest.mark.slow
+def test_two_and_four_processes_lose_what_one_loses_of_every_task_and_pretext(tmp_path):
+    """And each of the evaluated rows counts once, of which four processes cannot have equally many."""
+    assert EVALUATED % 4
+    one, two, four = (launched(processes, tmp_path / f"{processes}.json") for processes in (1, 2, 4))
+    for several in (two, four):
+        for alone, together in zip(one, several, strict=True):
+            assert len(together["losses"]) == STEPS
+            for expected, found in zip(alone["losses"], together["losses"], strict=True):
+                assert len(found) >= 5 and found == pytest.approx(expected, rel=1e-5)
+            scores = {name: value for name, value in alone["scores"].items() if name.endswith(("_count", "_loss"))}
+            del scores["eval_loss"]  # a mean over batches, which are others
+            assert {name: together["scores"][name] for name in scores} == pytest.approx(scores, rel=1e-5)
+            assert {value for name, value in scores.items() if name.endswith("_count")} == {EVALUATED}
