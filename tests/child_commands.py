@@ -132,6 +132,10 @@ def interrupt_all() -> None:
     os.killpg(0, signal.SIGINT)
 
 
+def no_memory() -> None:
+    raise MemoryError
+
+
 def full_disk() -> None:
     """No file grows beyond 100 bytes: writes fail half-way, in Python, C++ and Rust alike, until `room`."""
     _limit_files(100)
