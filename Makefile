@@ -83,7 +83,7 @@ test-mistakes: $(VENV)/installed
 	HF_HMTL_MISTAKES=5000 $(BIN)/python -m pytest tests/run/test_mistakes.py --numprocesses 2
 
 # COUNT nearly right files for each of the readers of others' files, in processes of bounded memory and time; the seed is
-# fixed. About an hour.
+# fixed. About three hours.
 COUNT ?= 20000
 fuzz: $(VENV)/installed
 	$(BIN)/python tests/fuzz.py --count $(COUNT)

@@ -15,6 +15,7 @@ import yaml
 DEEPEST = 100
 """Levels of lists and mappings in each other."""
 _MOST_VALUES = 200_000  # of a YAML file; an alias counts as often as what it stands for
+_MOST_CHARACTERS = 2_000  # of a text in a YAML file
 _MOST_DIGITS = 100  # of a whole number, which is then a float too
 # What PyYAML's own constructors raise for `!!timestamp x`, `!!bool x`, `!!int ''` and dates that are none.
 _NO_SUCH_VALUE = (ValueError, KeyError, IndexError, AttributeError, TypeError, OverflowError)
@@ -83,8 +84,8 @@ def yaml_of(text: str, where: object, hint: str = "") -> Any:
         hint: what to do about an error, for the message.
 
     Raises:
-        ValueError: it is no YAML, nested deeper than `DEEPEST`, names a key twice, holds itself, or comes to more than
-            200,000 values with its aliases written out.
+        ValueError: it is no YAML, nested deeper than `DEEPEST`, names a key twice, holds itself or a text of more than
+            2,000 characters, or comes to more than 200,000 values with its aliases written out.
     """
     try:
         loader = yaml.SafeLoader(text)
@@ -151,6 +152,8 @@ class _Measured:
             return list(node.value)
         if node.tag == "tag:yaml.org,2002:int" and len(node.value) > _MOST_DIGITS:
             raise _Refused(f"{self._place(node)}: a whole number of {len(node.value):,} digits")
+        if len(node.value) > _MOST_CHARACTERS:  # it may be quoted in a message, whatever it stands for
+            raise _Refused(f"{self._place(node)}: a text of {len(node.value):,} characters; at most 2,000 are read")
         return []
 
     def _place(self, node: yaml.Node) -> str:

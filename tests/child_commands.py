@@ -5,6 +5,7 @@ each begins in a moment, and real signals can kill it. What befalls them comes f
 function, so that nothing depends on time.
 """
 
+import contextlib
 import functools
 import importlib
 import multiprocessing
@@ -12,9 +13,12 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 import hf_hmtl.compare.advise
 import hf_hmtl.compare.report
@@ -29,14 +33,30 @@ Fault = Callable[[], None]
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its status, negative for a signal, and what it printed."""
+    """How a command ended: its status, negative for a signal, and what it printed; `group` is that of its processes."""
 
     status: int
     printed: str
+    group: int
 
     @property
     def last_line(self) -> str:
         return self.printed.strip().splitlines()[-1]
+
+    def leaves_no_process(self) -> bool:
+        """Whether the processes that it has started end too; those of one that was killed see that within a second."""
+        until = time.monotonic() + SECONDS
+        while (left := self._processes()) and time.monotonic() < until:
+            psutil.wait_procs(left, timeout=1)
+        return not left
+
+    def _processes(self) -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                if os.getpgid(process.pid) == self.group and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
 
 
 def run(arguments: Sequence[str], log: Path, fault: Fault | None = None, prepared: Fault | None = None) -> Ended:
@@ -57,7 +77,7 @@ def run(arguments: Sequence[str], log: Path, fault: Fault | None = None, prepare
     if process.is_alive():
         os.killpg(process.pid, signal.SIGKILL)
         raise TimeoutError(f"{arguments} hangs: {log.read_text()[-3000:]}")
-    return Ended(process.exitcode, log.read_text())
+    return Ended(process.exitcode, log.read_text(), process.pid)
 
 
 def _command(arguments: list[str], log: Path, faults: list[Fault | None]) -> None:
@@ -130,6 +150,15 @@ def tell_all() -> None:
 def interrupt_all() -> None:
     """As Ctrl-C in a terminal."""
     os.killpg(0, signal.SIGINT)
+
+
+def kill_a_child() -> None:
+    """As the system does where memory runs out."""
+    os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+
+def no_memory() -> None:
+    raise MemoryError
 
 
 def full_disk() -> None:

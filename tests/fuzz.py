@@ -37,7 +37,8 @@ def files_of(name, first, count, said):
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
     if pages:
         resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY,) * 2)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as cache:
+        datasets.config.HF_DATASETS_CACHE = cache
         for number in range(first, first + count):
             draw = random.Random(f"{name} {number}")
             content = reader.change(draw.choice(files), draw)

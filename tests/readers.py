@@ -24,6 +24,7 @@ import torch
 from data_trees import encoded, picture
 from mutations import mutated, retyped, rewritten
 from safetensors.torch import save as safetensors
+from source_readers import SOURCE_READERS
 from starlette.requests import Request
 from videos import write_video
 
@@ -420,6 +421,7 @@ READERS = {
     "states of torch": Reader(torch_states, mutated, checkpoint_of_state, 5),
     "JSON bodies": Reader(bodies, rewritten, partial(read_body, JSON_FORM)),
     "forms": Reader(forms, mutated, partial(read_body, FORM)),
+    **{name: Reader(*values) for name, values in SOURCE_READERS.items()},
 }
 
 

@@ -22,6 +22,7 @@ GROUND = {
     "workers": set(),
     "parsing": set(),
     "option_types": {"parsing"},
+    "parquet": {"parsing"},
     "_version": set(),
     "recipe": {"files", "option_types", "parsing"},
     "model": set(),
@@ -29,7 +30,7 @@ GROUND = {
 }
 ALLOWED = GROUND | {
     "tasks": {"metrics", "draws", "schedule"},
-    "results": {"metrics", "_version", "files", "option_types", "parsing"},
+    "results": {"metrics", "_version", "files", "option_types", "parquet", "parsing"},
     "hub": {"model", "results", "files", "parsing"},
     "data": {
         "tasks",
@@ -38,6 +39,7 @@ ALLOWED = GROUND | {
         "locks",
         "workers",
         "option_types",
+        "parquet",
         "parsing",
         "model.image_processing_hmtl",
         "model.face_detector_hmtl",
@@ -64,7 +66,19 @@ ALLOWED = GROUND | {
         "hub",
     },
     "serving": {"model", "data", "tasks", "analysis", "files", "locks", "parsing", "_version"},
-    "benchmark": {"serving", "run", "training", "model", "tasks", "data", "analysis", "draws", "files"},
+    "benchmark": {
+        "serving",
+        "run",
+        "training",
+        "model",
+        "tasks",
+        "data",
+        "analysis",
+        "draws",
+        "files",
+        "parsing",
+        "workers",
+    },
     "compare": {
         "run",
         "results",

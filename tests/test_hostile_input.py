@@ -13,6 +13,7 @@ import sys
 import warnings
 import zlib
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
@@ -38,8 +39,10 @@ def examples(reader):
 
 
 @pytest.fixture(autouse=True)
-def quietly():
-    """What is logged of broken labels, and what Pillow and torch warn of damaged files, is expected here."""
+def quietly(tmp_path_factory, monkeypatch):
+    """What is logged of broken labels, and what Pillow and torch warn of damaged files, is expected here; what is kept
+    of them by `datasets` goes with the test."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
     logging.disable(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")

@@ -70,6 +70,7 @@ def test_nesting_ends_somewhere(read):
         (yaml_of, "!!python/object/apply:os.system [exit]", "could not determine a constructor"),
         (yaml_of, "!!timestamp x", "it: a value is none of its type"),
         (yaml_of, "!!bool x", "it: a value is none of its type"),
+        (yaml_of, f"a: {'x' * 2001}", "it, line 1: a text of 2,001 characters"),
         (yaml_of, "2024-13-45", "it: a value is none of its type"),
     ],
 )

@@ -125,7 +125,7 @@ def backbone_key(backbone: PreTrainedModel, *further: object) -> str:
 
 def _read(path: Path, rows: int) -> np.ndarray | None:
     # A damaged archive raises whatever zip, zlib and numpy happen upon; all it costs is to compute it once more.
-    with suppress(Exception), np.load(path, allow_pickle=False) as archive:
+    with suppress(Exception), open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
         features = archive["features"]
         return features if len(features) == rows else None
     return None

@@ -299,7 +299,7 @@ def _cache_key(backbone: PreTrainedModel, splits: dict, collator: EvaluationColl
 def _read_cache(path: Path, key: str, splits: dict) -> dict[str, Extracted] | None:
     """The features of a file that has this key, or None."""
     # A damaged archive raises whatever zip, zlib and numpy happen upon; all it costs is to compute it once more.
-    with suppress(Exception), np.load(path, allow_pickle=False) as archive:
+    with suppress(Exception), open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
         if archive["key"] == key:
             return {split: Extracted(*(archive[f"{split}/{name}"] for name in Extracted._fields)) for split in splits}
     return None

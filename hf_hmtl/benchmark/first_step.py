@@ -1,4 +1,4 @@
-"""A training that ends after its first step: `python -m hf_hmtl.benchmark.first_step ARGUMENTS OF TRAIN`.
+"""A training that ends after its first step: `python -m hf_hmtl.benchmark.first_step PROCESS ARGUMENTS OF TRAIN`.
 
 It is what the benchmark measures from outside, the start of Python included, with its peak of memory.
 """
@@ -15,6 +15,7 @@ from transformers import trainer as transformers_trainer
 
 from hf_hmtl.run import train
 from hf_hmtl.run.command_line import parse
+from hf_hmtl.workers import end_with
 
 STATUS = Path("/proc/self/status")
 SECONDS_BETWEEN_LOOKS = 0.02
@@ -60,6 +61,7 @@ class EndAfterFirstStep(TrainerCallback):
 
 
 if __name__ == "__main__":
+    end_with(int(sys.argv.pop(1)))
     looking = PeakOfMemory()
     looking.start()
     transformers_trainer.DEFAULT_CALLBACKS.append(EndAfterFirstStep(looking))

@@ -7,6 +7,7 @@ from pathlib import Path
 from hf_hmtl.benchmark import images, loops
 from hf_hmtl.benchmark.rows import Row
 from hf_hmtl.files import replacing
+from hf_hmtl.parsing import read_json, shown
 
 TOLERANCE = 1 / 3
 """Share by which a ratio may be worse."""
@@ -55,8 +56,14 @@ def read_expected(path: Path) -> dict[str, float]:
 
     Raises:
         FileNotFoundError: there is none.
+        ValueError: it is no JSON of numbers by names.
     """
-    return json.loads(path.read_text(encoding="utf-8"))
+    ratios = read_json(path)
+    if not isinstance(ratios, dict) or not all(type(ratio) in (int, float) for ratio in ratios.values()):
+        raise ValueError(
+            f"--guard {path} holds {shown(ratios)}; needed are the ratios of rows, as --write_guard writes"
+        )
+    return ratios
 
 
 def write_expected(rows: Iterator[Row], path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -27,10 +28,12 @@ _BOUNDARY = "faces"
 
 @dataclass
 class _Load:
-    """What the clients of a server have seen: seconds of each answer, and the answers that were none."""
+    """What the clients of a server have seen: seconds of each answer, and the answers that were none; whether they are
+    to go on."""
 
     seconds: list[float] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    is_over: threading.Event = field(default_factory=threading.Event)
 
 
 def rows(
@@ -67,8 +70,8 @@ class NoServer(RuntimeError):
 def _under_load(
     row: str, folder: str, options: list[str], bodies: list[bytes], clients: int, seconds: float
 ) -> Iterator[Row]:
-    program = [sys.executable, "-m", "hf_hmtl", "serve", folder, "--port", "0", *options]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    program = [sys.executable, "-m", "hf_hmtl.benchmark.child", str(os.getpid()), "serve", folder, "--port", "0"]
+    with subprocess.Popen([*program, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout and process.stderr
             line = process.stdout.readline()
@@ -79,11 +82,14 @@ def _under_load(
             begin = time.perf_counter()
             with ThreadPoolExecutor(clients) as threads:
                 load = _Load()
-                done = [threads.submit(_client, port, bodies, n, begin + seconds, load) for n in range(clients)]
-                time.sleep(seconds * WARM)
-                first = _megabytes(process.pid)
-                for each in done:
-                    each.result()
+                try:
+                    done = [threads.submit(_client, port, bodies, n, begin + seconds, load) for n in range(clients)]
+                    time.sleep(seconds * WARM)
+                    first = _megabytes(process.pid)
+                    for each in done:
+                        each.result()
+                finally:
+                    load.is_over.set()  # also where somebody has interrupted it, who would wait for the clients
             last, took = _megabytes(process.pid), time.perf_counter() - begin
         finally:
             process.kill()
@@ -102,7 +108,7 @@ def _under_load(
 def _client(port: int, bodies: list[bytes], number: int, end: float, load: _Load) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
-    while (begin := time.perf_counter()) < end:
+    while (begin := time.perf_counter()) < end and not load.is_over.is_set():
         number += 1
         try:
             connection.request("POST", "/analyze", bodies[number % len(bodies)], headers)

@@ -102,7 +102,8 @@ def _first_step(arguments: Sequence[str]) -> tuple[float, float]:
         NoFirstStep: it did not get so far.
     """
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "hf_hmtl.benchmark.first_step", *arguments, "--output_dir", folder]
+        command = [sys.executable, "-m", "hf_hmtl.benchmark.first_step", str(os.getpid()), *arguments]
+        command += ["--output_dir", folder]
         environment = {**os.environ, "HF_DATASETS_CACHE": folder}  # nothing is there from an earlier run
         began = time.perf_counter()
         done = subprocess.run(command, env=environment, capture_output=True, text=True)

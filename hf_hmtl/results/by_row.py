@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hf_hmtl.results.predictions import column_of
+
 ACCURACY, ERROR = "accuracy", "mae"
 """What a mean over rows is called: of classes and attributes, of numbers."""
 
@@ -28,7 +30,7 @@ def row_scores(predictions: pa.Table, task: str) -> tuple[str, np.ndarray]:
     """
     measure, columns = ACCURACY, []
     for label, answer in _pairs(predictions, task):
-        true, answered = predictions[label], predictions[answer]
+        true, answered = column_of(predictions, label), column_of(predictions, answer)
         if pa.types.is_floating(answered.type):
             measure = ERROR
             columns.append(np.abs(_numbers(true) - _numbers(answered)))
@@ -43,8 +45,10 @@ def row_scores(predictions: pa.Table, task: str) -> tuple[str, np.ndarray]:
 
 def probabilities_of(predictions: pa.Table, task: str, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """(rows, classes) probabilities, and (rows,) class numbers with -1 where there is no label or no answer."""
-    probabilities = np.stack([_numbers(predictions[f"{task}_probability_{label}"]) for label in labels], axis=1)
-    true = pc.index_in(predictions[f"{task}_label"].cast(pa.string()), pa.array(labels)).fill_null(-1)
+    probabilities = np.stack(
+        [_numbers(column_of(predictions, f"{task}_probability_{label}")) for label in labels], axis=1
+    )
+    true = pc.index_in(column_of(predictions, f"{task}_label").cast(pa.string()), pa.array(labels)).fill_null(-1)
     answered = np.isfinite(probabilities).all(1)
     return np.nan_to_num(probabilities), np.where(answered, np.asarray(true), -1)
 

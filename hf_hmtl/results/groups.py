@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.results.by_row import ACCURACY, ERROR, row_scores, tasks_of
 from hf_hmtl.results.intervals import of_mean, of_share
+from hf_hmtl.results.predictions import column_of
 
 FEW = 30
 """Rows under which a group is marked, and neither the worst nor part of a gap: chance alone moves it too far."""
@@ -77,9 +78,7 @@ def groups_of(predictions: pa.Table, column: str) -> list[str]:
             f"report_groups: {column!r} names files or persons, and what is reported may leave this machine. Give a "
             "column of groups, such as age; scores by person are in predictions.parquet"
         )
-    values = predictions[_found(predictions, column)]
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(pa.string())
+    values = column_of(predictions, _found(predictions, column))
     if pa.types.is_floating(values.type) or pa.types.is_integer(values.type):
         return _bands(np.asarray(values.cast(pa.float64()).fill_null(np.nan)))
     words = values.cast(pa.string())

@@ -14,9 +14,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from hf_hmtl.files import replacing
+from hf_hmtl.parquet import read_table
+from hf_hmtl.parsing import shown
 
 NAME = "predictions.parquet"
 SPLIT = "split"
+_PLAIN = (
+    pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean,
+    pa.types.is_null,
+)  # fmt: skip
 
 
 def write_predictions(tables: list[pa.Table], folder: Path) -> None:
@@ -30,23 +36,40 @@ def read_predictions(folder: Path) -> pa.Table:
 
     Raises:
         FileNotFoundError: it has none.
+        ValueError: they are damaged.
     """
     if not (folder / NAME).is_file():
         raise FileNotFoundError(
             f"{folder} has no {NAME}; give the folder of a run that was finished by hf_hmtl 0.2 or later"
         )
-    return pyarrow.parquet.read_table(folder / NAME)
+    return read_table(folder / NAME)
+
+
+def column_of(predictions: pa.Table, name: str) -> pa.ChunkedArray:
+    """A column of words, or of numbers or truth values; classes as words.
+
+    Raises:
+        ValueError: there is none of that name, or it holds something else.
+    """
+    if name not in predictions.column_names:
+        raise ValueError(f"{NAME} has no column {name!r}; it has: {shown(', '.join(predictions.column_names))}")
+    column = predictions[name]
+    if pa.types.is_dictionary(column.type):
+        return column.cast(column.type.value_type)
+    if not any(is_kind(column.type) for is_kind in _PLAIN):
+        raise ValueError(f"{NAME}: the column {name!r} holds {column.type}; needed are words or numbers")
+    return column
 
 
 def of_split(predictions: pa.Table, split: str) -> pa.Table:
-    """The rows of one split."""
-    return predictions.filter(pc.equal(predictions[SPLIT], split))
+    """The rows of one split; raises as `column_of`."""
+    return predictions.filter(pc.equal(column_of(predictions, SPLIT).cast(pa.string()), split))
 
 
 def confusion(predictions: pa.Table, task: str, labels: list[str]) -> np.ndarray:
     """(classes, classes) int64: how often class i was taken for class j, over the rows with a label and an answer."""
     places = pa.array(labels)
-    named = (predictions[f"{task}_{part}"].cast(pa.string()) for part in ("label", "answer"))
+    named = (column_of(predictions, f"{task}_{part}").cast(pa.string()) for part in ("label", "answer"))
     true, answered = (pc.index_in(names, places) for names in named)
     both = pc.and_(pc.is_valid(true), pc.is_valid(answered))
     true, answered = (np.asarray(part.filter(both), dtype=np.int64) for part in (true, answered))

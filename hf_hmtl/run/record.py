@@ -17,7 +17,7 @@ DECISIVE = (
     "num_train_epochs", "max_steps", "learning_rate", "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
     "weight_decay", "max_grad_norm", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "decay_epochs",
     "gradient_accumulation_steps", "early_stopping_patience", "seed", "data_seed", "precision",
-    "dataloader_drop_last", "channels_last",
+    "dataloader_drop_last", "channels_last", "sync_batchnorm",
 )  # fmt: skip
 VERSION = 3
 
@@ -31,6 +31,8 @@ def record(experiment) -> dict[str, Any]:
         if getattr(experiment.recipe, option) == usual:
             del flat[f"recipe.{option}"]  # runs that began before there was such an option go on
     flat |= {f"training.{name}": plain(getattr(args, name)) for name in DECISIVE}
+    if not args.sync_batchnorm:
+        del flat["training.sync_batchnorm"]  # as above
     flat["training.global_batch_size"] = args.train_batch_size * args.world_size
     flat["version"] = VERSION
     for group in (experiment.recipe.supervised, experiment.recipe.auxiliary):

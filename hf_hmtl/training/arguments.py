@@ -36,6 +36,13 @@ class HMTLTrainingArguments(TrainingArguments):
     channels_last: bool = field(
         default=True, metadata={"help": "Keep images and weights channels-last (1.5 times as fast on CPUs)."}
     )
+    sync_batchnorm: bool = field(
+        default=False,
+        metadata={
+            "help": "Batch norm of several GPUs sees the rows of all processes, not those of its own alone; every such "
+            "layer then exchanges its sums."
+        },
+    )
     logging_first_step: bool = field(
         default=True, metadata={"help": "Log the first step too, so that curves begin where training does."}
     )

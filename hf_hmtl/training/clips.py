@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from transformers import TrainingArguments
 from transformers.trainer_utils import EvalPrediction
 
@@ -16,7 +15,7 @@ from hf_hmtl.model.outputs_hmtl import HMTLOutput
 from hf_hmtl.tasks import Pretext, Supervised
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.tasks.regression import Regression
-from hf_hmtl.training import agreement, optimization
+from hf_hmtl.training import agreement
 from hf_hmtl.training.trainer import HMTLTrainer
 
 
@@ -54,8 +53,7 @@ class ClipTrainer(HMTLTrainer):
         agreement.check_heads(model.config.auxiliary, [task for task in self.tasks if task.auxiliary])
         agreement.check_checkpointing(model, model.config.frame_config.backbone, self.args)
         self._handle_images(model.config.image_size)
-        self._decayed = optimization.decayed_parameters(model)
-        return model.to(memory_format=torch.channels_last) if self.args.channels_last else model
+        return self._laid_out(model)
 
     def _build_accelerator_args(self, **kwargs):
         """As the Trainer's; every parameter that is not frozen learns in each step."""

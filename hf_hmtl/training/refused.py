@@ -226,12 +226,23 @@ def check_after_setup(args: TrainingArguments) -> None:
             "--average_tokens_across_devices false: losses are always divided by the labelled rows of all processes. "
             "Leave it out"
         )
+    if args.sync_batchnorm and args.device.type == "cpu":
+        raise ValueError(
+            "--sync_batchnorm true: torch exchanges the sums of batch norm between GPUs alone, and this training "
+            "computes on a CPU. Leave it out: the batch norms of a process then see its own rows"
+        )
     if args.n_gpu > 1:
         raise ValueError(
             f"{args.n_gpu} GPUs are visible to one process, over which torch's DataParallel would split each batch, "
             "and so tear the views of its rows apart. Start a process for each: accelerate launch --multi_gpu "
             f"--num_processes {args.n_gpu} -m hf_hmtl train ..., or choose one GPU: CUDA_VISIBLE_DEVICES=0 hf-hmtl "
             "train ..."
+        )
+    if args.sync_batchnorm and args.world_size == 1:
+        raise ValueError(
+            "--sync_batchnorm true: there is one process, whose batch norms see every row of a batch as it is. Leave "
+            "it out, or start a process for each GPU: accelerate launch --multi_gpu --num_processes 2 -m hf_hmtl train "
+            "..."
         )
     if args.device.type == "cpu" and (args.fp16 or os.environ.get("ACCELERATE_MIXED_PRECISION") == "fp16"):
         raise ValueError(

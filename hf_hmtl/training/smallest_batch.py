@@ -7,6 +7,7 @@ import torch
 
 from hf_hmtl.schedule import value_at
 from hf_hmtl.tasks import Pretext, Task
+from hf_hmtl.training.batch_norm import is_batch_norm
 from hf_hmtl.training.step import rehearsal
 
 NEVER = 1e-9  # probability of a batch that no training is expected to see
@@ -32,7 +33,7 @@ def check_smallest_batch(trainer) -> None:
     if not hasattr(model.config, "heads"):
         return  # of clips, whose frames are many
     rows = smallest_views(trainer.all_tasks, args.train_batch_size)
-    if min(rows.values()) > 1 or not any(map(_is_batch_norm, model.modules())):
+    if min(rows.values()) > 1 or not any(map(is_batch_norm, model.modules())):
         return
     side, first = model.config.image_size, 0
     views: dict[str, tuple[int, int]] = {}
@@ -72,7 +73,3 @@ def smallest_views(tasks: Sequence[Task], batch_size: int) -> dict[tuple[str, ..
 def _of_one_row(rows: dict[tuple[str, ...], int]) -> str:
     small = next(names for names, count in rows.items() if count == 1)
     return f"{', '.join(small)} may see a single row"
-
-
-def _is_batch_norm(module: torch.nn.Module) -> bool:
-    return isinstance(module, torch.nn.modules.batchnorm._BatchNorm)

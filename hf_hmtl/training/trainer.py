@@ -21,6 +21,7 @@ from hf_hmtl.tasks import Pretext, Supervised, Task
 from hf_hmtl.tasks.base import Sums
 from hf_hmtl.training import agreement, optimization, weighting
 from hf_hmtl.training.arguments import HMTLTrainingArguments
+from hf_hmtl.training.batch_norm import synchronised
 from hf_hmtl.training.calibration import calibrated_weight, first_losses, tasks_to_calibrate
 from hf_hmtl.training.callbacks import BeginEpoch, BeginTraining
 from hf_hmtl.training.checkpoint import HybridState, is_over, resume_point, trainer_state, written_whole
@@ -158,6 +159,11 @@ class HMTLTrainer(Loading, Optimizing, Evaluating, Publishing, EndsWhenTold):
         """The model, found to fit the tasks, and laid out as the arguments say."""
         agreement.check_model(model, self.tasks, self.args)
         self._handle_images(model.config.image_size)
+        return self._laid_out(model)
+
+    def _laid_out(self, model):
+        """The model with the layers and in the memory that the arguments ask for."""
+        model = synchronised(model) if self.args.sync_batchnorm else model
         self._decayed = optimization.decayed_parameters(model)
         return model.to(memory_format=torch.channels_last) if self.args.channels_last else model
 

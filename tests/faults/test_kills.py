@@ -1,11 +1,12 @@
 """Runs that are killed where it hurts most, and go on to the bits of the uninterrupted one."""
 
+import functools
 import os
 import shutil
 
 import pytest
 from broken_runs import MODEL_BYTES, TRAINER, assert_same_run, go_on, leavings, train
-from child_commands import at, interrupt_all, kill, killed_in_a_write, tell, tell_all
+from child_commands import at, interrupt_all, kill, killed_in_a_write, no_memory, tell, tell_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 RUN = "hf_hmtl.run.train:"
@@ -84,12 +85,20 @@ def test_ctrl_c_is_one_line_and_130(whole, tmp_path, method):
     assert_same_run(whole, tmp_path / "run")
 
 
+WORKER_ENDS = {
+    "is killed": (kill, "DataLoader worker"),
+    "leaves": (functools.partial(os._exit, 0), "DataLoader worker"),
+    "has no memory": (no_memory, "MemoryError: Caught MemoryError in DataLoader worker process"),
+}
+
+
 @pytest.mark.parametrize("collator", ["TrainingCollator", "EvaluationCollator"])
-def test_a_loader_worker_that_dies_ends_the_run_which_goes_on(whole, tmp_path, collator):
+@pytest.mark.parametrize("how", WORKER_ENDS)
+def test_a_loader_worker_that_dies_ends_the_run_which_goes_on(whole, tmp_path, how, collator):
     """The patch is made before the workers are forked, and counts in each of them by itself."""
-    fault = at(f"hf_hmtl.data.collator:{collator}.__call__", 2, kill)
-    ended = train(tmp_path / "run", *WORKERS, fault=fault)
-    assert ended.status == 1 and "DataLoader worker" in ended.printed, ended.printed[-3000:]
+    befalls, said = WORKER_ENDS[how]
+    ended = train(tmp_path / "run", *WORKERS, fault=at(f"hf_hmtl.data.collator:{collator}.__call__", 2, befalls))
+    assert ended.status == 1 and said in ended.printed, ended.printed[-3000:]
     go_on(tmp_path / "run", *WORKERS)
     assert_same_run(whole, tmp_path / "run")
 

@@ -40,13 +40,15 @@ def test_a_comparison_goes_on_within_the_run_that_was_broken_off(compared, tmp_p
     assert scores(compare(tmp_path, 1), tmp_path) == compared
 
 
-@pytest.mark.parametrize("how", ["told", "interrupted"])
+@pytest.mark.parametrize("how", ENDS)
 def test_runs_side_by_side_end_with_their_comparison(compared, tmp_path, how):
     """It ends when they have; how far they came is no matter."""
     befalls, status = ENDS[how]
     ended = compare(tmp_path, 2, at("hf_hmtl.compare.side_by_side:wait", 1, befalls))
     assert ended.status == status, ended.printed[-3000:]
-    assert ended.last_line.endswith("The same command goes on") and "Traceback" not in ended.printed
+    if status > 0:
+        assert ended.last_line.endswith("The same command goes on") and "Traceback" not in ended.printed
+    assert ended.leaves_no_process()
     assert scores(compare(tmp_path, 2), tmp_path) == compared
 
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 from trainers import make
 
+from hf_hmtl.data.folds import cut_fold
 from hf_hmtl.data.mixed_sampler import sampler_for
+from hf_hmtl.data.mixture import Mixture
 from hf_hmtl.tasks.barlow_twins import BarlowTwins
 from hf_hmtl.tasks.inpainting import InPainting
 from hf_hmtl.tasks.label_augmentation import LabelAugmentation
@@ -14,10 +16,11 @@ from hf_hmtl.tasks.localizable_rotation import LocalizableRotation
 from hf_hmtl.tasks.puzzle import Puzzle
 from hf_hmtl.tasks.rotation import Rotation
 
+HALF = "puzzle of its own view and half of the rows"
 PRETEXTS = {
     "none": (),
     "puzzle": (Puzzle(grid=3),),
-    "puzzle of its own view and half of the rows": (Puzzle(grid=2, view="own", share=0.5),),
+    HALF: (Puzzle(grid=2, view="own", share=0.5),),
     "rotation": (Rotation(),),
     "rotation of tiles": (Rotation(tiles=3),),
     "in-painting": (InPainting(),),
@@ -69,10 +72,27 @@ def together(parts):
     return first
 
 
+def mixed(faces):
+    """Labelled rows, a third of every batch others, which go around at their own pace."""
+    others = faces["train"].select(range(29, 40)).remove_columns("emotion")
+    return Mixture.of({"labelled": faces["train"].select(range(29)), "others": others}, {"labelled": 2, "others": 1})
+
+
+def fold(faces):
+    """The rows that the second of three folds trains on, whose number nothing divides."""
+    splits, _ = cut_fold(faces, (2, 3), "emotion")
+    return splits["train"]
+
+
+SOURCES = {"one": lambda faces: faces["train"], "mixed": mixed, "a fold": fold}
+CASES = [*(("one", name) for name in PRETEXTS), ("mixed", HALF), ("a fold", HALF)]
+
+
 @pytest.mark.parametrize("processes", [2, 4])
-@pytest.mark.parametrize("pretexts", PRETEXTS)
-def test_processes_train_on_the_global_batches_of_one(faces, tmp_path, pretexts, processes):
-    trainer = make(faces, tmp_path, *PRETEXTS[pretexts], level="strong")
+@pytest.mark.parametrize(("source", "pretexts"), CASES)
+def test_processes_train_on_the_global_batches_of_one(faces, tmp_path, source, pretexts, processes):
+    splits = {**faces, "train": SOURCES[source](faces)}
+    trainer = make(splits, tmp_path, *PRETEXTS[pretexts], level="strong")
     (one,), several = batches_of(trainer, 1, 3), batches_of(trainer, processes, 3)
     for number, whole in enumerate(one):
         parts = [batches[number] for batches in several]

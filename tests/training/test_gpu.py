@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from processes import launched
 from trainers import assert_same, make, weights
 
 from hf_hmtl import HMTLForImageClassification
@@ -74,3 +75,13 @@ def test_a_rehearsal_leaves_the_random_numbers_of_the_gpu_as_they_were():
         model(torch.ones(8, 4, device="cuda"))
         assert not torch.equal(torch.cuda.get_rng_state(), before)
     assert torch.equal(torch.cuda.get_rng_state(), before)
+
+
+def test_batch_norms_of_two_processes_see_the_rows_of_both(tmp_path):
+    """Two processes on one GPU lose what one loses of the same rows, and something else where each sees its own."""
+    one = launched(1, tmp_path / "one.json", "cuda", "own")
+    both, apart = (launched(2, tmp_path / f"{norm}.json", "cuda", norm) for norm in ("all", "own"))
+    for alone, together, separate in zip(one, both, apart, strict=True):
+        expected = [entry["loss"] for entry in alone["losses"]]
+        assert [entry["loss"] for entry in together["losses"]] == pytest.approx(expected, rel=2e-3)
+        assert separate["losses"][0]["loss"] != pytest.approx(expected[0], rel=2e-3)

@@ -1,5 +1,5 @@
-"""Two processes of torch's own launcher: one network, one set of batch-norm statistics in every evaluation, and one
-verdict on every step."""
+"""Processes of torch's own launcher: the losses of one, one network, one set of batch-norm statistics in every
+evaluation, and one verdict on every step."""
 
 import json
 import subprocess
@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from processes import EVALUATED, STEPS, launched
+from runs import TINY
 
 from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.training.checkpoint import resume_point
@@ -170,3 +172,50 @@ def test_all_processes_end_behind_the_same_step_when_one_was_told_to(tmp_path):
     args = SimpleNamespace(output_dir=str(tmp_path / "out"), world_size=2, precision="float32")
     args.load_best_model_at_end = False
     assert resume_point("last", args) == tmp_path / "out" / "checkpoint-3"
+
+
+@pytest.mark.slow
+def test_two_and_four_processes_lose_what_one_loses_of_every_task_and_pretext(tmp_path):
+    """And each of the evaluated rows counts once, of which four processes cannot have equally many."""
+    assert EVALUATED % 4
+    one, two, four = (launched(processes, tmp_path / f"{processes}.json") for processes in (1, 2, 4))
+    for several in (two, four):
+        for alone, together in zip(one, several, strict=True):
+            assert len(together["losses"]) == STEPS
+            for expected, found in zip(alone["losses"], together["losses"], strict=True):
+                assert len(found) >= 5 and found == pytest.approx(expected, rel=1e-5)
+            scores = {name: value for name, value in alone["scores"].items() if name.endswith(("_count", "_loss"))}
+            del scores["eval_loss"]  # a mean over batches, which are others
+            assert {name: together["scores"][name] for name in scores} == pytest.approx(scores, rel=1e-5)
+            assert {value for name, value in scores.items() if name.endswith("_count")} == {EVALUATED}
+
+
+DIES = """
+import os, sys
+from hf_hmtl.commands import main
+from hf_hmtl.data.collator import TrainingCollator
+
+collate, calls = TrainingCollator.__call__, []
+
+def dies(self, rows):
+    calls.append(1)
+    if os.environ["RANK"] == "1" and len(calls) == 2:
+        os._exit(3)
+    return collate(self, rows)
+
+TrainingCollator.__call__ = dies
+sys.argv = ["hf-hmtl", "train", "quickstart", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.slow
+def test_a_loader_worker_of_one_process_that_dies_ends_them_all(tmp_path):
+    """The other process waits for its sums, and would for ever."""
+    (tmp_path / "script.py").write_text(DIES)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    options = [*TINY, "--output_dir", str(tmp_path / "out"), "--dataloader_num_workers", "1"]
+    command = [*launcher, str(tmp_path / "script.py"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1 and "DataLoader worker" in done.stderr, done.stderr[-3000:]
+    assert not (tmp_path / "out" / "result.json").exists()

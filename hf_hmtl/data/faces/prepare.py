@@ -33,7 +33,8 @@ from hf_hmtl.data.sources._building import in_memory
 from hf_hmtl.data.splits import fingerprint
 from hf_hmtl.files import replacing
 from hf_hmtl.locks import sole_writer
-from hf_hmtl.parsing import read_json
+from hf_hmtl.option_types import require_types
+from hf_hmtl.parsing import read_json, shown
 
 RECORD = "prepared.json"
 ROWS_A_SHARD = 500
@@ -87,6 +88,19 @@ class Prepared:
         if len(labels) == 1:
             return f"{command} --label_column {shlex.quote(labels[0])}"
         return f"{command} --label_column NAME   (NAME is one of {', '.join(labels)})"
+
+
+@dataclass
+class _Record:
+    """The types of what a pass writes down; `plan` decides the result."""
+
+    plan: dict[str, Any]
+    faces: dict[str, int]
+    pictures: dict[str, int]
+    left_out: dict[str, dict[str, Any]]
+    names: dict[str, dict[str, list[str]]]
+    notes: list[str]
+    columns: list[str]
 
 
 @dataclass
@@ -247,15 +261,34 @@ def _differing(earlier: dict, plan: dict) -> str:
     return ", ".join("the pictures" if name == "data" else f"--{name}" for name in names)
 
 
+def record_of(folder: Path) -> dict[str, Any]:
+    """What is known of a pass, from its folder.
+
+    Raises:
+        ValueError: it is not what a pass writes.
+    """
+    record = read_json(folder / RECORD)
+    if not isinstance(record, dict):
+        raise ValueError(f"{folder / RECORD} is {shown(record)}; a pass writes what it did, by names")
+    require_types(_Record, record, str(folder / RECORD))
+    if "plan" not in record:
+        raise ValueError(f"{folder / RECORD} has no plan, so it is not known how the faces were cut out")
+    return record
+
+
 def earlier(out: Path, plan: dict) -> Prepared:
     """The finished folder that is there, where it is what was asked for."""
     if not (out / RECORD).is_file():
         raise FileExistsError(f"prepare: {out} exists; choose a folder that does not")
-    record = read_json(out / RECORD)
+    record = record_of(out)
     if record["plan"] != plan:
         raise FileExistsError(
             f"prepare: {out} was prepared before and differs in {_differing(record['plan'], plan)}; choose another "
             "folder, or remove this one"
+        )
+    if absent := [name for name in ("faces", "pictures", "left_out", "notes", "columns") if name not in record]:
+        raise ValueError(
+            f"prepare: {out / RECORD} says nothing of {', '.join(absent)}; remove {out}, and prepare again"
         )
     notes = ("it was there already, and nothing was done", *record["notes"])
     return Prepared(out, record["faces"], record["pictures"], record["left_out"], notes, tuple(record["columns"]))
@@ -270,7 +303,7 @@ def begun(out: Path, plan: dict) -> Path:
     """The folder of the unfinished pass, with its plan; one that was begun with the same plan goes on."""
     unfinished = out.with_name(f"{out.name}.unfinished")
     if (unfinished / RECORD).is_file():
-        before = read_json(unfinished / RECORD)["plan"]
+        before = record_of(unfinished)["plan"]
         if before != plan:
             raise FileExistsError(
                 f"prepare: {unfinished} was begun before and differs in {_differing(before, plan)}; remove it to "

@@ -19,12 +19,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from hf_hmtl import parquet
 from hf_hmtl.data.decode import BrokenImage, decode_for_training
 from hf_hmtl.data.faces.cutting import Cutting
 from hf_hmtl.data.identity import ID
 from hf_hmtl.files import replacing
 from hf_hmtl.model.face_detector_hmtl import Face, FaceDetector
 from hf_hmtl.model.image_processing_hmtl import LARGEST_IMAGE
+from hf_hmtl.parsing import json_of, shown
 from hf_hmtl.workers import pool
 
 LARGEST, ALL = WHICH = ("largest", "all")
@@ -172,9 +174,18 @@ def faces_of(
 
 
 def facts_of(path: Path) -> tuple[list[tuple[str, str]], int, int]:
-    """What is left out of a shard, as (name, reason); how many pictures it read; how many faces it holds."""
-    file = pyarrow.parquet.read_metadata(path)
-    return [tuple(each) for each in json.loads(file.metadata[LEFT_OUT])], int(file.metadata[READ]), file.num_rows
+    """What is left out of a shard, as (name, reason); how many pictures it read; how many faces it holds.
+
+    Raises:
+        ValueError: the file is damaged, or no pass has written it.
+    """
+    with parquet.told(path):
+        file = pyarrow.parquet.read_metadata(path)
+    try:
+        left_out = [(str(name), str(reason)) for name, reason in json_of(file.metadata[LEFT_OUT], path)]
+        return left_out, int(file.metadata[READ]), file.num_rows
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is no file that hf-hmtl prepare has written ({shown(str(error))})") from error
 
 
 def write_shards(shards: Iterable[Work], method: Method, detects: bool, processes: int) -> Iterator[int]:

@@ -14,6 +14,7 @@ from hf_hmtl.data.own_faces.paths import Finder
 from hf_hmtl.data.own_faces.reading import Reading
 from hf_hmtl.data.own_faces.text_tables import read_text_table
 from hf_hmtl.data.own_faces.tree import PARQUET, Tree
+from hf_hmtl.data.parquet_rows import rows_of, told
 from hf_hmtl.data.sources import SPLITS, did_you_mean
 
 _MOST_TEXTS = 20  # .txt and .json files of a tree; more belong to an image each
@@ -84,22 +85,18 @@ def _read(paths: list[Path], reading: Reading) -> tuple[datasets.Dataset, list[s
     if paths[0].suffix.lower() != PARQUET:
         text = read_text_table(paths[0], reading.encoding)
         return datasets.Dataset(text.table), text.notes
-    try:
-        # Given as data_files, their modification times are part of the cache's key. Loaded split by split, because one
-        # load of all files reads the class numbers of every file with the class names of the first.
-        data = datasets.load_dataset(
-            "parquet", data_files=[str(path) for path in paths], split="train", writer_batch_size=_rows_at_once(paths)
-        )
-        pa.default_memory_pool().release_unused()  # what the conversion had taken stays reserved otherwise
-        return data, []
-    except (datasets.exceptions.DatasetGenerationError, pa.ArrowException) as error:
-        raise ValueError(f"custom: {paths[0]} cannot be read as parquet: {error.__cause__ or error}") from error
+    # Loaded split by split, because one load of all files reads the class numbers of every file with the class names of
+    # the first.
+    data = rows_of(paths, "custom", writer_batch_size=_rows_at_once(paths))
+    pa.default_memory_pool().release_unused()  # what the conversion had taken stays reserved otherwise
+    return data, []
 
 
 def _rows_at_once(paths: list[Path]) -> int:
     """Rows of a piece of the converted table. `datasets` takes 100 where there are images, and each piece costs
     kilobytes in every column: a gigabyte for ten million small ones."""
-    known = [pyarrow.parquet.read_metadata(path) for path in paths]
+    with told(paths[0], "custom"):
+        known = [pyarrow.parquet.read_metadata(path) for path in paths]
     size = sum(each.row_group(group).total_byte_size for each in known for group in range(each.num_row_groups))
     a_row = size / max(sum(each.num_rows for each in known), 1)
     return int(min(max(_PIECE / max(a_row, 1), 100), _MOST_ROWS))

@@ -8,9 +8,11 @@ import os
 from itertools import product
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.csv
 
 from hf_hmtl.data.own_faces.tree import Tree
+from hf_hmtl.parsing import shown
 
 COLUMNS = (
     "subDirectory_filePath",
@@ -95,13 +97,14 @@ def _table(file: Path):
             f"affectnet: {file} begins with {', '.join(first)[:120]!r}; expected are the {len(COLUMNS)} columns "
             f"{', '.join(COLUMNS)}, with or without this header"
         )
-    return pyarrow.csv.read_csv(
-        file,
-        read_options=pyarrow.csv.ReadOptions(column_names=first if has_header else COLUMNS, skip_rows=int(has_header)),
-        convert_options=pyarrow.csv.ConvertOptions(
-            include_columns=USED, column_types=dict.fromkeys(USED, pyarrow.string()), strings_can_be_null=False
-        ),
+    reading = pyarrow.csv.ReadOptions(column_names=first if has_header else COLUMNS, skip_rows=int(has_header))
+    as_text = pyarrow.csv.ConvertOptions(
+        include_columns=USED, column_types=dict.fromkeys(USED, pyarrow.string()), strings_can_be_null=False
     )
+    try:
+        return pyarrow.csv.read_csv(file, read_options=reading, convert_options=as_text)
+    except pa.ArrowException as error:
+        raise ValueError(f"affectnet: {file} is no such list ({shown(str(error))})") from error
 
 
 def images_of(tree: Tree, image_folders: list[Path]) -> dict[str, str]:

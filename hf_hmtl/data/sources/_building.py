@@ -1,7 +1,8 @@
 """Shared by the sources: building the rows of the dataset contract, and checking counts against published ones."""
 
+import csv
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import datasets
@@ -11,6 +12,7 @@ from hf_hmtl.data.folds import cut_fold
 from hf_hmtl.data.identity import FEATURES, FEATURES_OF_CLIPS
 from hf_hmtl.data.own_faces.text_tables import read_text_table
 from hf_hmtl.data.splits import class_counts
+from hf_hmtl.parsing import shown
 
 IMAGE = datasets.Image(decode=False)
 
@@ -98,6 +100,18 @@ def text_table(path: Path, columns: Sequence[str], source: str) -> dict[str, lis
             f"which it lacks {', '.join(absent)}"
         )
     return {name: table[name].cast(pa.string()).fill_null("").to_pylist() for name in columns}
+
+
+def csv_rows(file: Iterable[str], path: Path, source: str) -> Iterator[list[str]]:
+    """The cells of each row of an open CSV file.
+
+    Raises:
+        ValueError: it is not in UTF-8, or no CSV.
+    """
+    try:
+        yield from csv.reader(file)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{source}: {path} is no CSV file in UTF-8 ({shown(str(error))})") from error
 
 
 def drift(name: str, split: str, counts: dict[str, int], expected: dict[str, int]) -> list[str]:

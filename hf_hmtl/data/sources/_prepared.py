@@ -1,16 +1,19 @@
 """Shared by sources of videos: the frames that `hf-hmtl prepare` has written, a file a video."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
 import pyarrow.parquet
 
-from hf_hmtl.data.faces.prepare import RECORD
+from hf_hmtl.data.faces.prepare import RECORD, record_of
 from hf_hmtl.data.faces.shards import facts_of
-from hf_hmtl.data.identity import CLIP
+from hf_hmtl.data.identity import CLIP, OF_CLIPS, RESERVED
+from hf_hmtl.data.parquet_rows import rows_of
 from hf_hmtl.data.sources._building import IMAGE
-from hf_hmtl.parsing import read_json
+from hf_hmtl.parquet import read_table, told
+from hf_hmtl.parsing import shown
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def prepared_frames(source: str, folder: Path, command: str) -> PreparedFrames:
 
     Raises:
         FileNotFoundError: it is not there, or not finished.
-        ValueError: it was made of pictures.
+        ValueError: it was made of pictures, or something in it is damaged.
     """
     if not (folder / RECORD).is_file():
         unfinished = folder.with_name(f"{folder.name}.unfinished").exists()
@@ -47,13 +50,19 @@ def prepared_frames(source: str, folder: Path, command: str) -> PreparedFrames:
             f"{source}: the faces of its videos are cut out once, and {folder} {state}. Type {command}"
         )
     paths = sorted(folder.glob("train-*.parquet"))
-    schemas = [pyarrow.parquet.read_schema(path).names for path in paths[:1]]
+    with told(folder):
+        schemas = [pyarrow.parquet.read_schema(path).names for path in paths]
     if not paths or CLIP not in schemas[0]:
         raise ValueError(f"{source}: {folder} was made of pictures, not of videos. Type {command}")
-    rows = datasets.load_dataset("parquet", data_files=[str(path) for path in paths], split="train")
+    for path, names in zip(paths, schemas, strict=True):
+        if absent := {"image", *RESERVED, *OF_CLIPS} - {*names}:
+            raise ValueError(f"{source}: {path} lacks the columns {', '.join(sorted(absent))}. Type {command}")
+    margin = record_of(folder)["plan"].get("margin")
+    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < math.inf:
+        raise ValueError(f"{source}: {folder / RECORD} says that the margin is {shown(margin)}. Type {command}")
+    rows = rows_of(paths, source)
     decoded: dict[str, int] = {}
     for path in paths:
-        if clips := pyarrow.parquet.read_table(path, columns=[CLIP])[CLIP].slice(0, 1).to_pylist():
+        if clips := read_table(path, [CLIP])[CLIP].slice(0, 1).to_pylist():
             decoded[clips[0]] = facts_of(path)[1]
-    margin = read_json(folder / RECORD)["plan"]["margin"]
     return PreparedFrames(rows.cast_column("image", IMAGE), decoded, margin)

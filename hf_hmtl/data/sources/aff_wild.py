@@ -17,7 +17,7 @@ from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_ANNOTATION, NO_CODE, Le
 from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._building import drift, make_dataset
 from hf_hmtl.data.sources._prepared import PreparedFrames, prepared_frames
-from hf_hmtl.parsing import text_of
+from hf_hmtl.parsing import shown, text_of
 
 LICENCE = "Aff-Wild terms (iBUG): non-commercial research on request; videos and labels must not be redistributed"
 CITATION = (
@@ -110,7 +110,7 @@ def _numbers(path: Path) -> np.ndarray:
     try:
         return np.array([float(line) for line in text_of(path).split()])
     except ValueError as error:
-        raise ValueError(f"aff_wild: {path} is no list of numbers, one a line ({error})") from error
+        raise ValueError(f"aff_wild: {path} is no list of numbers, one a line ({shown(str(error))})") from error
 
 
 def _labelled(found: PreparedFrames, labels: Mapping[str, np.ndarray], ledger: Ledger) -> datasets.Dataset:

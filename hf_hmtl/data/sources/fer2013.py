@@ -3,23 +3,22 @@
 Facts: datasets page, section 8. Classes are mapped by name: folders sort differently from the codes of the CSV.
 """
 
-import csv
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import datasets
 import numpy as np
-import pyarrow.parquet
 
 from hf_hmtl.data.identity import ID, identity
 from hf_hmtl.data.ledger import FOLDER, NO_CLASS, NO_SPLIT, Ledger, Reason
 from hf_hmtl.data.own_faces.tree import walk
+from hf_hmtl.data.parquet_rows import rows_in_memory
 from hf_hmtl.data.sources import SPLITS, Source, did_you_mean, resolve
-from hf_hmtl.data.sources._building import images_of_bytes, label_drift, make_dataset
+from hf_hmtl.data.sources._building import csv_rows, images_of_bytes, label_drift, make_dataset
 from hf_hmtl.data.splits import class_counts, cross_split_duplicates, image_hashes
 from hf_hmtl.parsing import shown
 
@@ -119,7 +118,7 @@ def lines_of_csv(path: Path) -> Iterator[tuple[str, str, str, str]]:
         ValueError: other columns, or an unknown usage.
     """
     with open(path, newline="", encoding="utf-8-sig") as file:
-        lines = _told(csv.reader(file), path)
+        lines = csv_rows(file, path, "fer2013")
         header = [cell.strip() for cell in next(lines, [])]  # icml_face_data.csv: "emotion, Usage, pixels"
         if not {"emotion", "pixels", "Usage"} <= set(header):
             raise ValueError(
@@ -138,14 +137,6 @@ def lines_of_csv(path: Path) -> Iterator[tuple[str, str, str, str]]:
             if split is None:
                 raise ValueError(f"fer2013: {where}: Usage is {shown(cells[usage])}, known are {', '.join(USAGES)}")
             yield split, cells[emotion], cells[pixels], where
-
-
-def _told(lines: Iterable[list[str]], path: Path) -> Iterator[list[str]]:
-    """The lines of a CSV file; what the reader cannot read is told as everything else."""
-    try:
-        yield from lines
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"fer2013: {path} is no CSV file in UTF-8 ({error})") from error
 
 
 def png(text: str, where: str) -> bytes:
@@ -175,25 +166,28 @@ def _from_parquet(folder: Path) -> tuple[datasets.DatasetDict, list[str]]:
     for split in SPLITS:
         path = folder / f"{split}.parquet"
         # In memory: a cached dataset would outlive a changed file, and 67 MB are little.
-        dataset = datasets.Dataset(pyarrow.parquet.read_table(path))
+        dataset = rows_in_memory(path, "fer2013")
         column = next((name for name in ("emotion", "label") if name in dataset.column_names), None)
         if column is None or "image" not in dataset.column_names:
             raise ValueError(
                 f"fer2013: {path} has the columns {', '.join(dataset.column_names)}; needed are image and label"
             )
-        feature = dataset.features[column]
+        feature, values = dataset.features[column], dataset[column][:]
+        if odd := [row for row, value in enumerate(values) if not isinstance(value, int | str)]:
+            raise ValueError(
+                f"fer2013: {path}, row {odd[0]}: {column} is {shown(values[odd[0]])}; needed is a class's name or code"
+            )
         if isinstance(feature, datasets.ClassLabel):
             codes = {code: _named(name, path) for code, name in enumerate(feature.names)}
         else:
-            codes = {value: value if isinstance(value, int) else _named(value, path) for value in set(dataset[column])}
+            codes = {value: value if isinstance(value, int) else _named(value, path) for value in set(values)}
             notes.append(f"{path.name} names no classes: its labels are read as the CSV's codes or names")
-        labels = [_code(codes.get(value), f"{path}, row {row}") for row, value in enumerate(dataset[column][:])]
-        images = dataset.select_columns("image").with_format("arrow")[:]["image"].to_pylist()
-        rows[split] = Rows(
-            [image["bytes"] if isinstance(image, dict) else image for image in images],
-            labels,
-            [f"{split}/{row}" for row in range(len(labels))],
-        )
+        labels = [_code(codes.get(value), f"{path}, row {row}") for row, value in enumerate(values)]
+        cells = dataset.select_columns("image").with_format("arrow")[:]["image"].to_pylist()
+        images = [cell.get("bytes") if isinstance(cell, dict) else cell for cell in cells]
+        if odd := [row for row, image in enumerate(images) if not isinstance(image, bytes)]:
+            raise ValueError(f"fer2013: {path}, row {odd[0]}: the image is not there as bytes of a file")
+        rows[split] = Rows(images, labels, [f"{split}/{row}" for row in range(len(labels))])
     return _splits(rows), notes
 
 
@@ -227,7 +221,7 @@ def _from_folders(folder: Path, ledger: Ledger) -> tuple[datasets.DatasetDict, l
 def _named(name: str, where: Path) -> int:
     if name.lower() not in NAMES:
         raise ValueError(
-            f"fer2013: {where}: unknown class {name!r}.{did_you_mean(name, list(NAMES))} Known: {', '.join(NAMES)}"
+            f"fer2013: {where}: unknown class {shown(name)}.{did_you_mean(name, list(NAMES))} Known: {', '.join(NAMES)}"
         )
     return NAMES.index(name.lower())
 

@@ -7,7 +7,6 @@ longer counts "unknown" and "no face": it leaves out, without a word, every row 
 kept here, so counts and scores differ from those of that code.
 """
 
-import csv
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,9 +21,10 @@ from hf_hmtl.data.identity import identity
 from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_SPLIT, NOT_IN_TABLE, Ledger, Reason
 from hf_hmtl.data.own_faces.tree import Tree, names_in, walk
 from hf_hmtl.data.sources import DATA_ROOT, SPLITS, Source, fer2013, resolve
-from hf_hmtl.data.sources._building import drift, make_dataset
+from hf_hmtl.data.sources._building import csv_rows, drift, make_dataset
 from hf_hmtl.data.sources._votes import NO_FACE, UNKNOWN, distribution, majority, several
 from hf_hmtl.data.splits import class_counts
+from hf_hmtl.parsing import shown
 
 LICENCE = f"labels: MIT; images: {fer2013.LICENCE}"
 CITATION = (
@@ -36,6 +36,7 @@ NAMES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fea
 VOTED = (*NAMES, "unknown", "NF")  # the columns of votes, in the order of the file
 EXPECTED = {"train": 28_709, "validation": 3_589, "test": 3_589}  # rows, before any is left out
 FOLDERS = {"train": "FER2013Train", "validation": "FER2013Valid", "test": "FER2013Test"}
+_MOST_DIGITS = 9  # of a number of votes, of which there are ten
 VOTES, FOLDER_LIST = "fer2013new.csv", "label.csv"
 WAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "majority": majority,
@@ -180,24 +181,28 @@ def _from_lists(votes: Path, pixels: Path) -> dict[str, Rows]:
 def _votes_of(path: Path) -> Iterator[tuple[str, list[int], str]]:
     """Split, votes and place of each row of fer2013new.csv."""
     with open(path, newline="", encoding="utf-8-sig") as file:
-        lines = csv.reader(file)
+        lines = csv_rows(file, path, "ferplus")
         header = [cell.strip().lower() for cell in next(lines, [])]
         needed = ["usage", *map(str.lower, VOTED)]
         if absent := [name for name in needed if name not in header]:
             raise ValueError(f"ferplus: {path} lacks the columns {', '.join(absent)}; needed are {', '.join(needed)}")
         usage, *places = (header.index(name) for name in needed)
-        for cells in filter(None, lines):
-            where = f"{path}, line {lines.line_num}"
+        for number, cells in enumerate(lines, start=2):  # no cell of this file holds an end of line
+            where = f"{path}, line {number}"
+            if not cells:
+                continue
             if len(cells) < len(header):
                 raise ValueError(f"ferplus: {where} has {len(cells)} cells, and the header {len(header)}")
             split = fer2013.USAGES.get(cells[usage].strip())
             if split is None:
-                raise ValueError(f"ferplus: {where}: Usage is {cells[usage]!r}, known are {', '.join(fer2013.USAGES)}")
+                raise ValueError(
+                    f"ferplus: {where}: Usage is {shown(cells[usage])}, known are {', '.join(fer2013.USAGES)}"
+                )
             yield split, _counts([cells[place] for place in places], where), where
 
 
 def _counts(cells: list[str], where: str) -> list[int]:
-    if len(cells) != len(VOTED) or not all(cell.strip().isdecimal() for cell in cells):
+    if len(cells) != len(VOTED) or not all(cell.strip().isdecimal() and len(cell) <= _MOST_DIGITS for cell in cells):
         raise ValueError(f"ferplus: {where}: {', '.join(cells)[:60]!r} are no {len(VOTED)} numbers of votes")
     return list(map(int, cells))
 
@@ -208,7 +213,7 @@ def _from_folders(tree: Tree, lists: dict[str, str], ledger: Ledger) -> dict[str
     for split, path in lists.items():
         folder = path.removesuffix(FOLDER_LIST)
         with open(tree.root / path, newline="", encoding="utf-8-sig") as file:
-            for number, cells in enumerate(csv.reader(file), start=1):
+            for number, cells in enumerate(csv_rows(file, tree.root / path, "ferplus"), start=1):
                 name = f"{folder}{cells[0]}" if cells else ""
                 count = _counts(cells[2:], f"{tree.root / path}, line {number}")
                 if name in unused:

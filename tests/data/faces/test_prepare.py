@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from concurrent.futures.process import BrokenProcessPool
 
 import datasets
@@ -305,3 +306,15 @@ def test_mistakes_are_told_before_anything_is_written(photographs, tmp_path, wei
     with pytest.raises(ValueError, match=message):
         prepare(photographs, out, Method(weights=weights, threshold=0.99))
     assert {path.name for path in tmp_path.iterdir()} == {"photographs"}
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"plan": 1}', '{"plan": {}, "faces": {"train": "x"}}', "{", "1"])
+def test_a_record_of_a_pass_that_no_pass_has_written_is_told(tmp_path, content):
+    for folder in (tmp_path / "faces", tmp_path / "faces.unfinished"):
+        folder.mkdir()
+        (folder / passes.RECORD).write_text(content)
+        with pytest.raises(ValueError, match=re.escape(str(folder / passes.RECORD))):
+            passes.record_of(folder)
+    for read in (passes.earlier, passes.begun):
+        with pytest.raises(ValueError, match=passes.RECORD):
+            read(tmp_path / "faces", {})
