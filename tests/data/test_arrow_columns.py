@@ -50,13 +50,13 @@ def selections():
     yield "none", whole.select([])
 
 
-@pytest.mark.parametrize("name, dataset", selections())
+@pytest.mark.parametrize("name, dataset", list(selections()))
 def test_a_column_is_what_datasets_reads(name, dataset):
     for column in dataset.column_names:
         assert column_array(dataset, column).to_pylist() == list(dataset[column])
 
 
-@pytest.mark.parametrize("name, dataset", selections())
+@pytest.mark.parametrize("name, dataset", list(selections()))
 def test_batches_are_the_columns_in_pieces(name, dataset):
     batches = list(column_batches(dataset, ["image", "name"], 16))
     assert [len(batch["image"]) for batch in batches[:-1]] == [16] * (len(batches) - 1)
