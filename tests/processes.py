@@ -103,6 +103,9 @@ def main(file, device, norm):
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
+        # One of four was seen to abort while Python took down the threads of gloo, which networks still refer to.
+        sys.stdout.flush()
+        os._exit(0)
 
 
 if __name__ == "__main__":
