@@ -4,10 +4,10 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-OF_A_LAUNCHER = "ACCELERATE_MIXED_PRECISION"
-"""An environment variable that `accelerate launch` gives to every process that it starts."""
+OF_A_LAUNCHER = ("ACCELERATE_MIXED_PRECISION", "ACCELERATE_DYNAMO_BACKEND")
+"""Environment variables that `accelerate launch` gives to every process that it starts; one alone may be the user's."""
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -59,26 +59,38 @@ def told() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def end_with(parent: int) -> None:
+    """End this process within a second of another one, which has started it: one that is killed cannot do so itself."""
+    _when_gone(parent, lambda: os._exit(1))
+
+
 @contextlib.contextmanager
 def with_the_launcher() -> Iterator[None]:
     """Take the end of `accelerate launch`, where it has started this process, for SIGTERM: it does not pass on the one
     that ends it, and this process would compute on, unseen."""
-    if OF_A_LAUNCHER not in os.environ:
+    if not all(name in os.environ for name in OF_A_LAUNCHER):
         yield
         return
-    launcher, over = os.getppid(), threading.Event()
-
-    def watch() -> None:
-        while not over.wait(_SECONDS_BETWEEN_LOOKS):
-            if os.getppid() != launcher:
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
-
-    threading.Thread(target=watch, daemon=True).start()
+    over = _when_gone(os.getppid(), lambda: os.kill(os.getpid(), signal.SIGTERM))
     try:
         yield
     finally:
         over.set()
+
+
+def _when_gone(parent: int, act: Callable[[], None]) -> threading.Event:
+    """Do something as soon as the process that has started this one is gone; setting the event calls it off."""
+    over = threading.Event()
+
+    def watch() -> None:
+        """Look once a second."""
+        while not over.wait(_SECONDS_BETWEEN_LOOKS):
+            if os.getppid() != parent:
+                act()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    return over
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
@@ -33,17 +32,6 @@ def pool(processes: int, begin: Callable[..., None] | None = None, *given: Any) 
         raise
     finally:
         executor.shutdown(cancel_futures=True)
-
-
-def end_with(parent: int) -> None:
-    """End this process within a second of another one, which has started it: one that is killed cannot do so itself."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _begin(begin: Callable[..., None] | None, given: tuple) -> None:

@@ -77,7 +77,7 @@ ALLOWED = GROUND | {
         "draws",
         "files",
         "parsing",
-        "workers",
+        "ending",
     },
     "compare": {
         "run",

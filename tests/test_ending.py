@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from hf_hmtl import commands
-from hf_hmtl.ending import OF_A_LAUNCHER, ToldToEnd, postponed, told
+from hf_hmtl.ending import OF_A_LAUNCHER, ToldToEnd, postponed, told, with_the_launcher
 
 
 def end(number=signal.SIGTERM):
@@ -92,7 +92,7 @@ LAUNCHER = f"import subprocess, sys; subprocess.call([sys.executable, '-c', {ORP
 
 def test_the_end_of_the_launcher_is_taken_for_sigterm():
     """The launcher is killed, and its process, which holds the pipe for as long as it lives, says that it was told."""
-    environment = {**os.environ, OF_A_LAUNCHER: "no"}
+    environment = {**os.environ, **dict.fromkeys(OF_A_LAUNCHER, "no")}
     options = {"stdout": subprocess.PIPE, "text": True, "env": environment, "start_new_session": True}
     with subprocess.Popen([sys.executable, "-c", LAUNCHER], **options) as launcher:
         try:
@@ -102,3 +102,15 @@ def test_the_end_of_the_launcher_is_taken_for_sigterm():
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(launcher.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("given", [(), OF_A_LAUNCHER[:1]])
+def test_without_a_launcher_nobody_is_watched(monkeypatch, given):
+    """A user may set the precision himself, and leave a training behind in the shell that he closes."""
+    for name in OF_A_LAUNCHER:
+        monkeypatch.delenv(name, raising=False)
+    for name in given:
+        monkeypatch.setenv(name, "bf16")
+    before = threading.active_count()
+    with with_the_launcher():
+        assert threading.active_count() == before

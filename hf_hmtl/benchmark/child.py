@@ -3,7 +3,7 @@
 import runpy
 import sys
 
-from hf_hmtl.workers import end_with
+from hf_hmtl.ending import end_with
 
 if __name__ == "__main__":
     end_with(int(sys.argv.pop(1)))

@@ -13,9 +13,9 @@ from pathlib import Path
 from transformers import TrainerCallback
 from transformers import trainer as transformers_trainer
 
+from hf_hmtl.ending import end_with
 from hf_hmtl.run import train
 from hf_hmtl.run.command_line import parse
-from hf_hmtl.workers import end_with
 
 STATUS = Path("/proc/self/status")
 SECONDS_BETWEEN_LOOKS = 0.02
