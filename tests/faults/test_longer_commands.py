@@ -25,6 +25,15 @@ def broken_off(ended, command, how):
     assert ended.leaves_no_process()
 
 
+def goes_on_through(command, name, how, folder, points, answer):
+    """A command is broken off at each of these points in turn, says how it goes on, and has no answer yet."""
+    for fault in points:
+        ended = command(folder, fault)
+        broken_off(ended, name, how)
+        assert ended.status < 0 or ended.last_line.endswith(". The same command goes on")
+        assert not (folder / answer).exists()
+
+
 def few_steps():
     """A minute is enough for a step of each setting, whatever the machine."""
     advising.FEWEST_STEPS = 2
@@ -51,11 +60,8 @@ def test_advice_goes_on_to_the_same_answer(advice, tmp_path, how):
     before_its_plan = at("hf_hmtl.compare.advise:_new_plan", 1, befalls)
     in_a_training = at(STEP, 4, befalls)
     before_its_answer = at("hf_hmtl.compare.advise:plot_comparison", 1, befalls, behind=True)
-    for fault in (before_its_plan, in_a_training, before_its_answer):
-        ended = advise(folder, fault)
-        broken_off(ended, "advise", how)
-        assert ended.status < 0 or ended.last_line.endswith(". The same command goes on")
-        assert not (folder / "advice.json").exists()
+    points = before_its_plan, in_a_training, before_its_answer
+    goes_on_through(advise, "advise", how, folder, points, "advice.json")
     ended = advise(folder)
     assert ended.status == 0 and json.loads((folder / "advice.json").read_text()) == advice, ended.printed[-3000:]
 
@@ -84,11 +90,8 @@ def test_a_reproduction_goes_on_to_the_same_results(reproduced, tmp_path, how):
     in_a_training = at(STEP, 2, befalls)
     in_what_begins_with_it = at("hf_hmtl.run.train:evaluate_probe", 1, befalls)
     before_the_page = at("hf_hmtl.compare.reproduce.reproduce:write_pages", 1, befalls)
-    for fault in (in_a_training, in_what_begins_with_it, before_the_page):
-        ended = reproduce(folder, fault)
-        broken_off(ended, "reproduce", how)
-        assert ended.status < 0 or ended.last_line.endswith(". The same command goes on")
-        assert not (folder / "reproduction.md").exists()
+    points = in_a_training, in_what_begins_with_it, before_the_page
+    goes_on_through(reproduce, "reproduce", how, folder, points, "reproduction.md")
     ended = reproduce(folder)
     assert ended.status == 0 and scores(folder) == reproduced, ended.printed[-3000:]
     assert (folder / "reproduction.md").is_file() and len(reproduced) == 2

@@ -202,9 +202,11 @@ def runs_of(reproductions: Sequence[tuple[Reproduction, Path]], root: Path) -> l
     """
     runs: dict[Path, Run] = {}
     for reproduction, folder in reproductions:
+        whole = load(reproduction.name)
         for part in reproduction.parts:
             for run in planned(reproduction.comparison(part), part_folder(folder, part)):
-                origins = run.origins | _origins_elsewhere(run, reproduction, folder, root, runs)
+                beside = dataclasses.replace(reproduction, parts=whole.parts, seeds=(run.seed,))
+                origins = run.origins | _origins_elsewhere(run, beside, folder, root, runs)
                 runs[run.folder] = dataclasses.replace(run, origins=origins)
     return list(runs.values())
 
@@ -212,10 +214,13 @@ def runs_of(reproductions: Sequence[tuple[Reproduction, Path]], root: Path) -> l
 def _origins_elsewhere(
     run: Run, reproduction: Reproduction, folder: Path, root: Path, runs: dict[Path, Run]
 ) -> dict[str, Run]:
-    """{option: the run that a run begins with}, of rows of other recipe files; those of the same reproduction are put
-    among the runs."""
+    """{option: the run that a run begins with}, of rows of other recipe files.
+
+    Args:
+        reproduction: of the run, with all its parts, and of its seed; what the run begins with is put among `runs`.
+    """
     recipe, origins = recipes.load(run.row.recipe), {}
-    beside = {part.recipe: part for part in load(reproduction.name).parts}
+    beside = {part.recipe: part for part in reproduction.parts}
     for option in ("pretrained", "teacher"):
         origin = getattr(recipe, option)
         if not (isinstance(origin, dict) and recipes.is_of_another_file(origin["row"])):
@@ -223,8 +228,7 @@ def _origins_elsewhere(
         file, _, row = origin["row"].partition("/")
         if file in beside:
             part = dataclasses.replace(beside[file], rows=(row,))
-            alone = dataclasses.replace(reproduction, seeds=(run.seed,)).comparison(part)
-            for each in planned(alone, part_folder(folder, part)):
+            for each in planned(reproduction.comparison(part), part_folder(folder, part)):
                 origins[option] = runs.setdefault(each.folder, each)  # the last one is the row itself
             continue
         home = next(name for name in available() if file in (part.recipe for part in load(name).parts))
