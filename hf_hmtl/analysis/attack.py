@@ -134,7 +134,9 @@ def attacked_answers(
         ValueError: a radius is negative, or no row has a label.
     """
     if not all(0 <= radius <= 1 for radius in radii):
-        raise ValueError(f"radii are {list(radii)}, allowed are 0 (no attack) to 1 (black to white)")
+        raise ValueError(
+            f"radii are {list(radii)}, allowed are 0 (no attack) to 1 (black to white); 8 grey levels are 8/255"
+        )
 
     def losses(logits: Tensor, target: Tensor) -> Tensor:
         return nn.functional.cross_entropy(logits.float(), target, ignore_index=MISSING, reduction="none")

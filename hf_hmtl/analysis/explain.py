@@ -20,8 +20,16 @@ from transformers import PreTrainedModel
 from hf_hmtl.analysis.attack import as_floats
 from hf_hmtl.analysis.evaluation_mode import evaluating
 
+CAN_BE_EXPLAINED = (
+    "those that end in maps (resnet, efficientnet, convnext, swin, ...) or whose last block is given the tokens of a "
+    "square of patches (vit, deit, beit, mixer, ...)"
+)
 Score = Callable[[Tensor], Tensor]
 """A head's prediction of some rows to one number a row: what is to be explained."""
+
+
+class Unexplained(ValueError):
+    """There is no Grad-CAM of a backbone: the reason, and of which there is one."""
 
 
 def of_class(classes: Tensor) -> Score:
@@ -47,7 +55,8 @@ def grad_cam(model: PreTrainedModel, head: str, pixels: Tensor, score: Score) ->
         the answer.
 
     Raises:
-        ValueError: the backbone ends neither in maps nor in tokens of a square, or the score is not one number a row.
+        Unexplained: the backbone ends neither in maps nor in tokens of a square, or in a single place.
+        ValueError: the score is not one number a row.
     """
     backbone, seen = model.base_model.backbone, {}
     block = _last_block(backbone)
@@ -62,11 +71,16 @@ def grad_cam(model: PreTrainedModel, head: str, pixels: Tensor, score: Score) ->
             if scores.shape != (len(leaf),):
                 raise ValueError(f"a score is one number a row, ({len(leaf)},), and this one is {tuple(scores.shape)}")
             features = _explained(seen["maps"], seen.get("tokens"), backbone, model.config.backbone)
-            (gradient,) = torch.autograd.grad(scores.sum(), features)
+            (gradient,) = torch.autograd.grad(scores.sum(), features, allow_unused=True)
     finally:
         for hook in hooks:
             hook.remove()
+    if gradient is None:
+        raise _unexplained(f"the answer of {model.config.backbone} is not read off its last features")
     maps, gradients = (_channels_first(each.detach().float(), backbone) for each in (features, gradient))
+    if maps.shape[2:] == (1, 1):
+        side = pixels.shape[-1]
+        raise _unexplained(f"{model.config.backbone} sees a picture of {side} px in one place; give it a larger one")
     weights = gradients.mean((2, 3), keepdim=True)
     heat = (weights * maps).sum(1, keepdim=True).relu()
     heat = nn.functional.interpolate(heat, size=pixels.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
@@ -105,10 +119,11 @@ def _explained(last: Tensor, before: Tensor | None, backbone: nn.Module, name: s
         is_of_rows = isinstance(tokens, Tensor) and tokens.ndim == 3 and len(tokens) == len(last)
         if is_of_rows and _prefix(tokens, backbone) is not None:
             return tokens
-    raise ValueError(
-        f"{name} ends in no maps and, before its last block, in no tokens of a square of patches, so there is no "
-        "Grad-CAM of it"
-    )
+    raise _unexplained(f"{name} ends in no maps and, before its last block, in no tokens of a square of patches")
+
+
+def _unexplained(reason: str) -> Unexplained:
+    return Unexplained(f"{reason}, so there is no Grad-CAM of it. There is one of most backbones: {CAN_BE_EXPLAINED}")
 
 
 def _prefix(tokens: Tensor, backbone: nn.Module) -> int | None:

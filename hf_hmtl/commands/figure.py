@@ -17,6 +17,7 @@ It writes figure-NAME.png and figure-NAME.csv into --output_dir. Runs of one row
 """
 
 import argparse
+from fractions import Fraction
 from pathlib import Path
 
 
@@ -29,13 +30,25 @@ def run(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
     from hf_hmtl.compare.figures import FigureOptions, write_figure
 
-    radii = None if options.radii is None else tuple(options.radii)
+    radii = None if options.radii is None else tuple(map(radius_of, options.radii))
     told = FigureOptions(options.data_dir, options.weights, options.rows, radii)
     drawn, path = write_figure(options.figure, options.run, told, options.output_dir)
     for note in drawn.notes:
         print(note)
     print(path)
     print(path.with_suffix(".csv"))
+
+
+def radius_of(text: str) -> float:
+    """The largest change of a pixel in units of 0 to 1, of "0.0314" or "8/255".
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"--radii {text!r} is no change of a pixel; write 0.0314 or 8/255") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,6 +69,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--rows", type=int, metavar="N", help="look at N validation rows, the same of every run")
     options.add_argument(
-        "--radii", type=float, nargs="+", metavar="R", help="largest changes of a pixel, from 0 to 1: 0.0314 is 8/255"
+        "--radii", nargs="+", metavar="R", help="largest changes of a pixel, from 0 to 1, such as 0.0314 or 8/255"
     )
     return options

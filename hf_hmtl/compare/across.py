@@ -124,7 +124,7 @@ def _draw(axis: Axes, groups_at: dict[float, Groups], label: str, read: Read, lo
     """The means of a label from place to place, and its seeds."""
     found = {place: list(values(groups.get(label, {}), read).values()) for place, groups in groups_at.items()}
     found = {place: of_seeds for place, of_seeds in found.items() if of_seeds}
-    axis.plot(list(found), [float(np.mean(of_seeds)) for of_seeds in found.values()], marker="o", label=label, **looks)
+    axis.plot(list(found), [float(np.mean(of_seeds)) for of_seeds in found.values()], label=label, **looks)
     for place, of_seeds in found.items():
         axis.plot([place] * len(of_seeds), of_seeds, ".", color=looks["color"], alpha=0.5)
 

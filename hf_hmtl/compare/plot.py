@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from hf_hmtl.compare.canvas import new_figure, save, styles
+from hf_hmtl.compare.canvas import new_figure, save, styles, within_shares
 from hf_hmtl.compare.statistics import PREFIXES, Groups, Line, by_seed, in_order, listed, validation_curve
 from hf_hmtl.metrics.measure import SHARE, Measure
 
@@ -57,8 +57,7 @@ def _draw_scores(axis: Axes, lines: list[Line], groups: Groups, task: str, looks
         axis.plot(scores, [row] * len(scores), "o", markersize=4.5, markeredgecolor="white", color=color)
     measure = lines[0].measure
     if measure.unit == SHARE:
-        low, high = axis.get_xlim()
-        axis.set_xlim(max(low, -0.02), min(high, 1.02))  # an interval of two seeds can leave the range of shares
+        within_shares(axis, upright=False)
     axis.set_ylim(len(lines) - 0.5, -0.5)  # the first label on top
     axis.set_yticks(range(len(lines)), [line.label for line in lines])
     axis.set_xlabel(f"{task} {measure.words} on {split}, {_range(measure)}")
@@ -75,7 +74,7 @@ def _draw_curves(axis: Axes, lines: list[Line], groups: Groups, task: str, looks
             continue
         steps = sorted(set.intersection(*map(set, curves)))
         values = np.array([[curve[step] for step in steps] for curve in curves])  # (seeds, steps)
-        axis.plot(steps, values.mean(0), linewidth=1.4, marker=".", label=line.label, **looks[line.label])
+        axis.plot(steps, values.mean(0), linewidth=1.4, markersize=4, label=line.label, **looks[line.label])
         if len(curves) > 1:
             color = looks[line.label]["color"]
             axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.12, linewidth=0)

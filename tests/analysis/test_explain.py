@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from hf_hmtl import HMTLConfig, HMTLForImageClassification
-from hf_hmtl.analysis.explain import grad_cam, heat_inside, of_class
+from hf_hmtl.analysis.explain import Unexplained, grad_cam, heat_inside, of_class
 from hf_hmtl.data.drawn_faces.dataset import face_masks, face_parameters
 from hf_hmtl.data.drawn_faces.drawing import draw_faces, face_areas
 from hf_hmtl.tasks.classification import Classification
@@ -40,6 +40,31 @@ def test_maps_and_tokens_are_both_explained(backbone):
     heat = grad_cam(model_of(backbone), "emotion", PIXELS, of_class(torch.tensor([0, 1, 2, 3])))
     assert heat.shape == (4, 64, 64) and heat.dtype == torch.float32
     assert heat.amin() >= 0 and heat.amax() <= 1 and heat.std() > 0
+
+
+@pytest.mark.parametrize("backbone", ["coat_tiny", "tnt_s_legacy_patch16_224"])
+def test_a_backbone_that_cannot_be_explained_is_told_of_which_can(backbone):
+    with pytest.raises(Unexplained, match=f"{backbone} ends in no maps .* There is one of .*resnet.*vit") as told:
+        grad_cam(model_of(backbone), "emotion", PIXELS, of_class(torch.tensor([0, 1, 2, 3])))
+    assert "\n" not in str(told.value)
+
+
+def test_a_picture_that_is_seen_in_one_place_is_refused():
+    model = HMTLForImageClassification(
+        HMTLConfig(backbone="test_resnet", image_size=32, heads={"emotion": EMOTION.head()})
+    )
+    with pytest.raises(Unexplained, match="test_resnet sees a picture of 32 px in one place; give it a larger one"):
+        grad_cam(model, "emotion", PIXELS[..., :32, :32], of_class(torch.tensor([0, 1, 2, 3])))
+
+
+def test_an_answer_that_is_read_off_elsewhere_is_refused():
+    model = model_of("test_resnet")
+    head = model.heads["emotion"].register_forward_hook(
+        lambda _, inputs, out: torch.zeros_like(out, requires_grad=True)
+    )
+    with pytest.raises(Unexplained, match="the answer of test_resnet is not read off its last features"):
+        grad_cam(model, "emotion", PIXELS, of_class(torch.tensor([0, 1, 2, 3])))
+    head.remove()
 
 
 def test_any_head_is_explained_and_the_layout_in_memory_changes_nothing():

@@ -17,11 +17,18 @@ def logged(runs: Sequence[FinishedRun], key: str, measure: str, position: str) -
         key: of the log, such as "eval_loss".
         measure: what the table calls it.
         position: "step" or "epoch".
+
+    Raises:
+        ValueError: the seeds of a label have no such place in common.
     """
     rows = []
     for label, of_seeds in by_label(runs).items():
         found = [curve(run, key, position) for run in of_seeds]
-        for place in sorted(set.intersection(*map(set, found))):
+        shared = sorted(set.intersection(*map(set, found)))
+        if not shared:
+            seeds = " and ".join(str(run.seed) for run in of_seeds)
+            raise ValueError(f"{label}, seeds {seeds}: no two were evaluated at one {position}, so there is no mean")
+        for place in shared:
             spread = mean_and_interval([values[place] for values in found])
             rows.append({"method": label, "measure": measure, position: place, "seeds": len(found), **spread})
     return rows
@@ -38,7 +45,7 @@ def draw_curves(axis: Axes, rows: Sequence[dict[str, Any]], position: str, label
     for label, looks in styles(labels).items():
         own = [row for row in rows if row["method"] == label]
         places = [row[position] for row in own]
-        axis.plot(places, [row["mean"] for row in own], marker=".", linewidth=1.4, label=label, **looks)
+        axis.plot(places, [row["mean"] for row in own], linewidth=1.4, markersize=4, label=label, **looks)
         low, high = ([row[bound] for row in own] for bound in ("low", "high"))
         axis.fill_between(places, low, high, color=looks["color"], alpha=0.15, linewidth=0)
     axis.set_xlabel("optimiser step" if position == "step" else "epoch")

@@ -37,13 +37,17 @@ def draw(numbers: list[dict]) -> Figure:
     axis = figure.subplots()
     levels = [level for level in LEVELS if any(row["level"] == level for row in numbers)]
     levels += sorted({row["level"] for row in numbers} - set(LEVELS))
+    looks = canvas.styles(levels)
     for place, row in enumerate(numbers):
-        draw_interval(axis, place, row, f"C{levels.index(row['level'])}", upright=False)
-    for number, level in enumerate(levels):
-        axis.plot([], [], "o", color=f"C{number}", label=LEVELS.get(level, level))
+        of_level = looks[row["level"]]
+        draw_interval(axis, place, row, of_level["color"], of_level["marker"], upright=False)
+    for level, of_level in looks.items():
+        axis.plot([], [], **of_level | {"linestyle": ""}, label=LEVELS.get(level, level))
+    canvas.within_shares(axis, upright=False)
     axis.set_yticks(range(len(numbers)), [row["method"] for row in numbers])
     axis.set_ylim(-0.6, len(numbers) - 0.4)
-    axis.set_xlabel(f"accuracy on {numbers[0]['split']}, 0 to 1; bars: 95 % intervals over seeds")
+    words = canvas.spread_in_words((row["seeds"] for row in numbers), "bars")
+    axis.set_xlabel(f"accuracy on {numbers[0]['split']}, 0 to 1\n{words}")
     axis.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=len(levels), title="level of augmentation", fontsize="small")
     return figure

@@ -9,10 +9,18 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from hf_hmtl.analysis.explain import grad_cam, heat_inside, of_class
+from hf_hmtl.analysis.explain import Unexplained, grad_cam, heat_inside, of_class
 from hf_hmtl.compare.canvas import new_figure
 from hf_hmtl.compare.figures import Drawn, FigureOptions
-from hf_hmtl.compare.figures.runs import FinishedRun, by_label, first_classification, fitting, mean_and_interval
+from hf_hmtl.compare.figures.runs import (
+    FinishedRun,
+    first_classification,
+    fitting,
+    left_out,
+    mean_and_interval,
+    require_comparable,
+    saves_no_network,
+)
 from hf_hmtl.results.intervals import of_mean
 from hf_hmtl.run.finished import KEPT, OpenedRun, open_run, some_rows
 from hf_hmtl.tasks.base import MISSING
@@ -32,21 +40,29 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     seeds the first.
     """
     kept, notes = fitting(runs, _unfit, "figure 11")
-    numbers, shown = [], {}
+    require_comparable(kept, "validation", "figure 11")
+    numbers, shown, unexplained = [], {}, {}
     for run in tqdm(kept, desc="runs explained", disable=None):
         opened = open_run(run.folder, options.data_dir, options.weights or KEPT, "validation")
-        found, heats = _explained(run, opened, some_rows(len(opened.rows), options.rows or ROWS))
+        try:
+            found, heats = _explained(run, opened, some_rows(len(opened.rows), options.rows or ROWS))
+        except Unexplained as error:
+            unexplained[run.folder] = str(error)
+            continue
         numbers += found
         shown.setdefault(run.label, (found, heats))
+    notes += left_out(kept, unexplained)
+    if not shown:
+        raise ValueError(f"figure 11 has nothing to show: {'; '.join(notes)}")
     if len({len(found) for found, _ in shown.values()}) > 1:
         raise ValueError("these runs were validated on different faces, which cannot stand in one figure")
-    means = [_mean([row for row in numbers if row["method"] == label]) for label in by_label(kept)]
+    means = [_mean([row for row in numbers if row["method"] == label]) for label in shown]
     return Drawn([*numbers, *means], draw(shown, {row["method"]: row for row in means}), notes)
 
 
 def _unfit(run: FinishedRun) -> str | None:
-    if run.result.recipe.get("probe"):
-        return "a probe saves no network that could be explained"
+    if without := saves_no_network(run):
+        return without
     return None if first_classification(run) else "it learned no classes"
 
 
@@ -111,7 +127,7 @@ def draw(shown: dict[str, tuple[list[dict], list[tuple]]], means: dict[str, dict
     """
     faces = next(iter(shown.values()))[0]
     first = {row["true_class"]: place for place, row in reversed(list(enumerate(faces)))}
-    figure = new_figure(1.0 + 1.5 * (1 + len(shown)), 0.7 + 1.62 * len(first))
+    figure = new_figure(1.0 + 1.5 * (1 + len(shown)), 1.5 + 1.62 * len(first))
     axes = figure.subplots(len(first), 1 + len(shown), squeeze=False)
     for line, (name, place) in zip(axes, sorted(first.items()), strict=True):
         for axis, label in zip(line, [None, *shown], strict=True):
@@ -120,21 +136,28 @@ def draw(shown: dict[str, tuple[list[dict], list[tuple]]], means: dict[str, dict
             axis.imshow(pixels)
             axis.set(xticks=[], yticks=[])
             if label is not None:
-                axis.imshow(heat, cmap="turbo", alpha=0.45, vmin=0, vmax=1)
+                shown_heat = axis.imshow(heat, cmap="inferno", alpha=0.5, vmin=0, vmax=1)
                 answer = numbers[place]
                 right = answer["answer"] == name
                 axis.set_xlabel(
                     f"{answer['answer']} {answer['probability']:.2f}",
                     fontsize=8,
                     color="black" if right else "firebrick",
+                    style="normal" if right else "italic",
                 )
         line[0].set_ylabel(name)
-    axes[0, 0].set_title("validation", fontsize=9)
+    axes[0, 0].set_title("validation\nfaces", fontsize=9)
+    label = "heat of the true class\n(Grad-CAM), hottest place 1"
+    figure.colorbar(shown_heat, ax=axes[:, 1:], location="bottom", shrink=0.8, aspect=30, pad=0.01, label=label)
+    figure.supxlabel(
+        "true class on the left; below a face the answer\nand its probability, wrong ones red and slanted", fontsize=8
+    )
     for axis, label in zip(axes[0, 1:], shown, strict=True):
         mean = means[label]
         known = np.isfinite(mean["heat_on_face"])
         share, area = mean["heat_on_face"], mean["face_of_picture"]
-        beside = f"\nheat on face {share:.2f}\n(face is {area:.2f})" if known else ""
+        interval = f"\n[{mean['low']:.2f}, {mean['high']:.2f}]" if np.isfinite(mean["low"]) else ""
+        beside = f"\nheat on face {share:.2f}{interval}\n(face is {area:.2f})" if known else ""
         axis.set_title(f"{_broken(label)}{beside}", fontsize=9)
     return figure
 

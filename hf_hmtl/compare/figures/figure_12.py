@@ -10,7 +10,15 @@ from tqdm.auto import tqdm
 from hf_hmtl.analysis.tiles import tile_answers
 from hf_hmtl.compare.canvas import new_figure
 from hf_hmtl.compare.figures import Drawn, FigureOptions
-from hf_hmtl.compare.figures.runs import FinishedRun, by_label, first_classification, fitting, mean_and_interval
+from hf_hmtl.compare.figures.runs import (
+    FinishedRun,
+    by_label,
+    first_classification,
+    fitting,
+    mean_and_interval,
+    require_comparable,
+    saves_no_network,
+)
 from hf_hmtl.run.finished import KEPT, open_run, some_rows
 from hf_hmtl.tasks.classification import Classification
 
@@ -26,6 +34,7 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     accuracy by it alone.
     """
     kept, notes = fitting(runs, _unfit, "figure 12")
+    require_comparable(kept, "validation", "figure 12")
     found = {}
     for run in tqdm(kept, desc="runs asked", disable=None):
         opened = open_run(run.folder, options.data_dir, options.weights or KEPT, "validation")
@@ -52,8 +61,8 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
 
 
 def _unfit(run: FinishedRun) -> str | None:
-    if run.result.recipe.get("probe"):
-        return "a probe saves no network that could be asked"
+    if without := saves_no_network(run):
+        return without
     if first_classification(run) is None:
         return "it learned no classes"
     side = run.result.model["image_size"]
@@ -61,16 +70,18 @@ def _unfit(run: FinishedRun) -> str | None:
 
 
 def draw(numbers: list[dict]) -> Figure:
-    """A line of two maps for each label, with the numbers written into the tiles."""
+    """A line of two maps for each label, with the numbers written into the tiles; one scale for all."""
     labels = list(dict.fromkeys(row["method"] for row in numbers))
-    figure = new_figure(8.4, 0.6 + 3.9 * len(labels))
+    figure = new_figure(8.4, 0.6 + 3.4 * len(labels))
+    of_measure = {each: [row["mean"] for row in numbers if row["measure"] == each] for each in (LOSS, ALONE)}
     axes = figure.subplots(len(labels), 2, squeeze=False)
     for line, label in zip(axes, labels, strict=True):
         for axis, measure in zip(line, (LOSS, ALONE), strict=True):
             own = [row for row in numbers if (row["method"], row["measure"]) == (label, measure)]
             values = np.array([row["mean"] for row in own]).reshape(GRID, GRID)
-            shown = axis.imshow(values, cmap="viridis")
-            middle = (values.min() + values.max()) / 2
+            low, high = min(of_measure[measure]), max(of_measure[measure])
+            shown = axis.imshow(values, cmap="viridis", vmin=low, vmax=high)
+            middle = (low + high) / 2
             for row in own:
                 half = (row["high"] - row["low"]) / 2
                 text = f"{row['mean']:.3f}" + (f"\n± {half:.3f}" if math.isfinite(half) else "")
@@ -78,5 +89,7 @@ def draw(numbers: list[dict]) -> Figure:
                 axis.text(row["column"] - 1, row["row"] - 1, text, ha="center", va="center", fontsize=8, color=colour)
             axis.set(xticks=[], yticks=[])
             axis.set_title(f"{label}: accuracy {measure}", fontsize=9)
-            figure.colorbar(shown, ax=axis, shrink=0.75)
+            figure.colorbar(shown, ax=axis, shrink=0.75, label="accuracy, 0 to 1")
+    if any(row["seeds"] > 1 for row in numbers):
+        figure.supxlabel("means over seeds ± half of their 95 % interval", fontsize=9)
     return figure

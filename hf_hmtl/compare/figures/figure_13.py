@@ -51,14 +51,16 @@ def _unfit(run: FinishedRun) -> str | None:
 
 
 def draw(numbers: list[dict]) -> Figure:
-    """A point for each size, those with region weights in another colour."""
+    """A point for each size, those with region weights of another colour and shape."""
     figure = canvas.new_figure(6, 4.2)
     axis = figure.subplots()
     for place, row in enumerate(numbers):
-        draw_interval(axis, place, row, "C1" if row["region_weights"] else "C0")
+        draw_interval(axis, place, row, *(("C1", "s") if row["region_weights"] else ("C0", "o")))
     axis.set_xticks(range(len(numbers)), [row["size"].replace(", ", "\n") for row in numbers])
     axis.set_xlim(-0.5, len(numbers) - 0.5)
+    axis.set_xlabel("puzzle, tiles a side")
+    canvas.within_shares(axis)
     axis.set_ylabel(f"accuracy on {numbers[0]['split']}, 0 to 1")
-    axis.set_title("means over seeds; bars: 95 % intervals", fontsize=10)
+    axis.set_title(canvas.spread_in_words((row["seeds"] for row in numbers), "bars"), fontsize=10)
     axis.grid(axis="y", alpha=0.3)
     return figure

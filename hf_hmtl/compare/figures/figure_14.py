@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from hf_hmtl.compare.canvas import new_figure
+from hf_hmtl.compare.canvas import new_figure, spread_in_words, within_shares
 from hf_hmtl.compare.figures import Drawn, FigureOptions
 from hf_hmtl.compare.figures.curves import curve, draw_curves, logged
-from hf_hmtl.compare.figures.runs import FinishedRun, first_classification, fitting
+from hf_hmtl.compare.figures.runs import FinishedRun, first_classification, fitting, require_comparable
 
 OPTIONS = ()
 LOSS, ACCURACY = "loss", "accuracy"
@@ -19,17 +19,15 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     The loss is that of the first supervised task that has classes.
 
     Raises:
-        ValueError: no run logged both, or the runs are about different tasks.
+        ValueError: no run logged both, or the runs cannot be compared.
     """
     kept, notes = fitting(runs, _unfit, "figure 14")
-    tasks = sorted({str(first_classification(run)) for run in kept})
-    if len(tasks) > 1:
-        raise ValueError(f"figure 14 shows one task, and these runs learned {' and '.join(tasks)}")
+    task = require_comparable(kept, "validation", "figure 14")
     numbers = [
-        *logged(kept, f"eval_{tasks[0]}_loss", LOSS, "step"),
-        *logged(kept, f"eval_{tasks[0]}_accuracy", ACCURACY, "step"),
+        *logged(kept, f"eval_{task}_loss", LOSS, "step"),
+        *logged(kept, f"eval_{task}_accuracy", ACCURACY, "step"),
     ]
-    return Drawn(numbers, draw(numbers, tasks[0]), notes)
+    return Drawn(numbers, draw(numbers, task), notes)
 
 
 def _unfit(run: FinishedRun) -> str | None:
@@ -50,6 +48,7 @@ def draw(numbers: list[dict], task: str) -> Figure:
         unit = "nats" if measure == LOSS else "0 to 1"
         axis.set_ylabel(f"{task} {measure} on validation, {unit}")
     handles, names = axes[0].get_legend_handles_labels()
-    title = "means over seeds; bands: 95 % intervals" if any(row["seeds"] > 1 for row in numbers) else None
+    within_shares(axes[1])
+    title = spread_in_words((row["seeds"] for row in numbers), "bands")
     figure.legend(handles, names, loc="outside lower center", ncols=min(3, len(names)), title=title, fontsize="small")
     return figure

@@ -8,7 +8,14 @@ from tqdm.auto import tqdm
 from hf_hmtl.analysis.attack import ATTACKS, STEPS, attacked_answers
 from hf_hmtl.compare.canvas import new_figure, styles
 from hf_hmtl.compare.figures import Drawn, FigureOptions
-from hf_hmtl.compare.figures.runs import FinishedRun, first_classification, fitting, mean_and_interval
+from hf_hmtl.compare.figures.runs import (
+    FinishedRun,
+    first_classification,
+    fitting,
+    mean_and_interval,
+    require_comparable,
+    saves_no_network,
+)
 from hf_hmtl.results.intervals import of_share
 from hf_hmtl.run.finished import LOWEST_LOSS, open_run, some_rows
 from hf_hmtl.tasks.classification import Classification
@@ -26,6 +33,7 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     label with the interval over its seeds, or of one seed that of its rows.
     """
     kept, notes = fitting(runs, _unfit, "figure 16")
+    require_comparable(kept, "validation", "figure 16")
     radii = tuple(sorted({0.0, *(options.radii or RADII)}))
     numbers = []
     for run in tqdm(kept, desc="runs under attack", disable=None):
@@ -35,8 +43,8 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
 
 
 def _unfit(run: FinishedRun) -> str | None:
-    if run.result.recipe.get("probe"):
-        return "a probe saves no network that could be attacked"
+    if without := saves_no_network(run):
+        return without
     return None if first_classification(run) else "it learned no classes"
 
 
@@ -87,7 +95,7 @@ def draw(numbers: list[dict]):
         for label, looks in styles(labels).items():
             rows = [row for row in numbers if (row["method"], row["attack"], row["seed"]) == (label, attack, MEAN)]
             levels = [255 * row["radius"] for row in rows]
-            axis.plot(levels, [row["accuracy"] for row in rows], marker="o", markersize=4, label=label, **looks)
+            axis.plot(levels, [row["accuracy"] for row in rows], markersize=5, label=label, **looks)
             low, high = (np.clip([row[bound] for row in rows], 0, 1) for bound in ("low", "high"))
             axis.fill_between(levels, low, high, color=looks["color"], alpha=0.15, linewidth=0)
         axis.set(title=TITLES[attack], xlabel="largest change of a pixel, grey levels of 255", ylim=(0, None))

@@ -51,15 +51,18 @@ def draw(numbers: list[dict]) -> Figure:
     """A line for random and one for ImageNet weights, over the levels."""
     figure = canvas.new_figure(6, 4.4)
     axis = figure.subplots()
-    for number, weights in enumerate(dict.fromkeys(row["weights"] for row in numbers)):
+    looks = canvas.styles(dict.fromkeys(row["weights"] for row in numbers))
+    for number, (weights, of_weights) in enumerate(looks.items()):
         own = [row for row in numbers if row["weights"] == weights]
-        color = f"C{number}"
         places = [list(LEVELS).index(row["level"]) + 0.06 * number for row in own]
-        axis.plot(places, [row["mean"] for row in own], color=color, label=f"{weights} weights", alpha=0.6)
+        axis.plot(places, [row["mean"] for row in own], label=f"{weights} weights", **of_weights)
         for place, row in zip(places, own, strict=True):
-            draw_interval(axis, place, row, color)
+            draw_interval(axis, place, row, of_weights["color"], of_weights["marker"])
     axis.set_xticks(range(len(LEVELS)), list(LEVELS.values()))
+    axis.set_xlim(-0.3, len(LEVELS) - 0.7)
+    canvas.within_shares(axis)
     axis.set(ylabel=f"accuracy on {numbers[0]['split']}, 0 to 1", xlabel="level of augmentation")
     axis.grid(axis="y", alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=2, title="means over seeds; bars: 95 % intervals", fontsize="small")
+    title = canvas.spread_in_words((row["seeds"] for row in numbers), "bars")
+    figure.legend(loc="outside lower center", ncols=2, title=title, fontsize="small")
     return figure

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
-from hf_hmtl.compare.canvas import new_figure
+from hf_hmtl.compare.canvas import new_figure, spread_in_words
 from hf_hmtl.compare.figures import Drawn, FigureOptions
 from hf_hmtl.compare.figures.curves import curve, draw_curves, logged
 from hf_hmtl.compare.figures.runs import FinishedRun, fitting
@@ -58,6 +58,6 @@ def draw(numbers: list[dict], how: str) -> Figure:
     axis = figure.subplots()
     draw_curves(axis, numbers, "epoch", list(dict.fromkeys(row["method"] for row in numbers)))
     axis.set_ylabel(f"mean absolute error on validation, degrees{how}")
-    title = "means over seeds; bands: 95 % intervals" if any(row["seeds"] > 1 for row in numbers) else None
-    axis.legend(title=title, fontsize="small")
+    title = spread_in_words((row["seeds"] for row in numbers), "bands")
+    figure.legend(loc="outside lower center", ncols=2, title=title, fontsize="small")
     return figure

@@ -6,7 +6,13 @@ from typing import Any, TypeVar
 
 from matplotlib.axes import Axes
 
-from hf_hmtl.compare.figures.runs import FinishedRun, by_label, first_classification, mean_and_interval
+from hf_hmtl.compare.figures.runs import (
+    FinishedRun,
+    by_label,
+    first_classification,
+    mean_and_interval,
+    require_comparable,
+)
 from hf_hmtl.compare.statistics import PREFIXES
 
 LEVELS = {"none": "no augmentation", "weak": "weak", "strong": "strong"}
@@ -48,11 +54,12 @@ def spreads(
     """{setting: method, seeds, and mean, sd, low and high of the accuracy over seeds}, in the order of the runs.
 
     Raises:
-        ValueError: two rows have one setting, so that one point would stand for both; or runs report on several splits.
+        ValueError: two rows have one setting, so that one point would stand for both; or the runs cannot be compared.
     """
     splits = sorted({run.result.protocol["reported_on"] for run in runs})
     if len(splits) > 1:
         raise ValueError(f"{figure} shows one split, and these runs report on {' and '.join(splits)}")
+    require_comparable(runs, splits[0], figure)
     found: dict[Setting, dict[str, Any]] = {}
     for label, of_seeds in by_label(runs).items():
         key = setting(of_seeds[0])
@@ -65,12 +72,14 @@ def spreads(
     return found
 
 
-def draw_interval(axis: Axes, place: float, spread: dict[str, Any], color: str, upright: bool = True) -> None:
+def draw_interval(
+    axis: Axes, place: float, spread: dict[str, Any], color: str, marker: str = "o", upright: bool = True
+) -> None:
     """A point at the mean, and its 95 % interval over seeds where there is one."""
     mean, low, high = (spread[name] for name in ("mean", "low", "high"))
     known = math.isfinite(low)
     errors = [[max(mean - low, 0)], [max(high - mean, 0)]] if known else None
     if upright:
-        axis.errorbar([place], [mean], yerr=errors, fmt="o", capsize=4, color=color)
+        axis.errorbar([place], [mean], yerr=errors, fmt=marker, capsize=4, color=color)
     else:
-        axis.errorbar([mean], [place], xerr=errors, fmt="o", capsize=4, color=color)
+        axis.errorbar([mean], [place], xerr=errors, fmt=marker, capsize=4, color=color)

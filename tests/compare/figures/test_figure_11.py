@@ -5,8 +5,8 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from hf_hmtl.analysis.explain import grad_cam, heat_inside, of_class
-from hf_hmtl.compare.figures import FigureOptions, write_figure
+from hf_hmtl.analysis.explain import Unexplained, grad_cam, heat_inside, of_class
+from hf_hmtl.compare.figures import FigureOptions, figure_11, write_figure
 from hf_hmtl.data.drawn_faces.dataset import face_masks
 from hf_hmtl.run.finished import open_run
 
@@ -32,3 +32,22 @@ def test_the_numbers_are_those_of_the_same_faces_by_every_network(rewritten, tmp
     finite = expected[np.isfinite(expected)]
     assert mean["heat_on_face"] == pytest.approx(finite.mean(), abs=0.01)
     assert mean["face_of_picture"] == pytest.approx(masks.mean(), abs=0.01)
+
+
+def test_a_network_that_cannot_be_explained_is_left_out_and_told(rewritten, tmp_path, monkeypatch):
+    folders = [rewritten("one"), rewritten("other", row="puzzle-3x3")]
+    refused = []
+
+    def explain(model, *rest):
+        if not refused:
+            refused.append(model)
+            raise Unexplained("tnt ends in no maps")
+        return grad_cam(model, *rest)
+
+    monkeypatch.setattr(figure_11, "grad_cam", explain)
+    drawn, path = write_figure("11", folders, FigureOptions(rows=16), tmp_path)
+    assert drawn.notes == ["left out supervised, seed 1: tnt ends in no maps"]
+    assert {row["method"] for row in drawn.numbers} == {"puzzle-3x3"} and np.ptp(imread(path)) > 0
+    refused.clear()
+    with pytest.raises(ValueError, match="figure 11 has nothing to show: left out supervised, seed 1: tnt ends in no"):
+        write_figure("11", folders[:1], FigureOptions(rows=16), tmp_path)

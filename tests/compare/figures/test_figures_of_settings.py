@@ -91,3 +91,28 @@ def test_figure_12_adds_up_to_the_score_of_the_run(trained, tmp_path):
     assert len(found.numbers) == 2 * 16 and {row["seeds"] for row in found.numbers} == {1}
     for row in found.numbers:  # of 12 faces
         assert row["mean"] * 12 == pytest.approx(round(row["mean"] * 12))
+
+
+def test_shares_are_drawn_from_0_to_1_and_levels_are_told_apart_in_gray(run, tmp_path):
+    folders = [
+        *run("wide", [0.05, 0.9]),
+        *run("weak", [0.95], **level("weak")),
+        *run("strong", [0.9], **level("strong")),
+    ]
+    sizes = [*run("none", [0.05, 0.9]), *run("two", [0.95], auxiliary={"puzzle": {"grid": 2}})]
+    for name, of_figure, upright in (("9", folders, True), ("10", folders, False), ("13", sizes, True)):
+        found = drawn(name, of_figure, tmp_path)
+        assert min(row["low"] for row in found.numbers) < 0 and max(row["high"] for row in found.numbers) > 1
+        (axis,) = found.figure.axes
+        assert (axis.get_ylim() if upright else axis.get_xlim()) == (-0.02, 1.02)
+    levels = drawn("10", folders, tmp_path).figure
+    handles = levels.legends[0].legend_handles
+    assert len({handle.get_marker() for handle in handles}) == len(handles) == 3
+    assert "95 % intervals, none of a single seed" in levels.axes[0].get_xlabel()
+    assert "one seed each, so no bars" in drawn("10", folders[2:], tmp_path).figure.axes[0].get_xlabel()
+
+
+def test_maps_of_tiles_share_the_scale_of_their_measure(trained, rewritten, tmp_path):
+    found, _ = write_figure("12", [trained, rewritten("two", row="other")], FigureOptions(rows=12), tmp_path)
+    maps = [axis.images[0].get_clim() for axis in found.figure.axes if axis.images]
+    assert len(maps) == 4 and maps[:2] == maps[2:]
