@@ -62,8 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     options.add_argument("--at_a_time", type=int, metavar="N", help="runs side by side, each on its share of the cores")
     options.add_argument("--data_dir", help="folder of the data set; drawn faces need none")
     options.add_argument("--output_dir", type=Path, help="outputs/reproduce-NAME unless given")
-    options.add_argument("--dry_run", action="store_true", help="print what would be trained, with hours, and stop")
-    options.add_argument("--report", action="store_true", help="train nothing; figures and page of what is finished")
+    either = options.add_mutually_exclusive_group()
+    either.add_argument("--dry_run", action="store_true", help="print what would be trained, with hours, and stop")
+    either.add_argument("--report", action="store_true", help="train nothing; figures and page of what is finished")
     options.add_argument("--keep", type=Path, metavar="FOLDER", help="copy the results, without their logs, into it")
     options.add_argument("--page", type=Path, metavar="FILE.md", help="where the page goes, if not into the folder")
     return options

@@ -23,7 +23,7 @@ from hf_hmtl.compare.advice import Advice, at_its_end, best_of, difference
 from hf_hmtl.compare.arms import SUPERVISED, arm, settings_for
 from hf_hmtl.compare.plot import plot_comparison
 from hf_hmtl.compare.report import finished_groups
-from hf_hmtl.compare.rows import Comparison, Row, folder_name
+from hf_hmtl.compare.rows import Comparison, Row, folder_name, require_free
 from hf_hmtl.compare.runs import run_all
 from hf_hmtl.compare.statistics import Groups, compare, default_threshold, measures_of
 from hf_hmtl.files import replacing
@@ -40,6 +40,12 @@ FIRST_JUDGING_SEED = 101
 KEPT = 3  # hybrid settings of the second seed
 EVALUATIONS = 10
 FEWEST_STEPS = 50
+OF_BUDGET = dict.fromkeys(
+    ("--max_steps", "--num_train_epochs", "--eval_strategy", "--eval_steps", "--save_strategy", "--save_steps",
+     "--logging_steps", "--save_total_limit", "--load_best_model_at_end"),
+    "which follows from the --budget",
+)  # fmt: skip
+"""Options of the command train that are decided here."""
 _TIMED = 9
 _FORWARD = 1 / 3  # what a row costs in an evaluation, as a share of what it costs in a step
 _DEARER = 1.05  # a step that takes so many times as long is worth a comparison at equal steps
@@ -116,8 +122,9 @@ def advise(
     Raises:
         ValueError: the recipe learns no label, or so small a budget would say nothing.
     """
+    require_free(common, OF_BUDGET)
+    task = _task_of(recipe, common)
     plan = planned(recipe, folder, common, budget, seeds, say, costs_of or measured)
-    task = _task_of(plan.recipe, common)
 
     def trained(rows: Sequence[Row]) -> Groups:
         """The results of some rows, trained where they are not yet."""
@@ -244,6 +251,10 @@ def _even_side(recipe: str, common: Sequence[str]) -> tuple[str, ...]:
 
 def _task_of(recipe: str, common: Sequence[str]) -> str:
     loaded = parse([recipe, *common])[0]
+    if loaded.sequence:
+        raise ValueError(
+            f"{recipe} reads clips, and advice is given on single pictures; compare rows of clips by compare"
+        )
     if not loaded.supervised or loaded.auxiliary or loaded.probe:
         raise ValueError(
             f"{recipe}: advice begins with a row that learns labels and nothing else, such as "

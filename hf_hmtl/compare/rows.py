@@ -6,7 +6,7 @@ fold; the model of a row of another file is taken from where that was trained.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,12 @@ FILE_KEYS = ("about", "recipe", "baseline", "tasks", "seeds", "folds", "rows", "
 ROW_KEYS = ("row", "seeds", "set")
 FIRST_SEED = 1
 _MOST_SEEDS = 10_000
+_DECIDED = {
+    "--seed": "which --seeds sets", "--output_dir": "which every run has its own of",
+    "--overwrite": "for what is finished stays", "--resume_from_checkpoint": "for what was stopped goes on by itself",
+    "--dry_run": "with which nothing would be trained",
+}  # fmt: skip
+"""Options of the command train that a comparison decides itself, and so has no use for behind its lone `--`."""
 
 
 @dataclass
@@ -152,7 +158,7 @@ class Comparison:
         recipes.require_known(labels or [], [row.label for row in self.rows], f"row of comparison {self.name}")
         rows = [row for row in self.rows if labels is None or row.label in labels]
         if seeds is not None:
-            rows = [Row(row.label, row.recipe, tuple(seeds), row.changes) for row in rows]
+            rows = [Row(row.label, row.recipe, require_seeds(seeds), row.changes) for row in rows]
         return dataclasses.replace(self, rows=tuple(rows))
 
 
@@ -265,6 +271,32 @@ def seeds_of(count: int) -> tuple[int, ...]:
     if not 1 <= count <= _MOST_SEEDS:
         raise ValueError(f"seeds is {shown(count)}, allowed are whole numbers from 1 to {_MOST_SEEDS:,}")
     return tuple(range(FIRST_SEED, FIRST_SEED + count))
+
+
+def require_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
+    """Seeds that were typed, which have to be different ones.
+
+    Raises:
+        ValueError: one occurs twice, or is none that torch and numpy take.
+    """
+    if len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
+        raise ValueError(
+            f"--seeds are {' '.join(map(str, seeds))}, allowed are different whole numbers from 0 to {2**32 - 1}"
+        )
+    return tuple(seeds)
+
+
+def require_free(common: Sequence[str], decided: Mapping[str, str] | None = None) -> None:
+    """Raise where options for every run name what is decided otherwise, and so would do nothing.
+
+    Args:
+        common: options of the command train, as they were typed behind a lone `--`.
+        decided: {option: by what}, beside those that every comparison decides.
+    """
+    reasons = {**_DECIDED, **(decided or {})}
+    for option in (part.partition("=")[0] for part in common):
+        if option in reasons:
+            raise ValueError(f"{option} behind -- is of no use here, {reasons[option]}; leave it out")
 
 
 def planned(comparison: Comparison, folder: Path) -> list[Run]:

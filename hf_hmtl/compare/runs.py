@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_hmtl.compare.rows import Comparison, Row, Run, planned
+from hf_hmtl.compare.rows import Comparison, Row, Run, planned, require_free
 from hf_hmtl.compare.side_by_side import side_by_side
 from hf_hmtl.ending import told
 from hf_hmtl.files import replacing, without_place
@@ -53,6 +53,7 @@ def train_all(name: str, runs: Sequence[Run], at_a_time: int, common: Sequence[s
         at_a_time: how many are trained side by side.
         go_on: note a run that diverges in its folder, and train what does not begin with it.
     """
+    require_free(common)
     unfinished = [run for run in runs if not is_finished(run, common)]
     noted = [run for run in unfinished if go_on and has_diverged(run)]
     waiting = [run for run in unfinished if run not in noted]
@@ -130,27 +131,29 @@ def _way_on(run: Run) -> list[str]:
     return ["--overwrite"]
 
 
-def is_finished(run: Run, common: Sequence[str]) -> bool:
-    """Whether the run has a result of the same settings.
+def is_finished(run: Run, common: Sequence[str], but_for: Sequence[str] = ()) -> bool:
+    """Whether the run has a result of the same seed and settings.
 
     Args:
         common: options of the command train for every run.
+        but_for: settings that may differ.
 
     Raises:
-        ValueError: it has one of other settings.
+        ValueError: it has one of another seed or other settings.
     """
     path = run.folder / "result.json"
     if not path.is_file():
         return False
     result, wanted = results.read(path), dict(_settings(run.row, tuple(common)))
-    made = _decisive(result.recipe)
+    made = _decisive(result.recipe) | {"seed": result.seeds["training"]}
+    wanted["seed"] = run.seed
     if result.execution:  # files of version 1 do not tell
         made["precision"] = result.execution["precision"]
     for option in ("pretrained", "teacher"):
         if isinstance(wanted.get(option), dict):  # the recipe says {row: NAME}, the result where that lay
             wanted[option] = made.get(option)
     for key, value in made.items():
-        if value != wanted.get(key):
+        if value != wanted.get(key) and key not in but_for:
             raise ValueError(
                 f"{path} was made with {key} = {value}, and this comparison wants {wanted.get(key)}. Remove "
                 f"{run.folder}, or compare into another --output_dir"

@@ -157,8 +157,15 @@ def test_small_budgets_and_rows_that_learn_otherwise_are_refused(tmp_path):
         advise("drawn/supervised", tmp_path / "a", SMALL, 30.0, 5, print, costs_of)
     with pytest.raises(ValueError, match="2 or more: one pair"):
         advise("drawn/supervised", tmp_path / "b", SMALL, 3600.0, 1, print, costs_of)
-    with pytest.raises(ValueError, match="such as drawn/supervised"):
-        advise("drawn/puzzle-2x2", tmp_path / "c", SMALL, 3600.0, 2, print, costs_of)
+    for row in ("puzzle-2x2", "pretrain-puzzle-3x3", "probe-random"):
+        with pytest.raises(ValueError, match="such as drawn/supervised"):
+            advise(f"drawn/{row}", tmp_path / "c", SMALL, 3600.0, 2, print, costs_of)
+    with pytest.raises(ValueError, match="drawn-clips/gru-random reads clips, and advice is given on single pictures"):
+        advise("drawn-clips/gru-random", tmp_path / "d", [], 3600.0, 2, print, costs_of)
+    for option in ("--seed", "--max_steps", "--num_train_epochs=3", "--output_dir"):
+        with pytest.raises(ValueError, match=f"{option.partition('=')[0]} behind -- is of no use here"):
+            advise("drawn/supervised", tmp_path / "e", [option, "4"], 3600.0, 2, print, costs_of)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_training_is_at_its_end_when_its_validation_loss_has_risen_again():

@@ -237,6 +237,13 @@ def test_mistakes_are_named(tmp_path):
         dataclasses.replace(comparison.preset("drawn"), at_a_time=0)
     with pytest.raises(ValueError, match="no finished run"):
         report.report(small("supervised"), tmp_path)
+    for seeds in ([1, 2, 1], [-1], [2**32]):
+        with pytest.raises(ValueError, match=f"--seeds are {seeds[0]}.*, allowed are different whole numbers from 0"):
+            comparison.preset("drawn").narrowed(None, seeds)
+    for option in ("--seed", "--output_dir=x", "--overwrite", "--resume_from_checkpoint", "--dry_run"):
+        with pytest.raises(ValueError, match=f"{option.partition('=')[0]} behind -- is of no use here"):
+            comparison_runs.run_all(small("supervised"), tmp_path, [*TINY, option])
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_takes_the_number_of_runs_side_by_side(monkeypatch, tmp_path):

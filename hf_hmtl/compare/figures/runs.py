@@ -75,7 +75,7 @@ def _without_folds(found: dict[Path, Result]) -> dict[Path, Result]:
     kept: dict[Path, Result] = {}
     first: dict[tuple[str, int], Path] = {}
     for folder, run in found.items():
-        if run.fold is None or is_pooled(run):
+        if not run.fold or run.fold.get("number") is None:
             kept[folder] = run
             continue
         key = (name_without_fold(run), run.seeds["training"])
@@ -94,7 +94,7 @@ def _without_folds(found: dict[Path, Result]) -> dict[Path, Result]:
 
 def is_pooled(result: Result) -> bool:
     """Whether a result is that of all folds of a cross-validation together."""
-    return bool(result.fold) and result.fold["number"] is None
+    return bool(result.fold) and result.fold.get("number", 1) is None
 
 
 def _require_same_training(runs: Sequence[FinishedRun]) -> None:

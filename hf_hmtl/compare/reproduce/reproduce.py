@@ -12,9 +12,9 @@ from hf_hmtl.compare.figures import FigureOptions, write_figure
 from hf_hmtl.compare.reproduce import paper, plan
 from hf_hmtl.compare.reproduce.blocks import to_html, to_markdown
 from hf_hmtl.compare.reproduce.hours import CostOf, measuring, seconds_left
-from hf_hmtl.compare.reproduce.page import FIGURES, is_shown, page, picture_link
+from hf_hmtl.compare.reproduce.page import FIGURES, finished, is_shown, page, picture_link
 from hf_hmtl.compare.reproduce.plan import Reproduction
-from hf_hmtl.compare.rows import Run, run_folder
+from hf_hmtl.compare.rows import Run, planned, require_free, require_seeds, run_folder
 from hf_hmtl.compare.runs import DIVERGED, is_finished, train_all
 from hf_hmtl.compare.table import markdown
 from hf_hmtl.files import replacing
@@ -25,6 +25,12 @@ ROOT = Path("outputs")
 PAGE = "reproduction.md"
 FEWEST_STEPS = 50
 QUICK_FIGURES = ("14",)
+OF_BUDGET = dict.fromkeys(
+    ("--max_steps", "--num_train_epochs", "--eval_strategy", "--eval_steps", "--save_strategy", "--save_steps",
+     "--logging_steps", "--lr_scheduler_type", "--decay_epochs"),
+    "which follows from the --budget",
+)  # fmt: skip
+"""Options of the command train that a budget decides."""
 _START = 8.0  # seconds in which a run reads its data, is scored at its end, and writes its folder
 _LOOKS_AT_IMAGES = ("11", "12", "16")
 
@@ -55,6 +61,8 @@ class Wish:
     def __post_init__(self):
         if len(set(self.on)) < len(self.on):
             raise ValueError(f"--on names a data set once, and these are {' '.join(self.on)}")
+        if self.seeds is not None:
+            require_seeds(self.seeds)
         if self.budget is not None and (self.tables or self.figures or self.rows):
             raise ValueError(
                 "--budget is for supervised training, a puzzle and its control; leave out what else is named"
@@ -93,7 +101,12 @@ def reproduce(
     """
     if page is not None and len(wish.on) > 1:
         raise ValueError("--page is of one data set; name one behind --on")
+    if page is not None and page.suffix != ".md":
+        raise ValueError(f"--page is {page}, and the page is Markdown; give a name that ends in .md")
+    require_free(common, OF_BUDGET if wish.budget is not None else None)
     asked = [(_asked(name, wish, common, cost_of), wish.folder(name)) for name in wish.on]
+    for narrowed, folder in asked:
+        require_own_results(_whole(narrowed, wish, folder), folder, common)
     at_a_time = max(each.at_a_time for each, _ in asked)
     if dry_run:
         say(plan_text(plan.runs_of(asked, ROOT), common, at_a_time, cost_of or measuring(at_a_time)))
@@ -108,14 +121,37 @@ def reproduce(
         for note in draw_figures(narrowed, folder, wish.data_dir):
             say(note)
         if keep is not None:
-            say(f"results {keep_results(whole, folder, keep / narrowed.name)}")
-        say(f"page {write_pages(whole, folder, page)}")
+            keep_results(whole, folder, keep / narrowed.name)
+            say(f"results {keep / narrowed.name}, of {_so_far(whole, folder)}")
+        say(f"page {write_pages(whole, folder, page)}, of {_so_far(whole, folder)}")
+
+
+def _so_far(reproduction: Reproduction, folder: Path) -> str:
+    of_row = [runs for groups in finished(reproduction, folder).values() for runs in groups.values()]
+    wanted = len(reproduction.seeds) * sum(len(part.rows) for part in reproduction.parts)
+    return f"{sum(map(len, of_row))} finished runs of {wanted}"
+
+
+def require_own_results(reproduction: Reproduction, folder: Path, common: Sequence[str]) -> None:
+    """Raise where a result in a folder is not that of the row whose place it has: the page would pass it off as such.
+
+    Args:
+        reproduction: all that the page shows.
+        common: options of the command train for every run.
+    """
+    for part in reproduction.parts:
+        for run in planned(reproduction.comparison(part), plan.part_folder(folder, part)):
+            is_finished(run, common, but_for=("precision",))  # another machine may report what a GPU has trained
 
 
 def _asked(name: str, wish: Wish, common: Sequence[str], cost_of: CostOf | None) -> Reproduction:
     """What is wished of one data set."""
     whole = plan.load(name)
-    whole = dataclasses.replace(whole, at_a_time=wish.at_a_time or whole.at_a_time, seeds=wish.seeds or whole.seeds)
+    whole = dataclasses.replace(
+        whole,
+        at_a_time=whole.at_a_time if wish.at_a_time is None else wish.at_a_time,
+        seeds=whole.seeds if wish.seeds is None else wish.seeds,
+    )
     if whole.at_a_time < 1:
         raise ValueError(f"--at_a_time is {whole.at_a_time}, allowed are whole numbers of runs from 1")
     if wish.budget is None:

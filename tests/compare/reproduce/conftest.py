@@ -1,14 +1,17 @@
 """Finished runs as a reproduction leaves them, made up."""
 
 import dataclasses
+import functools
+import json
 from pathlib import Path
 
 import pytest
 
 from hf_hmtl.compare.rows import run_folder
-from hf_hmtl.results.result import read
+from hf_hmtl.results import result as results
+from hf_hmtl.run.command_line import parse
 
-EXAMPLE = read(Path(__file__).parents[2] / "results" / "version_2.json")
+EXAMPLE = results.read(Path(__file__).parents[2] / "results" / "version_2.json")
 CHANCE = 0.125
 
 
@@ -25,12 +28,21 @@ def log(accuracies, losses=None, tiles=None, training=None, every=10):
     return entries
 
 
+@functools.cache
+def recipe_of(row, *options):
+    """The recipe of a row as a result of it keeps it."""
+    recipe, _, args = parse([f"drawn-paper/{row}", *options])
+    return json.loads(json.dumps(results.without_folders(recipe.to_dict() | {"training": args.to_dict()})))
+
+
 def result(row, seed, score, validation=None, history=None):
     """A result on the test split."""
     known = {"test_emotion_accuracy": score, "eval_emotion_accuracy": score if validation is None else validation}
     return dataclasses.replace(
         EXAMPLE,
         name=f"drawn-paper/{row}",
+        recipe=recipe_of(row),
+        execution=None,
         seeds={"training": seed},
         metrics=EXAMPLE.metrics | known,
         baselines=EXAMPLE.baselines | {"test_emotion_accuracy": CHANCE},

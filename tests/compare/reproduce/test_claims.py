@@ -169,7 +169,7 @@ def test_label_smoothing_gains_nothing_where_no_amount_does(gain, word):
 
 def test_a_training_is_unstable_where_its_scores_move():
     moving = [0.1, 0.5, 0.3, 0.6, 0.2, 0.6, 0.1, 0.7]
-    run = result("x", 1, 0.5, history=log(moving))
+    run = result("supervised-none", 1, 0.5, history=log(moving))
     assert restlessness(run) == pytest.approx(np.abs(np.diff(moving[3:])).mean())
     rows = "inpainting-perceptual-none-without-softmax", "inpainting-perceptual-none"
     groups = group(rows[0], PLAIN, curve=moving), group(rows[1], PLAIN, curve=[0.5, 0.5, 0.5, 0.52, 0.5, 0.5, 0.5, 0.5])

@@ -1,5 +1,6 @@
 """From the command to runs, figures and pages."""
 
+import dataclasses
 import json
 import os
 
@@ -14,7 +15,7 @@ from hf_hmtl.compare.reproduce.page import page
 from hf_hmtl.results import result as results
 from hf_hmtl.training.finite_steps import Diverged
 
-from .conftest import log, result
+from .conftest import log, recipe_of, result
 
 TINY = ["--use_cpu", "--disable_tqdm", "true", "--max_steps", "2", "--decay_epochs", "none",
         "--set", "source.train=64", "source.validation=32", "source.test=32"]  # fmt: skip
@@ -30,7 +31,7 @@ def trained(monkeypatch):
 
 
 def test_the_plan_tells_the_hours_of_what_is_left(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(hours, "is_finished", lambda run, common: run.row.label == "smoothing-0.0" and run.seed == 1)
+    monkeypatch.setattr(hours, "is_finished", lambda run, *_, **__: run.row.label == "smoothing-0.0" and run.seed == 1)
     monkeypatch.setattr(reproduce, "is_finished", hours.is_finished)
     done = result("smoothing-0.0", 1, 0.5)
     done.seconds["total"] = 1800.0
@@ -190,7 +191,7 @@ def test_a_download_that_fails_is_a_reason(monkeypatch, error):
     assert reproduce._why_missing("test_resnet") is None
 
 
-def test_mistakes_of_the_command_are_one_sentence(tmp_path):
+def test_mistakes_of_the_command_are_one_sentence(trained, tmp_path):
     for arguments, message in (
         (["--on", "drawn", "fer2013", "--data_dir", "x"], "--data_dir and --output_dir are of one data set"),
         (["--on", "drawn", "fer2013", "--page", "x.md"], "--page is of one data set"),
@@ -199,10 +200,64 @@ def test_mistakes_of_the_command_are_one_sentence(tmp_path):
         (["--on", "jaffe", "--budget", "5m"], "jaffe has no rows for a --budget"),
         (["--on", "drawn", "--budget", "soon"], "--budget 'soon' is no time"),
         (["--on", "drawn", "--at_a_time", "-1"], "--at_a_time is -1"),
+        (["--on", "drawn", "--at_a_time", "0"], "--at_a_time is 0"),
+        (["--on", "drawn", "--seeds", "1", "1"], "--seeds are 1 1, allowed are different whole numbers"),
+        (["--on", "drawn", "--seeds", "-1"], "--seeds are -1"),
+        (["--on", "drawn", "--page", "drawn.html"], "drawn.html, and the page is Markdown"),
+        (["--on", "drawn", "--", "--seed", "7"], "--seed behind -- is of no use here, which --seeds sets"),
+        (["--on", "drawn", "--", "--output_dir=x"], "--output_dir behind -- is of no use here"),
+        (["--on", "drawn", "--", "--dry_run"], "--dry_run behind -- is of no use here"),
+        (["--on", "drawn", "--budget", "20m", "--", "--max_steps", "9"], "which follows from the --budget"),
         (["--on", "drawings"], "data set to reproduce on, 'drawings'"),
     ):
         with pytest.raises(ValueError, match=message):
             command.run(arguments)
+
+
+def test_a_plan_and_a_report_are_not_asked_for_at_once(capsys):
+    with pytest.raises(SystemExit):
+        command.run(["--on", "drawn", "--dry_run", "--report"])
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+def of_row(row, seed, *options):
+    """A result that a row may have left, with other options."""
+    return dataclasses.replace(result(row, seed, 0.5), recipe=recipe_of(row, *options))
+
+
+BFLOAT16 = {"processes": 1, "device": "cuda", "precision": "bfloat16", "global_batch": 64}
+
+
+def place_of(folder, row, seed):
+    return folder / "drawn-paper" / row / f"seed-{seed}" / "result.json"
+
+
+@pytest.mark.parametrize("how", [[], ["--report"], ["--dry_run"], ["--rows", "supervised-strong"]])
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (lambda: of_row("supervised-weak", 1), "made with augmentation = .*weak.* wants .*none"),
+        (lambda: of_row("supervised-none", 1, "--set", "source.train=64"), "source = .*64.* wants .*4000"),
+        (lambda: of_row("supervised-none", 1, "--max_steps", "7"), "training.max_steps = 7"),
+        (lambda: of_row("supervised-none", 2), "made with seed = 2, and this comparison wants 1"),
+    ],
+    ids=["of another row", "of fewer faces", "of fewer steps", "of another seed"],
+)
+def test_a_result_that_is_not_of_its_row_is_on_no_page(found, message, how, trained, folder):
+    found().write(place_of(folder, "supervised-none", 1))
+    with pytest.raises(ValueError, match=message):
+        command.run(["--on", "drawn", "--output_dir", str(folder), *how])
+    assert trained == [] and not (folder / reproduce.PAGE).exists()
+
+
+def test_results_of_their_rows_are_reported_with_how_many_there_are(folder, tmp_path, capsys):
+    of_row("supervised-none", 1).write(place_of(folder, "supervised-none", 1))
+    of_bfloat16 = dataclasses.replace(of_row("supervised-none", 2), execution=BFLOAT16)
+    of_bfloat16.write(place_of(folder, "supervised-none", 2))  # of a GPU, reported elsewhere
+    command.run(["--on", "drawn", "--report", "--output_dir", str(folder), "--keep", str(tmp_path / "kept")])
+    said = capsys.readouterr().out
+    assert f"results {tmp_path / 'kept' / 'drawn'}, of 2 finished runs of 213" in said
+    assert f"page {folder / reproduce.PAGE}, of 2 finished runs of 213" in said
 
 
 @pytest.mark.slow
