@@ -7,53 +7,9 @@ import dataclasses
 import math
 from typing import Any
 
-from hf_hmtl.compare.statistics import Difference, Groups, by_seed, paired_difference, validation_curve
+from hf_hmtl.compare.statistics import Difference, Groups, by_seed, paired_difference
 from hf_hmtl.metrics.measure import SHARE, Measure
-from hf_hmtl.results.result import Result
-
-_RISEN = 1.02
-"""A validation loss that ends so many times above its lowest has risen; less is noise."""
-
-
-@dataclasses.dataclass(frozen=True)
-class End:
-    """Whether a supervised training is at its end.
-
-    Attributes:
-        reached: whether its validation loss has risen again from its lowest value before the last evaluation.
-        lowest: share of the steps at which that loss was lowest.
-        train, validation: the headline measure on clean training images and on validation; NaN where it is unknown.
-        late_gain: what validation gained over the last quarter of the steps, in the way that is better.
-    """
-
-    reached: bool
-    lowest: float
-    train: float
-    validation: float
-    late_gain: float
-
-
-def at_its_end(result: Result, task: str, measure: Measure) -> End:
-    """Whether a training has learned what it can: more steps would fit the training rows and nothing else.
-
-    Raises:
-        ValueError: there was no evaluation during the training.
-    """
-    losses = validation_curve(result, f"{task}_loss")
-    scores = validation_curve(result, f"{task}_{measure.name}")
-    if not losses or not scores:
-        raise ValueError(f"{result.name} was not evaluated during its training, so nothing is known of its end")
-    last, lowest = max(losses), min(losses, key=lambda step: losses[step])
-    before = [value for step, value in scores.items() if step <= 0.75 * last] or [scores[min(scores)]]
-    gain = measure.best(scores.values()) - measure.best(before)
-    key = f"{task}_{measure.name}"
-    return End(
-        reached=losses[last] > _RISEN * losses[lowest],
-        lowest=lowest / last,
-        train=result.metrics.get(f"train_{key}", math.nan),
-        validation=result.metrics.get(f"eval_{key}", math.nan),
-        late_gain=gain if measure.greater_is_better else -gain,
-    )
+from hf_hmtl.results.end import End
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_hmtl import recipe as recipes
-from hf_hmtl.compare.advice import Advice, at_its_end, best_of, difference
+from hf_hmtl.compare.advice import Advice, best_of, difference
 from hf_hmtl.compare.arms import SUPERVISED, arm, settings_for
 from hf_hmtl.compare.plot import plot_comparison
 from hf_hmtl.compare.report import finished_groups
@@ -28,6 +28,7 @@ from hf_hmtl.compare.runs import run_all
 from hf_hmtl.compare.statistics import Groups, compare, default_threshold, measures_of
 from hf_hmtl.files import replacing
 from hf_hmtl.parsing import read_json
+from hf_hmtl.results.end import at_its_end
 from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.experiment import build
 from hf_hmtl.run.recipe_file import NAME as RECIPE_OF_RUN

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from hf_hmtl.compare.canvas import new_figure, save, styles, within_shares
-from hf_hmtl.compare.statistics import PREFIXES, Groups, Line, by_seed, in_order, listed, validation_curve
+from hf_hmtl.compare.statistics import PREFIXES, Groups, Line, by_seed, in_order, listed
 from hf_hmtl.metrics.measure import SHARE, Measure
+from hf_hmtl.results.end import validation_curve
 
 
 def plot_comparison(lines: list[Line], groups: Groups, task: str, path: str | Path, unit: str = "seed") -> None:

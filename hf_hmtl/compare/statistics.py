@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from hf_hmtl.metrics.measure import Measure
+from hf_hmtl.results.end import validation_curve
 from hf_hmtl.results.result import SPLITS, Result
 from hf_hmtl.results.versions import ACCURACY
 
@@ -253,12 +254,6 @@ def _relative_speed(runs: dict[int, Result], baseline: dict[int, Result]) -> flo
     ]
     known = [ratio for ratio in ratios if math.isfinite(ratio)]
     return float(np.median(known)) if known else math.nan
-
-
-def validation_curve(result: Result, measure: str) -> dict[int, float]:
-    """{step: value} of a validation measure, as it was logged during training."""
-    key = f"eval_{measure}"
-    return {entry["step"]: entry[key] for entry in result.history if math.isfinite(entry.get(key, math.nan))}
 
 
 def in_order(runs: dict[int, Result]) -> list[Result]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from hf_hmtl.data.splits import class_counts
 from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.results.calibration import calibration_of
+from hf_hmtl.results.end import end_in_words
 from hf_hmtl.results.groups import by_groups
 from hf_hmtl.results.predictions import SPLIT
 from hf_hmtl.results.result import Result, environment
@@ -205,6 +206,7 @@ def summary_table(result: Result, folder: Path) -> str:
         for key, value in progress.items():
             lines.append(f"{key.replace('_', ' '):24}{value:10.4f}  (training images, last log)")
     lines += [note for note in result.protocol["notes"] if note.startswith(ABSENT)]
+    lines += [end] if (end := end_in_words(result)) else []
     for split, broken in result.broken_images.items():
         if broken:
             lines.append(f"{broken} {split} images are broken; the log above names them")

@@ -10,11 +10,12 @@ import pytest
 
 from hf_hmtl.commands import advise as command
 from hf_hmtl.compare import advise as advising
-from hf_hmtl.compare.advice import at_its_end, best_of, difference
+from hf_hmtl.compare.advice import best_of, difference
 from hf_hmtl.compare.advise import Cost, advise
 from hf_hmtl.compare.arms import HYBRID, SUPERVISED
 from hf_hmtl.compare.rows import planned
 from hf_hmtl.metrics.measure import Measure
+from hf_hmtl.results.end import at_its_end
 from hf_hmtl.results.result import read
 from hf_hmtl.run.command_line import parse
 

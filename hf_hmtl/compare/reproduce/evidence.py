@@ -14,8 +14,8 @@ from hf_hmtl.compare.statistics import (
     in_order,
     paired_difference,
     steps_to,
-    validation_curve,
 )
+from hf_hmtl.results.end import validation_curve
 from hf_hmtl.results.intervals import of_mean
 from hf_hmtl.results.result import Result
 from hf_hmtl.results.versions import ACCURACY
