@@ -13,7 +13,9 @@ _STYLE = """\
 body { font: 16px/1.5 sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; font-size: 0.85rem; }
 th, td { border-bottom: 1px solid #ccc; padding: 0.25rem 0.6rem; text-align: left; vertical-align: top; }
-td.number, th.number { text-align: right; white-space: nowrap; }
+td.number, th.number { text-align: right; }
+td.number, td code { white-space: nowrap; }
+div.table { overflow-x: auto; }
 img { max-width: 100%; }
 code { font-size: 0.8rem; }"""
 
@@ -102,7 +104,7 @@ def _html(block: Block) -> str:
             return f'<p><img alt="{html.escape(title)}" src="data:image/png;base64,{pixels}"></p>'
     header, *rows = block.rows
     lines = [_html_row(header, header, block, "th"), *(_html_row(row, header, block, "td") for row in rows)]
-    return "<table>\n" + "\n".join(lines) + "\n</table>"
+    return '<div class="table">\n<table>\n' + "\n".join(lines) + "\n</table>\n</div>"
 
 
 def _html_row(row: Sequence[str], header: Sequence[str], block: Table, tag: str) -> str:

@@ -44,7 +44,7 @@ TABLES = {
     "11": PaperTable("linear evaluation on JAFFE, ten folds", JAFFE, "linear-supervised"),
     "12": PaperTable("head pose", POSE, "supervised"),
     "13": PaperTable("gender", GENDER, "supervised"),
-    "B": PaperTable("label smoothing (appendix B)", AFFECTNET, "smoothing-0.0"),
+    "B": PaperTable("label smoothing", AFFECTNET, "smoothing-0.0"),
 }
 
 _HEADS = tuple(f"puzzle-{grid}-none{without}" for grid in ("2x2", "3x3") for without in ("", "-without-heads"))

@@ -83,6 +83,42 @@ def test_the_gain_with_few_labels_is_compared_with_that_of_all():
     gains = np.subtract(few, few_plain), np.subtract(every, every_plain)
     assert found.word == word_of(*gains) == HOLDS
     assert f"{100 * np.mean(gains[0] - gains[1]):+.1f} points" in found.why
+    assert f"gain at 20 %: {100 * np.mean(gains[0]):+.1f} points" in found.why
+
+
+def test_a_smaller_loss_with_few_labels_is_no_gain():
+    few, few_plain, every, every_plain = [0.28, 0.30, 0.31], [0.30, 0.31, 0.33], [0.40, 0.41, 0.42], [0.50, 0.51, 0.52]
+    rows = ("puzzle-3x3-none-20", "supervised-none-20", "puzzle-3x3-none", "supervised-none")
+    groups = [group(*pair) for pair in zip(rows, (few, few_plain, every, every_plain), strict=True)]
+    assert word_of(np.subtract(few, few_plain), np.subtract(every, every_plain)) == HOLDS
+    assert word_of(few, few_plain) == FAILS
+    assert verdict(claims.most_with_few_labels, *groups).word == FAILS
+
+
+AT_CHANCE = [CHANCE, CHANCE + 0.01, CHANCE - 0.01]
+
+
+@pytest.mark.parametrize("row", ["supervised-none", "inpainting-perceptual-none", "puzzle-3x3-none"])
+def test_a_network_at_chance_resists_no_attack(row):
+    scores = dict.fromkeys(("supervised-none", "inpainting-perceptual-none", "puzzle-3x3-none"), BETTER)
+    groups = [group(*each) for each in (scores | {row: AT_CHANCE}).items()]
+    found = verdict(claims.inpainting_resists, *groups)
+    assert found.word == NOT_TESTED and found.why == f"{row} is not above chance ({CHANCE:.3f})"
+
+
+def test_tiles_at_chance_and_fine_tuning_that_still_falls_are_not_judged():
+    groups = [
+        group("puzzle-3x3-none", AT_CHANCE),
+        group("puzzle-4x4-none", WORSE),
+        group("puzzle-4x4-none-weighted", PLAIN),
+    ]
+    assert (
+        verdict(claims.sixteen_tiles_need_weights, *groups).why == f"puzzle-3x3-none is not above chance ({CHANCE:.3f})"
+    )
+    groups = [group("supervised-strong", BETTER)]
+    groups += [group(f"supervised-{level}-imagenet", PLAIN, STILL) for level in ("none", "weak", "strong")]
+    found = verdict(claims.strong_from_scratch, *groups)
+    assert found.why == "the validation loss of supervised-none-imagenet still falls at the end"
 
 
 def test_imagenet_is_judged_by_its_level_that_is_best_on_validation():

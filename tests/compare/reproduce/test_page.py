@@ -111,6 +111,12 @@ def test_figures_that_were_drawn_are_linked_and_in_the_html(drawn, folder):
     )
 
 
+def test_a_table_that_is_wider_than_the_window_scrolls_alone(drawn, folder):
+    text = to_html(page(drawn, folder), "Title")
+    assert text.count("<table>") == text.count('<div class="table">\n<table>') > len(drawn.tables())
+    assert "div.table { overflow-x: auto; }" in text
+
+
 def test_faces_of_people_stand_on_no_published_page(folder):
     (folder / "figures").mkdir(parents=True)
     for name in ("11", "16"):
