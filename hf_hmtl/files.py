@@ -48,6 +48,20 @@ def writing(path: str | Path) -> Iterator[None]:
         raise OSError(f"{path} cannot be written; is the disk full? ({str(error).splitlines()[0]})") from error
 
 
+def require_folder(folder: Path, option: str) -> None:
+    """Raise where files cannot go into a folder because it, or what it is to lie in, is a file: before hours of work.
+
+    Args:
+        option: by which it was given.
+
+    Raises:
+        FileExistsError: it is a file, or lies in one.
+    """
+    for each in (folder, *folder.parents):
+        if each.exists() and not each.is_dir():
+            raise FileExistsError(f"{option} {folder}: {each} is a file; give a folder")
+
+
 def is_local(name: str) -> bool:
     """Whether a name that could be one of the Hub is a place on this machine."""
     absolute = any(kind(name).is_absolute() for kind in (PurePosixPath, PureWindowsPath))

@@ -116,7 +116,11 @@ def plot_across(variants: dict[str, Groups], baseline: str, shown: dict[str, Rea
             low, high = _interval(groups, label, baseline, first)
             beside = place * (1 + APART * position) if is_scale else place + APART * position
             axes[0].plot([beside, beside], [low, high], color=of_label["color"], alpha=0.4, linewidth=3)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize="small")
+    title = (
+        f"means over seeds; dots: seeds; bars of the first panel: 95 % paired intervals of the difference to {baseline}"
+    )
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, title=title, fontsize="small")
     save(figure, path)
 
 

@@ -26,7 +26,7 @@ from hf_hmtl.compare.report import finished_groups
 from hf_hmtl.compare.rows import Comparison, Row, folder_name, require_free
 from hf_hmtl.compare.runs import run_all
 from hf_hmtl.compare.statistics import Groups, compare, default_threshold, measures_of
-from hf_hmtl.files import replacing
+from hf_hmtl.files import replacing, require_folder
 from hf_hmtl.parsing import read_json
 from hf_hmtl.results.end import at_its_end
 from hf_hmtl.run.command_line import parse
@@ -124,6 +124,7 @@ def advise(
         ValueError: the recipe learns no label, or so small a budget would say nothing.
     """
     require_free(common, OF_BUDGET)
+    require_folder(folder, "--output_dir")
     task = _task_of(recipe, common)
     plan = planned(recipe, folder, common, budget, seeds, say, costs_of or measured)
 

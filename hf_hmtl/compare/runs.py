@@ -15,7 +15,7 @@ from typing import Any
 from hf_hmtl.compare.rows import Comparison, Row, Run, planned, require_free
 from hf_hmtl.compare.side_by_side import side_by_side
 from hf_hmtl.ending import told
-from hf_hmtl.files import replacing, without_place
+from hf_hmtl.files import replacing, require_folder, without_place
 from hf_hmtl.results import result as results
 from hf_hmtl.run import process, train
 from hf_hmtl.run.command_line import parse
@@ -42,6 +42,7 @@ def run_all(comparison: Comparison, folder: Path, common: Sequence[str]) -> None
     Args:
         common: options of the command train for every run, such as ["--data_dir", DIR].
     """
+    require_folder(folder, "--output_dir")
     train_all(comparison.name, planned(comparison, folder), comparison.at_a_time, common)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hf_hmtl._version import __version__
 from hf_hmtl.analysis.curves import plot_curves
+from hf_hmtl.files import require_folder
 from hf_hmtl.hub.push import Choices, plan, push, require_reachable
 from hf_hmtl.locks import sole_writer
 from hf_hmtl.results.card import FILES, write_card
@@ -44,7 +45,7 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
     if options.dry_run or args.process_index > 0:
         _run(recipe, options, args)
         return
-    require_folder(Path(args.output_dir))
+    require_folder(Path(args.output_dir), "--output_dir")
     with sole_writer(args.output_dir):
         _run(recipe, options, args)
 
@@ -139,12 +140,6 @@ def fit_probe(experiment: Experiment) -> None:
     print(summary_table(result, folder))
 
 
-def require_folder(folder: Path) -> None:
-    """Raise when a run cannot write there."""
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"--output_dir {folder} is a file; give a folder")
-
-
 def require_free_folder(
     folder: Path, resume: Path | None, overwrite: bool, main_process: bool, begins_anew: bool = False
 ) -> None:
@@ -155,7 +150,7 @@ def require_free_folder(
     """
     if resume is not None:
         return
-    require_folder(folder)
+    require_folder(folder, "--output_dir")
     finished = [folder / name for name in FINAL_NAMES if (folder / name).exists()]
     left = [*folder.glob("checkpoint-*"), *finished]
     cut_off = begins_anew and (not finished or (has_record(folder) and not (folder / "result.json").exists()))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from hf_hmtl.compare import rows
+from hf_hmtl.compare import across, rows
 from hf_hmtl.compare.across import _places, across_table, plot_across, quantities, worst_recall
 from hf_hmtl.results.result import read
 from hf_hmtl.run.command_line import parse
@@ -82,6 +82,17 @@ def test_the_picture_is_whole_and_another_where_a_number_is(variants, tmp_path):
     first, second = (matplotlib.image.imread(tmp_path / name) for name in ("a.png", "b.png"))
     assert first.shape == second.shape and (first != second).any()
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["a.png", "b.png"]
+
+
+def test_the_picture_says_what_its_marks_are(variants, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(across, "save", lambda figure, path: figures.append(figure))
+    plot_across(variants, "supervised", SHOWN, tmp_path / "a.png")
+    (legend,) = figures[0].legends
+    assert "means over seeds; dots: seeds" in legend.get_title().get_text()
+    assert "95 % paired intervals of the difference to supervised" in legend.get_title().get_text()
+    looks = [(handle.get_marker(), handle.get_linestyle()) for handle in legend.legend_handles]
+    assert len(set(looks)) == len(looks) > 1
 
 
 def test_variants_stand_at_their_numbers_where_all_have_one():

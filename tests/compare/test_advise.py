@@ -167,6 +167,9 @@ def test_small_budgets_and_rows_that_learn_otherwise_are_refused(tmp_path):
         with pytest.raises(ValueError, match=f"{option.partition('=')[0]} behind -- is of no use here"):
             advise("drawn/supervised", tmp_path / "e", [option, "4"], 3600.0, 2, print, costs_of)
     assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(FileExistsError, match="--output_dir .*file is a file; give a folder"):
+        advise("drawn/supervised", tmp_path / "file", SMALL, 3600.0, 2, print, lambda *_: pytest.fail("measured"))
 
 
 def test_a_training_is_at_its_end_when_its_validation_loss_has_risen_again():

@@ -244,6 +244,9 @@ def test_mistakes_are_named(tmp_path):
         with pytest.raises(ValueError, match=f"{option.partition('=')[0]} behind -- is of no use here"):
             comparison_runs.run_all(small("supervised"), tmp_path, [*TINY, option])
     assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(FileExistsError, match="--output_dir .*file is a file; give a folder"):
+        comparison_runs.run_all(small("supervised"), tmp_path / "file", TINY)
 
 
 def test_the_command_takes_the_number_of_runs_side_by_side(monkeypatch, tmp_path):

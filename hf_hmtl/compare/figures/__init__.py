@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_hmtl.files import replacing
+from hf_hmtl.files import replacing, require_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,6 +80,7 @@ def write_figure(name: str, folders: Sequence[Path], options: FigureOptions, out
 
     Raises:
         ValueError: no such figure, an option that it does not know, or runs that it cannot be drawn of.
+        FileExistsError: the folder is a file.
     """
     if name.upper() not in available():
         raise ValueError(f"unknown figure {name!r}. Figures of the paper that runs can show: {', '.join(available())}")
@@ -89,6 +90,7 @@ def write_figure(name: str, folders: Sequence[Path], options: FigureOptions, out
         if option not in module.OPTIONS:
             known = ", ".join(f"--{each}" for each in module.OPTIONS) or "none"
             raise ValueError(f"figure {name} has no use for --{option}; its options are: {known}")
+    require_folder(output_dir, "--output_dir")
     from hf_hmtl.compare import canvas
     from hf_hmtl.compare.figures.runs import finished_runs
 

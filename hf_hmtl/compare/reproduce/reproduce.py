@@ -17,7 +17,7 @@ from hf_hmtl.compare.reproduce.plan import Reproduction
 from hf_hmtl.compare.rows import Run, planned, require_free, require_seeds, run_folder
 from hf_hmtl.compare.runs import DIVERGED, is_finished, train_all
 from hf_hmtl.compare.table import markdown
-from hf_hmtl.files import replacing
+from hf_hmtl.files import replacing, require_folder
 from hf_hmtl.results import result as results
 from hf_hmtl.run.command_line import parse
 
@@ -104,6 +104,9 @@ def reproduce(
     if page is not None and page.suffix != ".md":
         raise ValueError(f"--page is {page}, and the page is Markdown; give a name that ends in .md")
     require_free(common, OF_BUDGET if wish.budget is not None else None)
+    for folder, option in ((wish.output_dir, "--output_dir"), (keep, "--keep"), (page and page.parent, "--page")):
+        if folder is not None:
+            require_folder(folder, option)
     asked = [(_asked(name, wish, common, cost_of), wish.folder(name)) for name in wish.on]
     for narrowed, folder in asked:
         require_own_results(_whole(narrowed, wish, folder), folder, common)

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from scipy import stats
 
 from hf_hmtl.commands import figure
-from hf_hmtl.compare.figures import FigureOptions, available, write_figure
+from hf_hmtl.compare.figures import FigureOptions, available, figure_16, write_figure
 from hf_hmtl.results import result as results
 from hf_hmtl.run import lowest_loss
 from hf_hmtl.run.finished import LOWEST_LOSS, open_run, recipe_of, some_rows, weights_of
@@ -165,6 +165,15 @@ def test_the_help_names_every_figure():
         line.split()[0] for line in figure.__doc__.splitlines() if line.startswith("    ") and "hf-hmtl" not in line
     ]
     assert named == available()
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_an_output_folder_that_is_a_file_is_told_before_anything_is_looked_at(trained, tmp_path, place, monkeypatch):
+    (tmp_path / "file").write_text("kept")
+    monkeypatch.setattr(figure_16, "make", lambda *_: pytest.fail("looked at"))
+    with pytest.raises(FileExistsError, match=f"--output_dir .*{place}: .*file is a file; give a folder"):
+        figure.run(["16", str(trained), "--output_dir", str(tmp_path / place)])
+    assert (tmp_path / "file").read_text() == "kept"
 
 
 def test_radii_are_typed_as_fractions_too(trained, tmp_path):

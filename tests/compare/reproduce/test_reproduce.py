@@ -212,6 +212,11 @@ def test_mistakes_of_the_command_are_one_sentence(trained, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             command.run(arguments)
+    (tmp_path / "file").write_text("kept")
+    for option, given in (("--output_dir", "file"), ("--keep", "file/kept"), ("--page", "file/drawn.md")):
+        with pytest.raises(FileExistsError, match=f"{option} .*file is a file; give a folder"):
+            command.run(["--on", "drawn", option, str(tmp_path / given)])
+    assert trained == []
 
 
 def test_a_plan_and_a_report_are_not_asked_for_at_once(capsys):
