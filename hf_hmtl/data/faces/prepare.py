@@ -6,7 +6,6 @@ options or other pictures.
 """
 
 import hashlib
-import json
 import os
 import shlex
 import shutil
@@ -21,6 +20,7 @@ import pyarrow as pa
 
 from hf_hmtl.data.faces import shards as writing
 from hf_hmtl.data.faces.given import GivenFaces
+from hf_hmtl.data.faces.record import RECORD, record_of, write_record
 from hf_hmtl.data.faces.shards import Method, Shard, facts_of, stream_of, write_shards
 from hf_hmtl.data.identity import CLIP, FEATURES, FILE, GROUP, ID, RESERVED, identity, numbered
 from hf_hmtl.data.ledger import Ledger, Reason, lines_of
@@ -31,12 +31,8 @@ from hf_hmtl.data.own_faces.tables import with_every_column
 from hf_hmtl.data.sources import SPLITS
 from hf_hmtl.data.sources._building import in_memory
 from hf_hmtl.data.splits import fingerprint
-from hf_hmtl.files import replacing
 from hf_hmtl.locks import sole_writer
-from hf_hmtl.option_types import require_types
-from hf_hmtl.parsing import read_json, shown
 
-RECORD = "prepared.json"
 ROWS_A_SHARD = 500
 _REMNANTS = ".*.tmp"  # of a process that was killed while it wrote
 REASONS = {
@@ -88,19 +84,6 @@ class Prepared:
         if len(labels) == 1:
             return f"{command} --label_column {shlex.quote(labels[0])}"
         return f"{command} --label_column NAME   (NAME is one of {', '.join(labels)})"
-
-
-@dataclass
-class _Record:
-    """The types of what a pass writes down; `plan` decides the result."""
-
-    plan: dict[str, Any]
-    faces: dict[str, int]
-    pictures: dict[str, int]
-    left_out: dict[str, dict[str, Any]]
-    names: dict[str, dict[str, list[str]]]
-    notes: list[str]
-    columns: list[str]
 
 
 @dataclass
@@ -261,21 +244,6 @@ def _differing(earlier: dict, plan: dict) -> str:
     return ", ".join("the pictures" if name == "data" else f"--{name}" for name in names)
 
 
-def record_of(folder: Path) -> dict[str, Any]:
-    """What is known of a pass, from its folder.
-
-    Raises:
-        ValueError: it is not what a pass writes.
-    """
-    record = read_json(folder / RECORD)
-    if not isinstance(record, dict):
-        raise ValueError(f"{folder / RECORD} is {shown(record)}; a pass writes what it did, by names")
-    require_types(_Record, record, str(folder / RECORD))
-    if "plan" not in record:
-        raise ValueError(f"{folder / RECORD} has no plan, so it is not known how the faces were cut out")
-    return record
-
-
 def earlier(out: Path, plan: dict) -> Prepared:
     """The finished folder that is there, where it is what was asked for."""
     if not (out / RECORD).is_file():
@@ -316,12 +284,6 @@ def begun(out: Path, plan: dict) -> Path:
     else:
         write_record(unfinished, {"plan": plan})
     return unfinished
-
-
-def write_record(folder: Path, content: dict[str, Any]) -> None:
-    """Write what is known of a pass into its folder."""
-    with replacing(folder / RECORD) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def _shards(splits: datasets.DatasetDict, folder: Path, rows: int) -> Iterator[tuple[Path, str, int, int]]:

@@ -31,8 +31,8 @@ from hf_hmtl.data.faces.prepare import (
     earlier,
     finding,
     lock_of,
-    write_record,
 )
+from hf_hmtl.data.faces.record import write_record
 from hf_hmtl.data.faces.shards import LEFT_OUT, READ, Method, faces_of, facts_of, values_of, write_shards
 from hf_hmtl.data.identity import CLIP, FEATURES, FEATURES_OF_CLIPS, FILE, FRAME, GROUP, ID, SOURCE
 from hf_hmtl.data.ledger import Ledger, Reason

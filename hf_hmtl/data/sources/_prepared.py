@@ -7,7 +7,7 @@ from pathlib import Path
 import datasets
 import pyarrow.parquet
 
-from hf_hmtl.data.faces.prepare import RECORD, record_of
+from hf_hmtl.data.faces.record import RECORD, record_of
 from hf_hmtl.data.faces.shards import facts_of
 from hf_hmtl.data.identity import CLIP, OF_CLIPS, RESERVED
 from hf_hmtl.data.parquet_rows import rows_of

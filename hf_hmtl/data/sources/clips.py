@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hf_hmtl.data.arrow_columns import column_array, selected
-from hf_hmtl.data.faces.prepare import RECORD
+from hf_hmtl.data.faces.record import RECORD
 from hf_hmtl.data.faces.videos import are_videos
 from hf_hmtl.data.identity import CLIP, FRAME, identity, of_clips
 from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_ANNOTATION, Ledger

@@ -21,6 +21,7 @@ from hf_hmtl.data.faces import prepare as passes
 from hf_hmtl.data.faces import shards
 from hf_hmtl.data.faces.cutting import Cutting
 from hf_hmtl.data.faces.prepare import prepare
+from hf_hmtl.data.faces.record import RECORD, record_of
 from hf_hmtl.data.faces.shards import Method
 
 FACES = {1: (4, 5, 4, 6, 204), 2: (15, 8, 8, 10, 153)}
@@ -312,9 +313,9 @@ def test_mistakes_are_told_before_anything_is_written(photographs, tmp_path, wei
 def test_a_record_of_a_pass_that_no_pass_has_written_is_told(tmp_path, content):
     for folder in (tmp_path / "faces", tmp_path / "faces.unfinished"):
         folder.mkdir()
-        (folder / passes.RECORD).write_text(content)
-        with pytest.raises(ValueError, match=re.escape(str(folder / passes.RECORD))):
-            passes.record_of(folder)
+        (folder / RECORD).write_text(content)
+        with pytest.raises(ValueError, match=re.escape(str(folder / RECORD))):
+            record_of(folder)
     for read in (passes.earlier, passes.begun):
-        with pytest.raises(ValueError, match=passes.RECORD):
+        with pytest.raises(ValueError, match=RECORD):
             read(tmp_path / "faces", {})
