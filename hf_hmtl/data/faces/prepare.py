@@ -22,7 +22,7 @@ from hf_hmtl.data.faces import shards as writing
 from hf_hmtl.data.faces.given import GivenFaces
 from hf_hmtl.data.faces.record import RECORD, record_of, write_record
 from hf_hmtl.data.faces.shards import Method, Shard, facts_of, stream_of, write_shards
-from hf_hmtl.data.identity import CLIP, FEATURES, FILE, GROUP, ID, RESERVED, identity, numbered
+from hf_hmtl.data.identity import CLIP, FEATURES, FILE, GROUP, ID, PICTURE, RESERVED, identity, numbered
 from hf_hmtl.data.ledger import Ledger, Reason, lines_of
 from hf_hmtl.data.own_faces.groups import Grouping
 from hf_hmtl.data.own_faces.images import files_of
@@ -65,7 +65,10 @@ class Prepared:
     def describe(self) -> str:
         """For people to read."""
         lines = [f"{self.folder}: {sum(self.faces.values()):,} faces"]
-        lines += [f"  {split}: {count:,} of {self.pictures[split]:,} pictures" for split, count in self.faces.items()]
+        looked_at = "frames" if CLIP in self.columns else "pictures"
+        lines += [
+            f"  {split}: {count:,} faces of {self.pictures[split]:,} {looked_at}" for split, count in self.faces.items()
+        ]
         lines += [f"  left out, {line}" for line in lines_of(self.left_out)]
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
@@ -74,7 +77,7 @@ class Prepared:
         folder = shlex.quote(str(self.folder))
         if CLIP in self.columns:
             return f"hf-hmtl train custom-clips/affect --data_dir {folder} --set source.labels=LABELS.csv"
-        known = ("image", *RESERVED, *writing.OF_FACES)
+        known = ("image", *RESERVED, PICTURE, *writing.OF_FACES)
         labels = [column for column in self.columns if column not in known]
         if not labels:
             return f"hf-hmtl train custom/pretrain-puzzle-3x3 --data_dir {folder}"
@@ -133,6 +136,8 @@ def prepare(
     elif method.cutting.align:
         given.require_eyes()
     found = _read(place.resolve(), reading, group_pattern)
+    if method.which == writing.ALL:
+        found.splits = datasets.DatasetDict({split: _with_pictures(data) for split, data in found.splits.items()})
     faces = _given_faces(given, found.splits) if given else {}
     plan = _plan(found, method, boxes, rows_a_shard)
     with sole_writer(out, lock_of(out)):
@@ -204,6 +209,15 @@ def _identified(table: datasets.Dataset, split: str, place: Path, files, groups)
     return in_memory(pa.table(columns), features)
 
 
+def _with_pictures(data: datasets.Dataset) -> datasets.Dataset:
+    """The rows with what tells that faces are of one photograph, also where these are faces of photographs already."""
+    if PICTURE in data.column_names:
+        return data
+    features = datasets.Features({**data.features, PICTURE: FEATURES[ID]})
+    arrays = data.with_format("arrow")[:]
+    return in_memory(arrays.append_column(PICTURE, arrays[ID]), features)
+
+
 def _given_faces(given: GivenFaces, splits: datasets.DatasetDict) -> dict[str, list]:
     """The given faces of every picture of each split."""
     names = [name for data in splits.values() for name in zip(data[FILE][:], data[ID][:], strict=True)]
@@ -213,10 +227,11 @@ def _given_faces(given: GivenFaces, splits: datasets.DatasetDict) -> dict[str, l
 
 def _plan(found: _Photographs, method: Method, boxes: str | Path | None, rows_a_shard: int) -> dict[str, Any]:
     """What decides the result, as JSON."""
-    cutting = asdict(method.cutting)
+    columns = {PICTURE: True} if method.which == writing.ALL else {}
     return {
-        **cutting,
+        **asdict(method.cutting),
         "faces": method.which,
+        **columns,
         **finding(method, None if boxes is None else digest(boxes)),
         "rows_a_shard": rows_a_shard,
         "data": fingerprint(found.splits),
@@ -240,8 +255,9 @@ def digest(path: str | Path) -> str:
 
 
 def _differing(earlier: dict, plan: dict) -> str:
+    words = {"data": "the pictures", PICTURE: f"the column {PICTURE}, which an earlier hf_hmtl did not write"}
     names = sorted(name for name in {*earlier, *plan} if earlier.get(name) != plan.get(name))
-    return ", ".join("the pictures" if name == "data" else f"--{name}" for name in names)
+    return ", ".join(words.get(name, f"--{name}") for name in names)
 
 
 def earlier(out: Path, plan: dict) -> Prepared:

@@ -23,7 +23,6 @@ from hf_hmtl.data.decode import BrokenImage
 from hf_hmtl.data.faces import shards as writing
 from hf_hmtl.data.faces.given import GivenFaces
 from hf_hmtl.data.faces.prepare import (
-    REASONS,
     Prepared,
     begun,
     check_places,
@@ -46,7 +45,12 @@ SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".
 FACES_AT_ONCE = 64
 """Faces of a video that are gathered before they are written."""
 DAMAGED = Reason("damaged_video", "videos that cannot be read, or not to their end")
-REASONS_OF_VIDEOS = {**REASONS, DAMAGED.name: DAMAGED}
+REASONS_OF_VIDEOS = {
+    writing.BROKEN: Reason(writing.BROKEN, "frames that cannot be read"),
+    writing.NO_FACE: Reason(writing.NO_FACE, "frames in which no face was found"),
+    writing.NO_GIVEN_FACE: Reason(writing.NO_GIVEN_FACE, "frames that the given boxes give no face"),
+    DAMAGED.name: DAMAGED,
+}
 _COLUMNS = datasets.Features(
     {"image": datasets.Image(), **FEATURES, **FEATURES_OF_CLIPS, **writing.FEATURES}  # what a row of a frame has
 )

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hf_hmtl.data.arrow_columns import column_array
-from hf_hmtl.data.identity import GROUP, RESERVED
+from hf_hmtl.data.identity import GROUP, PICTURE, RESERVED
 from hf_hmtl.data.own_faces.tree import shortened
 from hf_hmtl.data.sources import did_you_mean
 
@@ -47,6 +47,8 @@ class Grouping:
     ) -> dict[str, pa.Array | None]:
         """The group of every row by split, null where a row has none; None where no groups are known.
 
+        Rows of one photograph are one group, where it is not known who they are of.
+
         Args:
             tables: the rows with the user's own columns.
             files: the path of every row's image, None where images are not files.
@@ -55,20 +57,29 @@ class Grouping:
         Raises:
             ValueError: the column is absent or different in nearly every row, or the pattern fits no path.
         """
-        if self.pattern is not None:
-            groups = self._by_pattern(files)
-        else:
-            column = self._chosen(tables, labels)
-            if column is None:
-                self._note_unknown(tables, labels)
-                return dict.fromkeys(tables)
-            groups = {split: _texts(table, column) for split, table in tables.items()}
-            if not self._usable(groups, column):
-                return dict.fromkeys(tables)
-        alone = sum(values.null_count for values in groups.values())
-        if alone:
+        persons, photographs = self._persons(tables, files, labels), _photographs(tables, files)
+        if photographs is not None:
+            self._note_photographs(photographs, persons)
+        if persons is None:
+            return photographs or dict.fromkeys(tables)
+        groups = persons
+        if photographs is not None:
+            groups = {split: pc.coalesce(values, photographs[split]) for split, values in persons.items()}
+        if alone := sum(values.null_count for values in groups.values()):
             self.notes.append(f"{alone:,} rows belong to no group: each of them is one")
         return groups
+
+    def _persons(
+        self, tables: dict[str, datasets.Dataset], files: dict[str, list[str] | None], labels: Sequence[str]
+    ) -> dict[str, pa.Array] | None:
+        if self.pattern is not None:
+            return self._by_pattern(files)
+        column = self._chosen(tables, labels)
+        if column is None:
+            self._note_unknown(tables, labels)
+            return None
+        groups = {split: _texts(table, column) for split, table in tables.items()}
+        return groups if self._usable(groups, column) else None
 
     def _by_pattern(self, files: dict[str, list[str] | None]) -> dict[str, pa.Array]:
         if any(paths is None for paths in files.values()):
@@ -84,7 +95,7 @@ class Grouping:
 
     def _match(self, path: str) -> str | None:
         match = self.pattern.search(path)
-        return None if match is None else match.group(1 if match.re.groups else 0)
+        return None if match is None else match.group(1 if match.re.groups else 0) or None
 
     def _chosen(self, tables: dict[str, datasets.Dataset], labels: Sequence[str]) -> str | None:
         train = tables["train"].column_names
@@ -107,13 +118,22 @@ class Grouping:
         distinct = len(pc.unique(everything))
         if len(everything) and distinct > _MOST_DISTINCT * len(everything) and distinct > 1:
             told = f"column {column!r} has {distinct:,} values in {len(everything):,} rows: it tells rows, not persons"
-            if self.column is not None or column == GROUP:
+            if self.column is not None:
                 raise ValueError(f"custom: {told}; choose another --group_column, or leave it out")
             self.notes.append(f"{told}: it was not taken for groups")
             return False
         if column != GROUP:
             self.notes.append(f"{distinct:,} groups by the column {column!r}")
         return True
+
+    def _note_photographs(self, photographs: dict[str, pa.Array], persons: dict[str, pa.Array] | None) -> None:
+        """Say that photographs are groups, where they are those of any row."""
+        every = pa.concat_arrays(list(photographs.values()))
+        if persons is not None:
+            every = every.filter(pc.is_null(pa.concat_arrays(list(persons.values()))))
+        counted = pc.value_counts(every.drop_null()).flatten()[1]
+        if several := pc.sum(pc.greater(counted, 1)).as_py():
+            self.notes.append(f"{several:,} photographs have several rows, which stay in one split")
 
     def _note_unknown(self, tables: dict[str, datasets.Dataset], labels: Sequence[str]) -> None:
         names = [name for name in tables["train"].column_names if name not in ("image", *RESERVED, *labels)]
@@ -125,6 +145,19 @@ class Grouping:
         )
 
 
+def _photographs(tables: dict[str, datasets.Dataset], files: dict[str, list[str] | None]) -> dict[str, pa.Array] | None:
+    """The photograph that each row is of, null where it is not known; None where no two rows are of one."""
+    found = {}
+    for split, table in tables.items():
+        if PICTURE in table.column_names:
+            found[split] = column_array(table, PICTURE).cast(pa.string())
+        else:
+            paths = files[split]
+            found[split] = pa.nulls(len(table), pa.string()) if paths is None else pa.array(paths, pa.string())
+    known = pa.concat_arrays(list(found.values())).drop_null()
+    return found if len(pc.unique(known)) < len(known) else None
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9_]", "_", name.lower())
 
@@ -133,5 +166,9 @@ def _texts(table: datasets.Dataset, column: str) -> pa.Array:
     feature = table.features[column]
     values = column_array(table, column)
     if isinstance(feature, datasets.ClassLabel):
-        return pa.array(feature.names, pa.string()).take(values)
-    return values.cast(pa.string())
+        unknown = pc.or_(pc.less(values, 0), pc.greater_equal(values, len(feature.names)))
+        return pa.array(feature.names, pa.string()).take(pc.if_else(unknown, pa.scalar(None, values.type), values))
+    if pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+    texts = pc.utf8_trim_whitespace(values.cast(pa.string()))
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)

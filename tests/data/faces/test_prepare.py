@@ -23,6 +23,7 @@ from hf_hmtl.data.faces.cutting import Cutting
 from hf_hmtl.data.faces.prepare import prepare
 from hf_hmtl.data.faces.record import RECORD, record_of
 from hf_hmtl.data.faces.shards import Method
+from hf_hmtl.data.folds import cut_fold
 
 FACES = {1: (4, 5, 4, 6, 204), 2: (15, 8, 8, 10, 153)}
 
@@ -107,6 +108,36 @@ def test_all_faces_of_a_picture_have_names_of_their_own(photographs, tmp_path, w
     assert [row["_id"] for row in rows] == ["train/a/both.png", "train/a/both.png/face-2"]
     assert [row["_face_box"] for row in rows] == [pytest.approx(box_of(*FACES[face][:4]), abs=1e-3) for face in (2, 1)]
     assert prepared.faces["train"] == 10
+
+
+def test_crops_of_one_photograph_carry_its_name_and_are_in_one_split(tmp_path, weights):
+    for number in range(24):
+        photograph(tmp_path / f"pile/{'ab'[number % 2]}/{number}.png", 1, 2, number=number)
+    method = Method(which="all", weights=weights)
+    prepared = prepare(tmp_path / "pile", tmp_path / "faces", method)
+    assert "train: 48 faces of 24 pictures" in prepared.describe()
+    assert prepared.next_command() == f"hf-hmtl train custom/supervised --data_dir {tmp_path}/faces"
+    assert all(row["_picture"] == row["_file"] for row in rows_of(tmp_path / "faces"))
+    source = sources.load("custom", tmp_path / "faces")
+    seen = [set(data["_group"]) for data in source.splits.values()]
+    assert len(seen) == 3 and sum(map(len, seen)) == len(set.union(*seen)) == 24
+    assert "24 photographs have several rows, which stay in one split" in source.notes
+    for fold in (1, 2):
+        cut, _ = cut_fold(source.splits, (fold, 2), "emotion")
+        seen = [set(data["_group"]) for data in cut.values()]
+        assert sum(map(len, seen)) == len(set.union(*seen)) == 24
+    prepare(tmp_path / "faces", tmp_path / "again", method)
+    assert all(row["_picture"] == row["_file"] for row in rows_of(tmp_path / "again"))
+
+
+def test_a_folder_that_an_earlier_version_wrote_is_told_from_one_with_photographs(photographs, tmp_path, weights):
+    method = Method(which="all", weights=weights)
+    prepare(photographs, tmp_path / "faces", method)
+    record = json.loads((tmp_path / "faces/prepared.json").read_text())
+    del record["plan"]["_picture"]
+    (tmp_path / "faces/prepared.json").write_text(json.dumps(record))
+    with pytest.raises(FileExistsError, match="differs in the column _picture, which an earlier hf_hmtl did not write"):
+        prepare(photographs, tmp_path / "faces", method)
 
 
 def test_a_pass_that_is_stopped_goes_on_and_leaves_what_one_pass_leaves(photographs, tmp_path, weights, monkeypatch):
@@ -276,7 +307,7 @@ def test_photographs_that_lie_about_need_no_labels(tmp_path, weights, capsys):
         photograph(tmp_path / f"pile/{number}.png", 1, number=number)
     command.run([str(tmp_path / "pile"), str(tmp_path / "my faces"), "--weights", str(weights), "--size", "16"])
     shown = capsys.readouterr().out
-    assert "my faces: 3 faces\n  train: 3 of 3 pictures\n" in shown
+    assert "my faces: 3 faces\n  train: 3 faces of 3 pictures\n" in shown
     assert shown.endswith(f"next: hf-hmtl train custom/pretrain-puzzle-3x3 --data_dir '{tmp_path}/my faces'\n")
     source = sources.load("custom", tmp_path / "my faces", label_column=None)
     assert len(source.splits["train"]) == 3

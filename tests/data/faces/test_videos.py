@@ -130,7 +130,7 @@ def test_two_processes_leave_the_same_files(videos, tmp_path, method):
 def test_the_command_takes_a_folder_of_videos(videos, tmp_path, method, capsys):
     command.run([str(videos), str(tmp_path / "faces"), "--weights", str(method.weights), "--margin", "0"])
     shown = capsys.readouterr().out
-    assert "6 of 7 pictures" in shown
+    assert "train: 6 faces of 7 frames\n" in shown
     next_command = f"next: hf-hmtl train custom-clips/affect --data_dir {tmp_path}/faces --set source.labels=LABELS.csv"
     assert shown.splitlines()[-1] == next_command
     assert len(rows_of(tmp_path / "faces")) == 6

@@ -1,7 +1,8 @@
 """How classes are written, what a missing label is, and who a row is of."""
 
+import datasets
 import pytest
-from data_trees import all_labels, labels, write_classes, write_images, write_text
+from data_trees import all_labels, encoded, labels, write_classes, write_images, write_text
 
 from hf_hmtl.data.sources import custom
 
@@ -164,6 +165,80 @@ def test_persons_in_the_paths(tmp_path):
         custom.load(folder, group_pattern="(")
     with pytest.raises(ValueError, match="give --group_column or --group_pattern, not both"):
         custom.load(folder, group_pattern="S", group_column="a")
+
+
+def photographs(source):
+    """The photographs of each split, by the part of a row's name that stands before its face."""
+    return [{name.split("/face-")[0].split("#")[0] for name in data["_id"]} for data in source.splits.values()]
+
+
+def write_faces(folder, *columns, faces=3, count=20, **features):
+    """A parquet file of so many faces of each photograph, and columns (name, value of a photograph)."""
+    rows = [(number, face) for number in range(count) for face in range(faces)]
+    content = {
+        "image": [{"bytes": encoded(row), "path": None} for row in range(len(rows))],
+        "_id": [f"{number}" + f"/face-{face + 1}" * (face > 0) for number, face in rows],
+        "label": ["ab"[number % 2] for number, _ in rows],
+        **{name: [value(number) for number, _ in rows] for name, value in columns},
+    }
+    data = datasets.Dataset.from_dict(content)
+    for name, feature in {"image": datasets.Image(), **features}.items():
+        data = data.cast_column(name, feature)
+    folder.mkdir(exist_ok=True)
+    data.to_parquet(folder / "train.parquet")
+    return folder
+
+
+PICTURE = ("_picture", str)
+
+
+def test_faces_of_one_photograph_stay_together_where_no_person_is_known(tmp_path):
+    source = custom.load(write_faces(tmp_path / "faces", PICTURE))
+    assert_apart(source, 20)
+    assert sum(map(len, photographs(source))) == len(set.union(*photographs(source))) == 20
+    assert noted(source, "no groups are known, so one person may be on both sides")
+    assert noted(source, "20 photographs have several rows, which stay in one split")
+
+
+def test_one_face_of_each_photograph_is_divided_by_class(tmp_path):
+    source = custom.load(write_faces(tmp_path / "faces", PICTURE, faces=1, count=40))
+    assert people(source) == [set()] * 3 and noted(source, "stratified by class")
+
+
+@pytest.mark.parametrize(
+    ("unknown", "features"),
+    [
+        (None, {}),
+        ("", {}),
+        (float("nan"), {}),
+        (-1, {"subject": datasets.ClassLabel(names=[f"S{number}" for number in range(20)])}),
+    ],
+)
+def test_persons_come_first_and_photographs_are_of_those_whose_person_nobody_knows(tmp_path, unknown, features):
+    def person(number):
+        known = number // 4 if unknown in (-1, None) or unknown != unknown else f"S{number // 4}"
+        return known if number < 12 else unknown
+
+    source = custom.load(write_faces(tmp_path / "faces", ("subject", person), PICTURE, **features))
+    assert_apart(source, 3 + 8)
+    assert noted(source, "3 groups by the column 'subject'")
+    assert noted(source, "8 photographs have several rows, which stay in one split")
+    assert not noted(source, "belong to no group")
+    without = custom.load(write_faces(tmp_path / "faces", ("subject", person), **features))
+    assert_apart(without, 3) and noted(without, "24 rows belong to no group: each of them is one")
+
+
+def test_a_file_that_several_rows_name_is_in_one_split(root):
+    rows = [f"{n % 40}.jpg,{'ab'[n % 2]}" for n in range(120)]
+    write_text(root / "labels.csv", "file_name,label", *rows)
+    source = custom.load(root)
+    assert sum(map(len, photographs(source))) == len(set.union(*photographs(source))) == 40
+    assert noted(source, "40 photographs have several rows, which stay in one split")
+
+
+def test_groups_that_differ_in_every_row_are_no_mistake_of_who_did_not_name_them(tmp_path):
+    source = custom.load(write_faces(tmp_path / "faces", ("_group", str), faces=1, count=40))
+    assert noted(source, "column '_group' has 40 values in 40 rows: it tells rows, not persons: it was not taken")
 
 
 def test_the_label_is_no_group(root):
