@@ -234,7 +234,7 @@ def _plan(found: _Photographs, method: Method, boxes: str | Path | None, rows_a_
         **columns,
         **finding(method, None if boxes is None else digest(boxes)),
         "rows_a_shard": rows_a_shard,
-        "data": fingerprint(found.splits),
+        "data": fingerprint(found.splits, (PICTURE,)),
     }
 
 
@@ -257,6 +257,8 @@ def digest(path: str | Path) -> str:
 def _differing(earlier: dict, plan: dict) -> str:
     words = {"data": "the pictures", PICTURE: f"the column {PICTURE}, which an earlier hf_hmtl did not write"}
     names = sorted(name for name in {*earlier, *plan} if earlier.get(name) != plan.get(name))
+    if "faces" in names:
+        names = [name for name in names if name != PICTURE]  # which only all faces have
     return ", ".join(words.get(name, f"--{name}") for name in names)
 
 
