@@ -10,6 +10,8 @@ from hf_hmtl.option_types import require_types
 from hf_hmtl.parsing import read_json, shown
 
 RECORD = "prepared.json"
+LARGEST_MARGIN = 2
+"""What a network can be told of the margin of its faces, at most."""
 
 
 @dataclass
@@ -19,10 +21,19 @@ class _Record:
     plan: dict[str, Any]
     faces: dict[str, int]
     pictures: dict[str, int]
-    left_out: dict[str, dict[str, Any]]
+    left_out: dict[str, dict[str, dict[str, Any]]]
     names: dict[str, dict[str, list[str]]]
     notes: list[str]
     columns: list[str]
+
+
+@dataclass
+class _Entry:
+    """The types of what stands in `left_out` of a split and reason."""
+
+    count: int
+    names: list[str]
+    what: str
 
 
 def record_of(folder: Path) -> dict[str, Any]:
@@ -35,6 +46,11 @@ def record_of(folder: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ValueError(f"{folder / RECORD} is {shown(record)}; a pass writes what it did, by names")
     require_types(_Record, record, str(folder / RECORD))
+    for reasons in record.get("left_out", {}).values():
+        for reason, entry in reasons.items():
+            require_types(_Entry, entry, f"{folder / RECORD}, left_out, {reason}")
+            if absent := {"count", "names", "what"} - {*entry}:
+                raise ValueError(f"{folder / RECORD}, left_out, {reason} lacks {', '.join(sorted(absent))}")
     if "plan" not in record:
         raise ValueError(f"{folder / RECORD} has no plan, so it is not known how the faces were cut out")
     return record

@@ -53,17 +53,18 @@ def candidates(tree: Tree, paths: Sequence[Path], reading: Reading) -> list[Cand
     """Each table with its images found, or with the reason why it cannot be the one.
 
     Raises:
-        ValueError: a table has images and labels, but its paths fit several files.
+        ValueError: a table has images and labels, but its paths fit several files; or a parquet file is damaged.
     """
     finder, found = Finder(tree, reading.image_dir, reading.anywhere), []
     files: dict[tuple, list[Path]] = {}  # parquet files of one split are one table
     for path in paths:
-        split = _split_of_table(path, tree.root)
+        split = split_of_table(path, tree.root)
         files.setdefault((PARQUET, split) if path.suffix.lower() == PARQUET else (path, split), []).append(path)
     for (_, split), together in files.items():
         candidate = Candidate(together[0], split)
+        whole = _of_parquet(together) if together[0].suffix.lower() == PARQUET else None
         try:
-            data, notes = _read(together, reading)
+            data, notes = (whole, []) if whole is not None else _of_text(together[0], reading)
             column, told = find_image_column(
                 data, reading.image_column, str(candidate.path), finder if reading.label_column is not None else None
             )
@@ -81,15 +82,17 @@ def candidates(tree: Tree, paths: Sequence[Path], reading: Reading) -> list[Cand
     return found
 
 
-def _read(paths: list[Path], reading: Reading) -> tuple[datasets.Dataset, list[str]]:
-    if paths[0].suffix.lower() != PARQUET:
-        text = read_text_table(paths[0], reading.encoding)
-        return datasets.Dataset(text.table), text.notes
+def _of_text(path: Path, reading: Reading) -> tuple[datasets.Dataset, list[str]]:
+    text = read_text_table(path, reading.encoding)
+    return datasets.Dataset(text.table), text.notes
+
+
+def _of_parquet(paths: list[Path]) -> datasets.Dataset:
     # Loaded split by split, because one load of all files reads the class numbers of every file with the class names of
     # the first.
     data = rows_of(paths, "custom", writer_batch_size=_rows_at_once(paths))
     pa.default_memory_pool().release_unused()  # what the conversion had taken stays reserved otherwise
-    return data, []
+    return data
 
 
 def _rows_at_once(paths: list[Path]) -> int:
@@ -117,7 +120,7 @@ def _lacks_labels(data: datasets.Dataset, image_column: str, wanted: str | None,
     )
 
 
-def _split_of_table(path: Path, root: Path) -> str | None:
+def split_of_table(path: Path, root: Path) -> str | None:
     """The split that a table's name or folder says."""
     parts = path.relative_to(root).parts if path.is_relative_to(root) else (path.name,)
     return split_of(path.stem) or next((split for part in parts[:-1] if (split := split_of(part))), None)

@@ -12,11 +12,12 @@ import pyarrow as pa
 from huggingface_hub.constants import HF_HUB_CACHE
 
 from hf_hmtl.data.ledger import FOLDER, NOT_IN_TABLE, UNLABELLED_SPLIT, Ledger
-from hf_hmtl.data.own_faces.candidates import Candidate, candidates, chosen, table_paths
+from hf_hmtl.data.own_faces.candidates import Candidate, candidates, chosen, split_of_table, table_paths
 from hf_hmtl.data.own_faces.dividing import divide
 from hf_hmtl.data.own_faces.images import find_image_column, with_images
 from hf_hmtl.data.own_faces.layouts import SPLIT_NAMES, class_folders, split_of
 from hf_hmtl.data.own_faces.paths import Within
+from hf_hmtl.data.own_faces.prepared import take_records
 from hf_hmtl.data.own_faces.reading import HELP, Found, Reading
 from hf_hmtl.data.own_faces.tree import PARQUET, Tree, shortened, walk
 from hf_hmtl.data.sources._building import IMAGE, images_of_paths
@@ -35,12 +36,14 @@ def from_folder(folder: Path, reading: Reading, ledger: Ledger) -> Found:
     if is_saved(folder):
         return from_saved(folder, reading, ledger)
     tree = walk(folder)
+    prepared = take_records(tree)
     tables = []
     if reading.layout in (None, "table"):
         tables = candidates(tree, table_paths(tree), reading)
     if any(each.refused is None for each in tables):
         found = _of_tables(tables, str(folder), tree, reading, ledger)
-        found.notes += _passed_over(tables)
+        found.notes += _passed_over(tables) + prepared.notes
+        found.face_margin = prepared.face_margin
         return found
     if (reading.layout == "table" or not tree.images) and tables:
         raise ValueError(_refusal(tables))
@@ -201,7 +204,10 @@ def _of_tables(candidates: list[Candidate], where: str, tree: Tree, reading: Rea
     prefix = f"{tree.root.as_posix()}/"
     unused = [path for path in tree.images if prefix + path not in used]
     ledger.leave_out(FOLDER, NOT_IN_TABLE, unused)
-    read = {each.path for each in [*tables, *unlabelled]} if not parquet else set(table_paths(tree))
+    read = {each.path for each in [*tables, *unlabelled]}
+    if parquet:  # of a split, all together
+        passed_over = {each.split for each in candidates if each.refused} - {each.split for each in unlabelled}
+        read = {path for path in table_paths(tree) if split_of_table(path, tree.root) not in passed_over}
     unread = [(path, reason) for path, reason in tree.unread_tables if tree.root / path not in read]
     for path, reason in [*tree.others, *unread]:
         if prefix + path not in used:
@@ -222,8 +228,12 @@ def _unlabelled_tests(candidates: list[Candidate], tables: list[Candidate]) -> l
     """Tables of a test split that have no labels, as competitions give them.
 
     Raises:
-        ValueError: a table of another split has none.
+        ValueError: a table of another split has none, or that of a split is none.
     """
+    for each in candidates:
+        of_split = each.split and any(table.split for table in tables)
+        if each.refused and each.rows is None and of_split and each.path.suffix.lower() not in (".txt", ".json"):
+            raise ValueError(each.refused)
     lacking = [each for each in candidates if each.refused and each.rows is not None and each.split]
     for each in lacking:
         if each.split != "test" and any(table.split for table in tables):

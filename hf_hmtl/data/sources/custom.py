@@ -141,7 +141,28 @@ def load(
     for each in checked:
         check_classes(splits, each)
     notes += carved + leaks(splits, classes)
-    return Source(name, splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), report_columns=tuple(kept), ledger=ledger)
+    return _source(name, splits, notes, kept, ledger, found)
+
+
+def _source(
+    name: str,
+    splits: datasets.DatasetDict,
+    notes: Sequence[str],
+    report_columns: Sequence[str],
+    ledger: Ledger,
+    found: Found,
+) -> Source:
+    return Source(
+        name,
+        splits,
+        LICENCE,
+        CITATION,
+        HOMEPAGE,
+        tuple(notes),
+        face_margin=found.face_margin,
+        report_columns=tuple(report_columns),
+        ledger=ledger,
+    )
 
 
 def _lengths(splits: Mapping[str, datasets.Dataset]) -> dict[str, int]:
@@ -175,7 +196,7 @@ def _without_labels(
     if unused:
         options = " and ".join(f"--{option}" for option in unused)
         notes += (f"{options} did nothing: no label was read, and no split carved that could tear persons apart",)
-    return Source(name, splits, LICENCE, CITATION, HOMEPAGE, notes, report_columns=tuple(report_columns), ledger=ledger)
+    return _source(name, splits, notes, report_columns, ledger, found)
 
 
 def _numbered(found: Found, split: str) -> list[str]:

@@ -102,6 +102,55 @@ def test_what_is_written_trains_as_a_source_in_its_splits(photographs, tmp_path,
     assert isinstance(loaded[0]["image"], Image.Image)
 
 
+def test_a_file_without_a_face_hides_no_other(photographs, tmp_path, weights):
+    for number in range(2):
+        photograph(photographs / f"train/b/z{number}.png", number=number)
+    prepare(photographs, tmp_path / "faces", Method(weights=weights), rows_a_shard=1)
+    loaded = datasets.load_dataset(str(tmp_path / "faces"), split="train")
+    assert len(loaded) == 9
+    source = sources.load("custom", tmp_path / "faces")
+    assert sum(map(len, source.splits.values())) == 13
+
+
+def test_the_record_is_read_and_is_no_stray_file(photographs, tmp_path, weights):
+    prepare(photographs, tmp_path / "faces", Method(Cutting(margin=0.4), weights=weights))
+    for options in ({}, {"label_column": None}):
+        source = sources.load("custom", tmp_path / "faces", **options)
+        assert source.face_margin == 0.4 and set(source.ledger.entries) <= {("test", "held_out")}
+        assert "prepared without train: 1 images that cannot be read (train/b/torn.png)" in source.notes
+    prepare(photographs, tmp_path / "both/faces", Method(Cutting(margin=0.4), weights=weights))
+    prepare(photographs, tmp_path / "both/wider", Method(Cutting(margin=0.5), weights=weights))
+    source = sources.load("custom", tmp_path / "both")
+    assert source.face_margin is None and not source.ledger.entries
+    assert sum("pictures in which no face" in note for note in source.notes) == 2
+    write_text(tmp_path / "faces/prepared.json", "[1]")
+    source = sources.load("custom", tmp_path / "faces")
+    assert source.ledger.to_dict()["folder"]["not_image"]["names"] == ["prepared.json"] and source.face_margin is None
+
+
+def test_a_pass_that_is_not_finished_or_has_lost_files_is_not_trained_on(photographs, tmp_path, weights, monkeypatch):
+    method, write = Method(weights=weights), shards.write_shard
+
+    def fail_at_last(shard, *others):
+        if shard.path.name.startswith("test-00001"):
+            raise KeyboardInterrupt
+        return write(shard, *others)
+
+    monkeypatch.setattr(shards, "write_shard", fail_at_last)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(photographs, tmp_path / "faces", method, rows_a_shard=2)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="faces.unfinished is an unfinished pass .* Type the same command again"):
+        sources.load("custom", tmp_path / "faces.unfinished")
+    prepare(photographs, tmp_path / "faces", method, rows_a_shard=2)
+    (tmp_path / "faces/train-00001-of-00006.parquet").unlink()
+    message = "wrote 9 faces of train into .*faces, and 7 are there: files are missing"
+    with pytest.raises(ValueError, match=message):
+        sources.load("custom", tmp_path / "faces")
+    (tmp_path / "faces/prepared.json").unlink()
+    assert sum(map(len, sources.load("custom", tmp_path / "faces").splits.values())) == 11
+
+
 def test_all_faces_of_a_picture_have_names_of_their_own(photographs, tmp_path, weights):
     prepared = prepare(photographs, tmp_path / "faces", Method(which="all", weights=weights))
     rows = [row for row in rows_of(tmp_path / "faces") if row["_file"] == "train/a/both.png"]
@@ -340,7 +389,18 @@ def test_mistakes_are_told_before_anything_is_written(photographs, tmp_path, wei
     assert {path.name for path in tmp_path.iterdir()} == {"photographs"}
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"plan": 1}', '{"plan": {}, "faces": {"train": "x"}}', "{", "1"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "{}",
+        '{"plan": 1}',
+        '{"plan": {}, "faces": {"train": "x"}}',
+        "{",
+        "1",
+        '{"plan": {}, "left_out": {"train": {"broken": {"count": 1}}}}',
+    ],
+)
 def test_a_record_of_a_pass_that_no_pass_has_written_is_told(tmp_path, content):
     for folder in (tmp_path / "faces", tmp_path / "faces.unfinished"):
         folder.mkdir()

@@ -6,8 +6,7 @@ import pytest
 from data_trees import all_labels, encoded, labels, write_classes, write_images, write_text
 
 from hf_hmtl.data.own_faces import tables
-from hf_hmtl.data.own_faces.candidates import _read
-from hf_hmtl.data.own_faces.reading import Reading
+from hf_hmtl.data.own_faces.candidates import _of_parquet
 from hf_hmtl.data.sources import custom
 
 WORDS = ("happy", "sad")
@@ -224,5 +223,34 @@ def test_a_table_of_small_images_is_converted_in_few_pieces(tmp_path, size, piec
     generator = np.random.default_rng(0)
     rows = {"image": [{"bytes": generator.bytes(size), "path": None} for _ in range(450)], "label": ["a"] * 450}
     datasets.Dataset.from_dict(rows).to_parquet(tmp_path / "faces.parquet")
-    table, _ = _read([tmp_path / "faces.parquet"], Reading())
+    table = _of_parquet([tmp_path / "faces.parquet"])
     assert table.data.column("label").num_chunks == pieces
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_table_of_a_split_that_cannot_be_read_does_not_vanish(root, suffix, split):
+    for name in ("train", split):
+        if suffix == ".csv":
+            write_labels(root / f"{name}.csv", names())
+        else:
+            content = {"image": [encoded(row) for row in range(24)], "label": [WORDS[row % 2] for row in range(24)]}
+            datasets.Dataset.from_dict(content).to_parquet(root / f"{name}.parquet")
+    whole = (root / f"{split}{suffix}").read_bytes()
+    damaged = whole + b"images/0.png,happy,sad\n" if suffix == ".csv" else whole[: len(whole) // 2]
+    (root / f"{split}{suffix}").write_bytes(damaged)
+    with pytest.raises(ValueError, match=rf"{split}{suffix}(, line 26: 3 cells| cannot be read as parquet)"):
+        custom.load(root)
+    if suffix == ".csv":
+        write_text(root / f"{split}.csv", "note,label", *["none,happy"] * 3)
+        with pytest.raises(ValueError, match=f"{split}.csv has no column of images"):
+            custom.load(root)
+
+
+def test_a_parquet_file_without_images_beside_those_with_them_is_left_out_by_name(root):
+    content = {"image": [encoded(row) for row in range(24)], "label": [WORDS[row % 2] for row in range(24)]}
+    datasets.Dataset.from_dict(content).to_parquet(root / "train.parquet")
+    datasets.Dataset.from_dict({"vector": [1.0, 2.0]}).to_parquet(root / "embeddings.parquet")
+    source = custom.load(root, allow_left_out=["not_in_table"])
+    assert source.ledger.to_dict()["folder"]["table_passed_over"]["names"] == ["embeddings.parquet"]
+    assert noted(source, "embeddings.parquet was passed over")
