@@ -88,9 +88,9 @@ def _split_words(data: datasets.Dataset, where: str, reading: Reading) -> tuple[
         texts = column.unique().to_pylist()
         feature = data.features[name]
         if isinstance(feature, datasets.ClassLabel):
-            known = {value: _split_word(feature.names[value]) for value in texts if value is not None}
+            known = {value: split_word(feature.names[value]) for value in texts if value is not None}
         else:
-            known = {value: _split_word(str(value)) for value in texts}
+            known = {value: split_word(str(value)) for value in texts}
         unknown = [value for value in texts if known.get(value) is None]
         if not unknown and texts:
             cells = column.dictionary_encode(null_encoding="encode")
@@ -106,7 +106,8 @@ def _split_words(data: datasets.Dataset, where: str, reading: Reading) -> tuple[
     return None, []
 
 
-def _split_word(word: str) -> str | None:
+def split_word(word: str) -> str | None:
+    """train, validation or test, for a word that means it in a column of splits; else None."""
     return split_of(word.strip()) or USAGES.get(word.strip().lower())
 
 

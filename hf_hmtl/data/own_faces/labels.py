@@ -93,25 +93,33 @@ def check_classes(splits: datasets.DatasetDict, column: str) -> None:
     Raises:
         ValueError: no labelled training row, one class only, or a class of another split that training never shows.
     """
-    counts = {
-        split: {name: rows for name, rows in class_counts(data, column).items() if rows}
-        for split, data in splits.items()
-    }
-    taught = list(counts["train"])
+    taught = list(_present(splits["train"], column))
     if len(taught) < 2:
         given = f"only the class {taught[0]!r}" if taught else "no label at all"
         raise ValueError(
             f"custom: the training rows have {given} in {column!r}; a classifier needs two classes or more. Check the "
             "folders and the label column"
         )
-    for split, counted in counts.items():
-        unseen = {name: rows for name, rows in counted.items() if name not in taught}
-        if unseen:
-            shown = ", ".join(f"{name!r} ({rows} rows)" for name, rows in sorted(unseen.items()))
-            raise ValueError(
-                f"custom: the {split} split has classes that training never shows: {shown}; training has "
-                f"{', '.join(taught)}. Add training images of them, or leave those rows out of {split}"
-            )
+    for split, unseen in unseen_classes(splits, column).items():
+        shown = ", ".join(f"{name!r} ({rows} rows)" for name, rows in sorted(unseen.items()))
+        raise ValueError(
+            f"custom: the {split} split has classes that training never shows: {shown}; training has "
+            f"{', '.join(taught)}. Add training images of them, or leave those rows out of {split}"
+        )
+
+
+def unseen_classes(splits: datasets.DatasetDict, column: str) -> dict[str, dict[str, int]]:
+    """{split: {class: rows}} of the classes that training never shows; splits without any are not named."""
+    taught = _present(splits["train"], column)
+    unseen = {
+        split: {name: rows for name, rows in _present(data, column).items() if name not in taught}
+        for split, data in splits.items()
+    }
+    return {split: counts for split, counts in unseen.items() if counts}
+
+
+def _present(data: datasets.Dataset, column: str) -> dict[str, int]:
+    return {name: rows for name, rows in class_counts(data, column).items() if rows}
 
 
 def number_column(dataset: datasets.Dataset, column: str) -> np.ndarray:

@@ -41,14 +41,19 @@ def take_records(tree: Tree) -> PreparedFaces:
             margins.append(None)
             continue
         tree.tables.remove(path)
-        _require_whole(tree.root / place, record)
+        require_whole("custom", tree.root / place, record)
         margins.append(record["plan"].get("margin"))
         named = f"{place}: " * bool(place)
-        found.notes += [f"{named}prepared without {line}" for line in lines_of(record.get("left_out", {}))]
+        found.notes += [f"{named}{note}" for note in left_out_of(record)]
     margin = margins[0] if margins and len(set(map(str, margins))) == 1 else None
     if isinstance(margin, int | float) and not isinstance(margin, bool) and 0 <= margin <= LARGEST_MARGIN:
         found.face_margin = margin
     return found
+
+
+def left_out_of(record: dict[str, Any]) -> list[str]:
+    """Notes on what a pass has found and not written."""
+    return [f"prepared without {line}" for line in lines_of(record.get("left_out", {}))]
 
 
 def _record(folder: Path) -> dict[str, Any] | None:
@@ -59,10 +64,15 @@ def _record(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _require_whole(folder: Path, record: dict[str, Any]) -> None:
+def require_whole(source: str, folder: Path, record: dict[str, Any]) -> None:
+    """Check that a pass has ended, and that what it wrote is there.
+
+    Raises:
+        ValueError: it has not, or files are missing.
+    """
     if "faces" not in record:
         raise ValueError(
-            f"custom: {folder} is an unfinished pass of hf-hmtl prepare, with more pictures to come. Type the same "
+            f"{source}: {folder} is an unfinished pass of hf-hmtl prepare, with more pictures to come. Type the same "
             f"command again to finish it, or remove its {RECORD} to use the faces that are there"
         )
     for split, count in record["faces"].items():
@@ -72,6 +82,6 @@ def _require_whole(folder: Path, record: dict[str, Any]) -> None:
                 there += pyarrow.parquet.read_metadata(path).num_rows
         if there < count:
             raise ValueError(
-                f"custom: hf-hmtl prepare wrote {count:,} faces of {split} into {folder}, and {there:,} are there: "
+                f"{source}: hf-hmtl prepare wrote {count:,} faces of {split} into {folder}, and {there:,} are there: "
                 f"files are missing. Copy them, prepare again, or remove its {RECORD} to go on without them"
             )

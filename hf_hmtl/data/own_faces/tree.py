@@ -18,7 +18,7 @@ _FOREIGN = {
     ".hif", ".jxl", ".jxr", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".srw", ".svg", ".wdp", ".wmf",
     ".x3f",
 }  # fmt: skip
-_VIDEOS = {
+VIDEOS = {
     ".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv",
 }  # fmt: skip
 _OTHERS = {
@@ -140,7 +140,7 @@ def _sort(tree: Tree, path: str, entry: os.DirEntry) -> None:
         tree.tables.append(path)
     elif suffix in _FOREIGN:
         tree.others.append((path, UNREADABLE_FORMAT))
-    elif suffix in _VIDEOS:
+    elif suffix in VIDEOS:
         tree.others.append((path, VIDEO))
     elif suffix not in _OTHERS and _is_image(entry.path):
         tree.images.append(path)
