@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from hf_hmtl.data.arrow_columns import column_array
 from hf_hmtl.data.identity import GROUP, PICTURE, RESERVED
+from hf_hmtl.data.own_faces.text_tables import NO_VALUE
 from hf_hmtl.data.own_faces.tree import shortened
 from hf_hmtl.data.sources import did_you_mean
 
@@ -74,12 +75,13 @@ class Grouping:
     ) -> dict[str, pa.Array] | None:
         if self.pattern is not None:
             return self._by_pattern(files)
-        column = self._chosen(tables, labels)
-        if column is None:
-            self._note_unknown(tables, labels)
-            return None
-        groups = {split: _texts(table, column) for split, table in tables.items()}
-        return groups if self._usable(groups, column) else None
+        for column in self._columns(tables, labels):
+            groups = {split: _texts(table, column) for split, table in tables.items()}
+            if self._usable(groups, f"column {column!r}", column == self.column):
+                self._note_groups(groups, f"column {column!r}", column == GROUP)
+                return groups
+        self._note_unknown(tables, labels)
+        return None
 
     def _by_pattern(self, files: dict[str, list[str] | None]) -> dict[str, pa.Array]:
         if any(paths is None for paths in files.values()):
@@ -89,16 +91,16 @@ class Grouping:
             example = next(path for paths in files.values() for path in paths or ())
             raise ValueError(f"custom: --group_pattern {self.pattern.pattern!r} fits no path; the first is {example!r}")
         groups = {split: pa.array(values, pa.string()) for split, values in found.items()}
-        count = len({group for values in found.values() for group in values} - {None})
-        self.notes.append(f"{count:,} groups by the pattern '{self.pattern.pattern}'")
+        self._usable(groups, f"pattern '{self.pattern.pattern}'", True)
+        self._note_groups(groups, f"pattern '{self.pattern.pattern}'")
         return groups
 
     def _match(self, path: str) -> str | None:
         match = self.pattern.search(path)
         return None if match is None else match.group(1 if match.re.groups else 0) or None
 
-    def _chosen(self, tables: dict[str, datasets.Dataset], labels: Sequence[str]) -> str | None:
-        train = tables["train"].column_names
+    def _columns(self, tables: dict[str, datasets.Dataset], labels: Sequence[str]) -> list[str]:
+        """The column that was named, or those of training that may tell persons; other splits may lack these."""
         if self.column is not None:
             for split, table in tables.items():
                 if self.column not in table.column_names:
@@ -107,24 +109,43 @@ class Grouping:
                         f"{did_you_mean(self.column, table.column_names)} Its columns are "
                         f"{', '.join(table.column_names)}; type --group_column NAME"
                     )
-            return self.column
-        plain = {_plain(name): name for name in train if name not in labels}
-        names = [plain[name] for name in GROUP_COLUMNS if name in plain]
-        return next((name for name in names if all(name in table.column_names for table in tables.values())), None)
+            return [self.column]
+        plain = {_plain(name): name for name in tables["train"].column_names if name not in labels}
+        return [plain[name] for name in GROUP_COLUMNS if name in plain]
 
-    def _usable(self, groups: dict[str, pa.Array], column: str) -> bool:
-        """Whether a column tells groups: one that is different in nearly every row tells rows."""
+    def _usable(self, groups: dict[str, pa.Array], what: str, asked_for: bool) -> bool:
+        """Whether these are groups: what is different in nearly every row tells rows.
+
+        Raises:
+            ValueError: they are none, and were asked for.
+        """
         everything = pa.concat_arrays(list(groups.values())).drop_null()
         distinct = len(pc.unique(everything))
-        if len(everything) and distinct > _MOST_DISTINCT * len(everything) and distinct > 1:
-            told = f"column {column!r} has {distinct:,} values in {len(everything):,} rows: it tells rows, not persons"
-            if self.column is not None:
-                raise ValueError(f"custom: {told}; choose another --group_column, or leave it out")
-            self.notes.append(f"{told}: it was not taken for groups")
-            return False
-        if column != GROUP:
-            self.notes.append(f"{distinct:,} groups by the column {column!r}")
-        return True
+        if distinct == 0:
+            told = f"the {what} is empty in every row"
+        elif distinct > max(_MOST_DISTINCT * len(everything), 1):
+            told = f"the {what} has {distinct:,} values in {len(everything):,} rows: it tells rows, not persons"
+        else:
+            return True
+        if asked_for:
+            option = "--group_pattern" if self.pattern else "--group_column"
+            raise ValueError(f"custom: {told}; choose another {option}, or leave it out")
+        self.notes.append(f"{told}: it was not taken for groups")
+        return False
+
+    def _note_groups(self, groups: dict[str, pa.Array], what: str, reserved: bool = False) -> None:
+        """Say how many there are, and which of them may be no persons or twice the same."""
+        names = pc.unique(pa.concat_arrays(list(groups.values()))).drop_null().to_pylist()
+        if not reserved:
+            self.notes.append(f"{len(names):,} groups by the {what}")
+        if words := [name for name in names if name.lower() in (*NO_VALUE, "unknown")]:
+            shown = ", ".join(map(repr, words))
+            self.notes.append(f"{what}: {shown} is a group like any other; only an empty cell is a person nobody knows")
+        written: dict[str, list[str]] = {}
+        for name in names:
+            written.setdefault(name.casefold(), []).append(name)
+        if twice := [" and ".join(map(repr, forms)) for forms in written.values() if len(forms) > 1]:
+            self.notes.append(f"{what}: {shortened(twice)} differ in case alone and are groups of their own")
 
     def _note_photographs(self, photographs: dict[str, pa.Array], persons: dict[str, pa.Array] | None) -> None:
         """Say that photographs are groups, where they are those of any row."""
@@ -163,8 +184,13 @@ def _plain(name: str) -> str:
 
 
 def _texts(table: datasets.Dataset, column: str) -> pa.Array:
+    """The text of every row, null where there is none or nothing in it, or where the rows have no such column."""
+    if column not in table.column_names:
+        return pa.nulls(len(table), pa.string())
     feature = table.features[column]
     values = column_array(table, column)
+    if not isinstance(feature, datasets.ClassLabel | datasets.Value):
+        raise ValueError(f"custom: column {column!r} is {feature}; groups are text or numbers")
     if isinstance(feature, datasets.ClassLabel):
         unknown = pc.or_(pc.less(values, 0), pc.greater_equal(values, len(feature.names)))
         return pa.array(feature.names, pa.string()).take(pc.if_else(unknown, pa.scalar(None, values.type), values))

@@ -19,7 +19,7 @@ from hf_hmtl.data.own_faces.layouts import SPLIT_NAMES, class_folders, split_of
 from hf_hmtl.data.own_faces.paths import Within
 from hf_hmtl.data.own_faces.prepared import take_records
 from hf_hmtl.data.own_faces.reading import HELP, Found, Reading
-from hf_hmtl.data.own_faces.tree import PARQUET, Tree, shortened, walk
+from hf_hmtl.data.own_faces.tree import PARQUET, SPREADSHEETS, Tree, shortened, walk
 from hf_hmtl.data.sources._building import IMAGE, images_of_paths
 from hf_hmtl.parsing import read_json, shown
 
@@ -59,6 +59,8 @@ def from_folder(folder: Path, reading: Reading, ledger: Ledger) -> Found:
             if tables:
                 raise ValueError(_refusal(tables)) from error
             raise FileNotFoundError(f"{error}\n{HELP}") from error
+        if len({label for table in found.tables.values() for label in table.unique("label")}) < 2:
+            _require_no_table(tree, tables)  # the folder may be that of its images, and no class
     found.notes = _passed_over(tables) + found.notes + tree.notes
     return found
 
@@ -265,6 +267,15 @@ def _dataset(table: pa.Table) -> datasets.Dataset:
     features = datasets.Features.from_arrow_schema(table.schema)
     features["image"] = IMAGE
     return datasets.Dataset(table.cast(features.arrow_schema), info=datasets.DatasetInfo(features=features))
+
+
+def _require_no_table(tree: Tree, tables: list[Candidate]) -> None:
+    """Raise where a table lies about that was not read."""
+    if tables:
+        raise ValueError(_refusal(tables))
+    sheets = [path for path, _ in tree.others if path.lower().endswith(SPREADSHEETS)]
+    if sheets:
+        raise ValueError(f"custom: {tree.root / sheets[0]} is a spreadsheet, which is not read. Save it as CSV")
 
 
 def _refusal(tables: list[Candidate]) -> str:

@@ -11,6 +11,7 @@ from hf_hmtl.data.ledger import BROKEN_LINK, NOT_IMAGE, SYSTEM, TABLE_PASSED_OVE
 
 TEXT_TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson")
 PARQUET = ".parquet"
+SPREADSHEETS = (".ods", ".xls", ".xlsm", ".xlsx")
 _NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 """Formats that Pillow knows by their header alone, or hands to another program."""
 _FOREIGN = {
@@ -24,8 +25,8 @@ VIDEOS = {
 _OTHERS = {
     ".7z", ".arrow", ".bin", ".bz2", ".doc", ".docx", ".gz", ".h5", ".hdf", ".hdf5", ".htm", ".html", ".ini",
     ".ipynb", ".lmdb", ".lnd", ".lock", ".log", ".m", ".mat", ".md", ".npy", ".npz", ".onnx", ".pdf", ".pkl", ".pt",
-    ".pth", ".pts", ".py", ".rar", ".rst", ".safetensors", ".sh", ".tar", ".tfrecord", ".tgz", ".toml", ".xls",
-    ".xlsx", ".xml", ".xz", ".yaml", ".yml", ".zip",
+    ".pth", ".pts", ".py", ".rar", ".rst", ".safetensors", ".sh", ".tar", ".tfrecord", ".tgz", ".toml",
+    ".xml", ".xz", ".yaml", ".yml", ".zip",
 }  # fmt: skip
 """Suffixes whose files are no images; of every other kind of file, the content decides."""
 _LEFT_BY_SYSTEMS = {
@@ -142,7 +143,7 @@ def _sort(tree: Tree, path: str, entry: os.DirEntry) -> None:
         tree.others.append((path, UNREADABLE_FORMAT))
     elif suffix in VIDEOS:
         tree.others.append((path, VIDEO))
-    elif suffix not in _OTHERS and _is_image(entry.path):
+    elif suffix not in (*_OTHERS, *SPREADSHEETS) and _is_image(entry.path):
         tree.images.append(path)
         tree.by_content.append(path)
     else:

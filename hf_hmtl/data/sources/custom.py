@@ -137,7 +137,11 @@ def load(
     for each in checked:
         check_classes(splits, each)
     unlabelled_test = ("test", UNLABELLED_SPLIT.name) in ledger.entries
-    splits, carved = _complete(splits, task, validation_fraction, None if unlabelled_test else test_fraction, seed)
+    try:
+        splits, carved = _complete(splits, task, validation_fraction, None if unlabelled_test else test_fraction, seed)
+    except ValueError as error:
+        grouped = f" ({'; '.join(grouping.notes)})" * has_groups(splits["train"])
+        raise ValueError(f"custom: {str(error).removeprefix('custom: ')}{grouped}") from error
     for each in checked:
         check_classes(splits, each)
     notes += carved + leaks(splits, classes)

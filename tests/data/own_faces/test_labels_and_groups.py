@@ -1,5 +1,7 @@
 """How classes are written, what a missing label is, and who a row is of."""
 
+import re
+
 import datasets
 import pytest
 from data_trees import all_labels, encoded, labels, write_classes, write_images, write_text
@@ -165,6 +167,60 @@ def test_persons_in_the_paths(tmp_path):
         custom.load(folder, group_pattern="(")
     with pytest.raises(ValueError, match="give --group_column or --group_pattern, not both"):
         custom.load(folder, group_pattern="S", group_column="a")
+
+
+def write_people(root, name, *columns, rows=40):
+    """A table of classes and further columns, each {name: person of a row}."""
+    people = {column: value for each in columns for column, value in each.items()}
+    lines = [f"{n}.jpg,{'ab'[n % 2]}," + ",".join(str(value(n)) for value in people.values()) for n in range(rows)]
+    write_text(root / name, ",".join(["file_name", "label", *people]), *lines)
+
+
+def test_a_column_that_tells_no_persons_makes_way_for_one_that_does(root):
+    write_people(root, "labels.csv", {"subject": lambda n: n}, {"person": lambda n: f"P{n // 4}"})
+    source = custom.load(root)
+    assert_apart(source, 10) and noted(source, "10 groups by the column 'person'")
+    write_people(root, "labels.csv", {"subject": lambda n: ""}, {"person": lambda n: f"P{n // 4}"})
+    source = custom.load(root)
+    assert_apart(source, 10)
+    assert noted(source, "the column 'subject' is empty in every row: it was not taken for groups")
+    with pytest.raises(ValueError, match="the column 'subject' is empty in every row; choose another --group_column"):
+        custom.load(root, group_column="subject")
+
+
+def test_persons_that_training_alone_tells_are_kept_together_there(root):
+    write_people(root, "train.csv", {"subject": lambda n: f"S{n // 4}"}, rows=32)
+    write_text(root / "test.csv", "file_name,label", *[f"{n}.jpg,{'ab'[n % 2]}" for n in range(32, 40)])
+    source = custom.load(root, validation_fraction=0.3)
+    assert_apart(source, 8)
+    assert noted(source, "8 groups by the column 'subject'") and noted(source, "8 rows belong to no group")
+
+
+def test_a_pattern_that_tells_rows_is_refused(tmp_path):
+    write_images(tmp_path, *[f"{label}/{number}.jpg" for label in ("happy", "sad") for number in range(20)])
+    message = (
+        r"the pattern 'd/(\d+)' has 20 values in 20 rows: it tells rows, not persons; choose another --group_pattern"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        custom.load(tmp_path, group_pattern=r"d/(\d+)")
+
+
+def test_names_that_may_be_nobody_or_one_person_twice_are_noted(root):
+    write_people(root, "labels.csv", {"subject": lambda n: "unknown" if n > 35 else f"{'sS'[n % 2]}{n // 8}"})
+    source = custom.load(root)
+    assert noted(source, "column 'subject': 'unknown' is a group like any other; only an empty cell is a person nobody")
+    assert noted(source, "column 'subject': 's0' and 'S0', 's1' and 'S1', 's2' and 'S2', ... differ in case alone")
+
+
+def test_groups_that_are_no_text_or_too_few_are_told_by_name(tmp_path, root):
+    write_faces(tmp_path / "parquet", ("pair", lambda number: [number, number]))
+    with pytest.raises(ValueError, match="column 'pair' is .*; groups are text or numbers"):
+        custom.load(tmp_path / "parquet", group_column="pair")
+    write_people(root, "labels.csv", {"subject": lambda n: "one"})
+    with pytest.raises(
+        ValueError, match=r"^custom: cannot cut .* too few groups .*\(1 groups by the column 'subject'\)"
+    ):
+        custom.load(root)
 
 
 def photographs(source):

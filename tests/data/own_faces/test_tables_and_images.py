@@ -254,3 +254,43 @@ def test_a_parquet_file_without_images_beside_those_with_them_is_left_out_by_nam
     source = custom.load(root, allow_left_out=["not_in_table"])
     assert source.ledger.to_dict()["folder"]["table_passed_over"]["names"] == ["embeddings.parquet"]
     assert noted(source, "embeddings.parquet was passed over")
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "message"),
+    [
+        (
+            "labels.csv",
+            ["# made by hand", *[f"{name},happy" for name in names()], "a,b,c"],
+            "labels.csv, line 26: 3 cells",
+        ),
+        (
+            "labels.csv",
+            [f"{name},{number % 2}" for number, name in enumerate(names())],
+            "labels.csv has no column 'label'",
+        ),
+        (
+            "labels.csv",
+            ["file,sad", *[f"{name},1" for name in names()]],
+            "Its label columns are sad; type --label_column",
+        ),
+        ("labels.json", ['{"images/0.png": "sad"}'], "labels.json is no table: needed is a list of objects"),
+        ("labels.xlsx", ["PK"], "labels.xlsx is a spreadsheet, which is not read. Save it as CSV"),
+    ],
+)
+def test_the_folder_of_its_images_is_no_class_of_a_table_that_was_not_read(root, name, lines, message):
+    write_text(root / name, *lines)
+    with pytest.raises(ValueError, match=message):
+        custom.load(root)
+
+
+def test_columns_that_may_divide_the_rows_and_do_not_are_told(root):
+    lines = [f"{name},{WORDS[n % 2]},{n % 5},{'AB'[n % 2]}" for n, name in enumerate(names())]
+    write_text(root / "labels.csv", "file_name,label,fold,Set", *lines)
+    source = custom.load(root)
+    assert noted(source, "column 'fold' does not divide the rows; write train, validation or test")
+    assert noted(source, "column 'Set' holds A, B, and does not divide the rows; known are train, validation, test")
+    lines = [f"{name},{WORDS[n % 2]},{'train' if n < 20 else ''}" for n, name in enumerate(names())]
+    write_text(root / "labels.csv", "file_name,label,split", *lines)
+    with pytest.raises(ValueError, match="column 'split' holds empty cells; known are train, validation, test"):
+        custom.load(root)
