@@ -45,6 +45,7 @@ TABLE_PASSED_OVER = Reason("table_passed_over", "tables that were not read", exp
 BROKEN_LINK = Reason("broken_link", "links to files that do not exist")
 MISSING_FILE = Reason("missing_file", "rows whose image file does not exist")
 OUTSIDE_FOLDER = Reason("outside_folder", "rows whose image lies outside the folder (--image_dir names another)")
+MISSING_SHARD = Reason("missing_shard", "parquet files that others of their split count and that are not there")
 NO_IMAGE = Reason("no_image", "rows without an image")
 NO_ANNOTATION = Reason("no_annotation", "image files whose file of labels is absent or unreadable")
 NO_BOX = Reason("no_box", "image files without landmarks that say where the face is")
@@ -58,7 +59,7 @@ BALANCING = Reason("balancing", "rows of the larger classes (balancing: down)", 
 
 OF_ANY_SOURCE = (
     NOT_IMAGE, UNREADABLE_FORMAT, VIDEO, NO_CLASS, NO_CLIP, NO_SPLIT, NOT_IN_TABLE, TABLE_PASSED_OVER,
-    BROKEN_LINK,
+    BROKEN_LINK, MISSING_SHARD,
     MISSING_FILE, OUTSIDE_FOLDER, NO_IMAGE, NO_ANNOTATION, NO_BOX, NO_CODE,
 )  # fmt: skip
 """Reasons that may have to be allowed."""

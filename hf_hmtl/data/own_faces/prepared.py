@@ -1,5 +1,7 @@
-"""What `hf-hmtl prepare` has left among the files of one's own: its records, which are read and are no stray files."""
+"""Parquet files of one's own: whether all of them are there, and what `hf-hmtl prepare` has written beside its own."""
 
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,9 +9,12 @@ from typing import Any
 import pyarrow.parquet
 
 from hf_hmtl.data.faces.record import LARGEST_MARGIN, RECORD, record_of
-from hf_hmtl.data.ledger import lines_of
-from hf_hmtl.data.own_faces.tree import PARQUET, Tree
+from hf_hmtl.data.ledger import FOLDER, MISSING_SHARD, Ledger, lines_of
+from hf_hmtl.data.own_faces.tree import PARQUET, Tree, shortened
 from hf_hmtl.parquet import told
+
+_SHARD = re.compile(r"^(.*?)(\d{5,})-of-(\d{5,})([^/]*)$")
+_MOST_SHARDS = 100_000
 
 
 @dataclass
@@ -26,7 +31,7 @@ class PreparedFaces:
     face_margin: float | None = None
 
 
-def take_records(tree: Tree) -> PreparedFaces:
+def take_records(tree: Tree, ledger: Ledger) -> PreparedFaces:
     """Read the records that lie beside parquet files, and take them out of the tree.
 
     Raises:
@@ -41,7 +46,7 @@ def take_records(tree: Tree) -> PreparedFaces:
             margins.append(None)
             continue
         tree.tables.remove(path)
-        require_whole("custom", tree.root / place, record)
+        require_whole("custom", tree.root / place, record, ledger.allowed)
         margins.append(record["plan"].get("margin"))
         named = f"{place}: " * bool(place)
         found.notes += [f"{named}{note}" for note in left_out_of(record)]
@@ -64,8 +69,8 @@ def _record(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def require_whole(source: str, folder: Path, record: dict[str, Any]) -> None:
-    """Check that a pass has ended, and that what it wrote is there.
+def require_whole(source: str, folder: Path, record: dict[str, Any], allowed: Collection[str]) -> None:
+    """Check that a pass has ended, and that what it wrote is there, unless the reason `missing_shard` is allowed.
 
     Raises:
         ValueError: it has not, or files are missing.
@@ -80,8 +85,34 @@ def require_whole(source: str, folder: Path, record: dict[str, Any]) -> None:
         for path in sorted(folder.glob(f"{split}-*{PARQUET}")):
             with told(path):
                 there += pyarrow.parquet.read_metadata(path).num_rows
-        if there < count:
+        if there < count and MISSING_SHARD.name not in allowed:
             raise ValueError(
                 f"{source}: hf-hmtl prepare wrote {count:,} faces of {split} into {folder}, and {there:,} are there: "
-                f"files are missing. Copy them, prepare again, or remove its {RECORD} to go on without them"
+                f"files are missing. Copy them, prepare again, or type --allow_left_out {MISSING_SHARD.name}"
             )
+
+
+def leave_out_missing(paths: Sequence[str], ledger: Ledger) -> None:
+    """Enter the parquet files that are not there and that the names of others count: "train-00001-of-00003.parquet".
+
+    Raises:
+        ValueError: there are any, and that is not allowed.
+    """
+    numbers: dict[tuple[str, str, str], set[int]] = {}
+    for path in paths:
+        if match := _SHARD.search(path):
+            start, number, count, end = match.groups()
+            numbers.setdefault((start, count, end), set()).add(int(number))
+    missing = [
+        f"{start}{number:0{len(count)}d}-of-{count}{end}"
+        for (start, count, end), there in numbers.items()
+        if int(count) <= _MOST_SHARDS
+        for number in range(int(count))
+        if number not in there
+    ]
+    ledger.leave_out(FOLDER, MISSING_SHARD, missing)
+    if missing and MISSING_SHARD.name not in ledger.allowed:
+        raise ValueError(
+            f"custom: {len(missing):,} parquet files are missing that others count ({shortened(missing)}). "
+            f"Fetch them, or type --allow_left_out {MISSING_SHARD.name} to go on without them"
+        )

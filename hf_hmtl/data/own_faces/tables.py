@@ -17,7 +17,7 @@ from hf_hmtl.data.own_faces.dividing import divide
 from hf_hmtl.data.own_faces.images import find_image_column, with_images
 from hf_hmtl.data.own_faces.layouts import SPLIT_NAMES, class_folders, split_of
 from hf_hmtl.data.own_faces.paths import Within
-from hf_hmtl.data.own_faces.prepared import take_records
+from hf_hmtl.data.own_faces.prepared import leave_out_missing, take_records
 from hf_hmtl.data.own_faces.reading import HELP, Found, Reading
 from hf_hmtl.data.own_faces.tree import PARQUET, SPREADSHEETS, Tree, shortened, walk
 from hf_hmtl.data.sources._building import IMAGE, images_of_paths
@@ -36,7 +36,14 @@ def from_folder(folder: Path, reading: Reading, ledger: Ledger) -> Found:
     if is_saved(folder):
         return from_saved(folder, reading, ledger)
     tree = walk(folder)
-    prepared = take_records(tree)
+    if not tree.images and (saved := _saved_below(tree)):
+        found = from_saved(tree.root / saved, reading, ledger)
+        found.notes.append(f"the data are in the folder {saved}")
+        for path, reason in [*tree.others, *tree.unread_tables]:
+            if not path.startswith(f"{saved}/"):
+                ledger.leave_out(FOLDER, reason, [path])
+        return found
+    prepared = take_records(tree, ledger)
     tables = []
     if reading.layout in (None, "table"):
         tables = candidates(tree, table_paths(tree), reading)
@@ -114,6 +121,13 @@ def is_saved(folder: Path) -> bool:
     return (folder / "dataset_dict.json").is_file() or all(
         (folder / name).is_file() for name in ("dataset_info.json", "state.json")
     )
+
+
+def _saved_below(tree: Tree) -> str | None:
+    """The one folder below that `save_to_disk` wrote, whose splits are such folders themselves."""
+    saved = [path for path in tree.folders if is_saved(tree.root / path)]
+    outer = [path for path in saved if not any(path.startswith(f"{other}/") for other in saved)]
+    return outer[0] if len(outer) == 1 else None
 
 
 def from_saved(folder: Path, reading: Reading, ledger: Ledger) -> Found:
@@ -208,6 +222,7 @@ def _of_tables(candidates: list[Candidate], where: str, tree: Tree, reading: Rea
     ledger.leave_out(FOLDER, NOT_IN_TABLE, unused)
     read = {each.path for each in [*tables, *unlabelled]}
     if parquet:  # of a split, all together
+        leave_out_missing([path for path in tree.tables if path.lower().endswith(PARQUET)], ledger)
         passed_over = {each.split for each in candidates if each.refused} - {each.split for each in unlabelled}
         read = {path for path in table_paths(tree) if split_of_table(path, tree.root) not in passed_over}
     unread = [(path, reason) for path, reason in tree.unread_tables if tree.root / path not in read]

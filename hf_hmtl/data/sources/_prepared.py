@@ -1,6 +1,7 @@
 """Shared by sources of videos: the frames that `hf-hmtl prepare` has written, a file a video."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,13 +35,14 @@ class PreparedFrames:
     notes: tuple[str, ...] = ()
 
 
-def prepared_frames(source: str, folder: Path, command: str) -> PreparedFrames:
+def prepared_frames(source: str, folder: Path, command: str, allowed: Collection[str] = ()) -> PreparedFrames:
     """The frames in a folder that `hf-hmtl prepare` has written.
 
     Args:
         source: name of the source, for messages.
         folder: where.
         command: what makes the folder.
+        allowed: reasons that may leave something out.
 
     Raises:
         FileNotFoundError: it is not there, or not finished.
@@ -61,7 +63,7 @@ def prepared_frames(source: str, folder: Path, command: str) -> PreparedFrames:
         if absent := {"image", *RESERVED, *OF_CLIPS} - {*names}:
             raise ValueError(f"{source}: {path} lacks the columns {', '.join(sorted(absent))}. Type {command}")
     record = record_of(folder)
-    require_whole(source, folder, record)
+    require_whole(source, folder, record, allowed)
     margin = record["plan"].get("margin")
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < math.inf:
         raise ValueError(f"{source}: {folder / RECORD} says that the margin is {shown(margin)}. Type {command}")

@@ -65,7 +65,7 @@ def load(data_dir: str | Path | None = None, faces: str | None = None, allow_lef
         raise FileNotFoundError(f"aff_wild: {folder} holds no annotations of valence and arousal.\n{LAYOUTS}")
     place = folder / "faces" if faces is None else Path(faces).expanduser()
     command = f"hf-hmtl prepare {folder / 'videos' / 'train'} {place}"
-    found = prepared_frames("aff_wild", place, command)
+    found = prepared_frames("aff_wild", place, command, ledger.allowed)
     every = _labelled(found, labels, ledger)
     videos = list(dict.fromkeys(column_array(every, CLIP).to_pylist()))
     ledger.leave_out(FOLDER, MISSING_FILE, sorted(set(labels) - {_name(clip) for clip in found.decoded}))

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,7 +103,7 @@ def load(
     """
     folder, ledger = resolve("clips", data_dir, LAYOUTS), Ledger(allow_left_out)
     tree = walk(folder)
-    found = _frames(folder, tree)
+    found = _frames(folder, tree, ledger.allowed)
     path = _table(tree) if labels is None else Path(labels).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"clips: there is no table of labels {path}.\n{LAYOUTS}")
@@ -125,7 +125,7 @@ def load(
     )
 
 
-def _frames(folder: Path, tree: Tree) -> _Frames:
+def _frames(folder: Path, tree: Tree, allowed: Collection[str]) -> _Frames:
     if (folder / RECORD).is_file() or are_videos(folder):
         faces = folder.with_name(f"{folder.name}-faces")
         if not (folder / RECORD).is_file():
@@ -133,7 +133,7 @@ def _frames(folder: Path, tree: Tree) -> _Frames:
                 f"clips: {folder} holds videos, whose faces are cut out once. Type hf-hmtl prepare {folder} {faces}, "
                 f"and then --data_dir {faces}"
             )
-        found = prepared_frames("clips", folder, f"hf-hmtl prepare VIDEOS {folder}")
+        found = prepared_frames("clips", folder, f"hf-hmtl prepare VIDEOS {folder}", allowed)
         clips, numbers = (column_array(found.rows, name).to_pylist() for name in (CLIP, FRAME))
         images = column_array(found.rows, "image")
         notes = (f"layout: faces of {len(set(clips))} videos", *found.notes)

@@ -294,3 +294,42 @@ def test_columns_that_may_divide_the_rows_and_do_not_are_told(root):
     write_text(root / "labels.csv", "file_name,label,split", *lines)
     with pytest.raises(ValueError, match="column 'split' holds empty cells; known are train, validation, test"):
         custom.load(root)
+
+
+def saved(count, first=0):
+    rows = range(first, first + count)
+    return datasets.Dataset.from_dict(
+        {"image": [{"bytes": encoded(row), "path": None} for row in rows], "label": [WORDS[row % 2] for row in rows]},
+        datasets.Features(image=datasets.Image(), label=datasets.Value("string")),
+    )
+
+
+def test_a_shard_that_is_not_there_is_missed(tmp_path):
+    for number in (0, 2):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        saved(20, 20 * number).to_parquet(tmp_path / f"data/train-{number:05d}-of-00003.parquet")
+    with pytest.raises(ValueError, match=r"1 parquet files are missing .*\(data/train-00001-of-00003.parquet\)"):
+        custom.load(tmp_path)
+    source = custom.load(tmp_path, allow_left_out=["missing_shard"])
+    assert sum(map(len, source.splits.values())) == 40
+    assert source.ledger.to_dict()["folder"]["missing_shard"]["count"] == 1
+    saved(20, 20).to_parquet(tmp_path / "data/train-00001-of-00003.parquet")
+    assert sum(map(len, custom.load(tmp_path).splits.values())) == 60
+
+
+def test_a_folder_around_what_save_to_disk_wrote_is_passed_through(tmp_path):
+    datasets.DatasetDict(train=saved(30), dev=saved(10, 50)).save_to_disk(tmp_path / "outer/inner/faces")
+    (tmp_path / "outer/about.md").write_text("x")
+    source = custom.load(tmp_path / "outer")
+    assert source.ledger.to_dict()["folder"]["not_image"]["names"] == ["about.md"]
+    assert {split: len(data) for split, data in source.splits.items()} == {"train": 30, "validation": 10}
+    assert noted(source, "the data are in the folder inner/faces")
+
+
+def test_bare_names_are_those_of_the_folder_of_their_table(tmp_path):
+    for split in ("train", "test"):
+        write_images(tmp_path, *[f"{split}/images/{number}.png" for number in range(20)], kind="PNG")
+        write_labels(tmp_path / f"{split}/labels.csv", [f"{number}.png" for number in range(20)])
+    source = custom.load(tmp_path)
+    assert {name.split("/")[0] for name in source.splits["test"]["_file"]} == {"test"}
+    assert {name.split("/")[0] for name in source.splits["train"]["_file"]} == {"train"}
