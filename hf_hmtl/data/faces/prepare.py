@@ -9,6 +9,7 @@ import hashlib
 import os
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -20,9 +21,20 @@ import pyarrow as pa
 
 from hf_hmtl.data.faces import shards as writing
 from hf_hmtl.data.faces.given import GivenFaces
-from hf_hmtl.data.faces.record import RECORD, record_of, write_record
+from hf_hmtl.data.faces.record import EMPTIED, RECORD, record_of, write_record
 from hf_hmtl.data.faces.shards import Method, Shard, facts_of, stream_of, write_shards
-from hf_hmtl.data.identity import CLIP, FEATURES, FILE, GROUP, ID, PICTURE, RESERVED, identity, numbered
+from hf_hmtl.data.identity import (
+    CLIP,
+    FEATURES,
+    FILE,
+    GROUP,
+    ID,
+    PICTURE,
+    RESERVED,
+    identity,
+    numbered,
+    readable,
+)  # fmt: skip
 from hf_hmtl.data.ledger import Ledger, Reason, lines_of
 from hf_hmtl.data.own_faces.groups import Grouping
 from hf_hmtl.data.own_faces.images import files_of
@@ -32,8 +44,10 @@ from hf_hmtl.data.sources import SPLITS
 from hf_hmtl.data.sources._building import in_memory
 from hf_hmtl.data.splits import fingerprint
 from hf_hmtl.locks import sole_writer
+from hf_hmtl.parquet import read_table
 
 ROWS_A_SHARD = 500
+_MOST_CLASSES = 100
 _REMNANTS = ".*.tmp"  # of a process that was killed while it wrote
 REASONS = {
     writing.BROKEN: Reason(writing.BROKEN, "images that cannot be read"),
@@ -321,6 +335,27 @@ def _loaded(todo: list, splits: datasets.DatasetDict, faces: dict[str, list]) ->
         yield Shard(path, stream_of(data.with_format("arrow")[first:last]), features, given)
 
 
+def _without_faces(data: datasets.Dataset, files: list[Path]) -> list[str]:
+    """Notes on classes of which no face is left, in columns of names or of few words."""
+    notes = []
+    for column, feature in data.features.items():
+        if column in (*RESERVED, PICTURE) or not (
+            isinstance(feature, datasets.ClassLabel) or getattr(feature, "dtype", None) in ("string", "bool")
+        ):
+            continue
+        before = Counter(readable(data, column))
+        if len(before) <= _MOST_CLASSES:
+            kept = set(pa.concat_tables([read_table(path, [column]) for path in files])[column].to_pylist())
+            if isinstance(feature, datasets.ClassLabel):
+                kept = {feature.names[value] for value in kept if value is not None and value >= 0}
+            notes += [
+                f"{EMPTIED} {name!r} ({count:,} pictures) in the column {column!r}"
+                for name, count in before.items()
+                if name is not None and name not in kept
+            ]
+    return notes
+
+
 def _finish(out: Path, unfinished: Path, found: _Photographs, plan: dict, told: list[str]) -> Prepared:
     """Count what stands in all shards, write it down, and give the folder its name."""
     ledger, notes = found.ledger, found.notes + told
@@ -337,6 +372,7 @@ def _finish(out: Path, unfinished: Path, found: _Photographs, plan: dict, told: 
                 names.setdefault(split, {})[name] = lost
         if count := sum(count for *_, count in facts):
             faces[split] = count
+            notes += [f"{split}: {told}" for told in _without_faces(found.splits[split], files)]
         else:
             notes.append(f"{split} has no face, and is not written")
             for path in files:

@@ -10,6 +10,8 @@ from hf_hmtl.option_types import require_types
 from hf_hmtl.parsing import read_json, shown
 
 RECORD = "prepared.json"
+EMPTIED = "no face is left of"
+"""What a note says of a class that a pass has left without a face."""
 LARGEST_MARGIN = 2
 """What a network can be told of the margin of its faces, at most."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet
 
-from hf_hmtl.data.faces.record import LARGEST_MARGIN, RECORD, record_of
+from hf_hmtl.data.faces.record import EMPTIED, LARGEST_MARGIN, RECORD, record_of
 from hf_hmtl.data.ledger import FOLDER, MISSING_SHARD, Ledger, lines_of
 from hf_hmtl.data.own_faces.tree import PARQUET, Tree, shortened
 from hf_hmtl.parquet import told
@@ -58,7 +58,8 @@ def take_records(tree: Tree, ledger: Ledger) -> PreparedFaces:
 
 def left_out_of(record: dict[str, Any]) -> list[str]:
     """Notes on what a pass has found and not written."""
-    return [f"prepared without {line}" for line in lines_of(record.get("left_out", {}))]
+    emptied = [note for note in record.get("notes", ()) if EMPTIED in note]
+    return [f"prepared without {line}" for line in lines_of(record.get("left_out", {}))] + emptied
 
 
 def _record(folder: Path) -> dict[str, Any] | None:

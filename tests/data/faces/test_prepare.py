@@ -112,6 +112,15 @@ def test_a_file_without_a_face_hides_no_other(photographs, tmp_path, weights):
     assert sum(map(len, source.splits.values())) == 13
 
 
+def test_a_class_of_which_no_face_is_left_is_named(photographs, tmp_path, weights):
+    for number in range(2):
+        photograph(photographs / f"train/nobody/{number}.png", number=number)
+    prepared = prepare(photographs, tmp_path / "faces", Method(weights=weights), rows_a_shard=4)
+    expected = "train: no face is left of 'nobody' (2 pictures) in the column 'label'"
+    assert expected in prepared.notes and sum("no face is left" in note for note in prepared.notes) == 1
+    assert any(note.endswith(expected) for note in sources.load("custom", tmp_path / "faces").notes)
+
+
 def test_the_record_is_read_and_is_no_stray_file(photographs, tmp_path, weights):
     prepare(photographs, tmp_path / "faces", Method(Cutting(margin=0.4), weights=weights))
     for options in ({}, {"label_column": None}):
