@@ -167,7 +167,7 @@ class Grouping:
 
 
 def _photographs(tables: dict[str, datasets.Dataset], files: dict[str, list[str] | None]) -> dict[str, pa.Array] | None:
-    """The photograph that each row is of, null where it is not known; None where no two rows are of one."""
+    """The photograph that each row is of, null where it is not known; None where no two rows of a split are of one."""
     found = {}
     for split, table in tables.items():
         if PICTURE in table.column_names:
@@ -175,8 +175,8 @@ def _photographs(tables: dict[str, datasets.Dataset], files: dict[str, list[str]
         else:
             paths = files[split]
             found[split] = pa.nulls(len(table), pa.string()) if paths is None else pa.array(paths, pa.string())
-    known = pa.concat_arrays(list(found.values())).drop_null()
-    return found if len(pc.unique(known)) < len(known) else None
+    known = [values.drop_null() for values in found.values()]
+    return found if any(len(pc.unique(values)) < len(values) for values in known) else None
 
 
 def _plain(name: str) -> str:

@@ -126,11 +126,17 @@ def number_column(dataset: datasets.Dataset, column: str) -> np.ndarray:
     """The values of a column of numbers or truth values, NaN where missing.
 
     Raises:
-        ValueError: it holds words, named classes, or anything else.
+        ValueError: it holds words, named classes, infinite numbers, or anything else.
     """
     values = _values(dataset, column)
     if is_numeric(dataset, column) or pa.types.is_boolean(values.type) or values.null_count == len(values):
-        return values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        if endless := int(np.isinf(numbers).sum()):
+            raise ValueError(
+                f"custom: column {column!r} holds an infinite number in {endless:,} rows, the first of which is row "
+                f"{int(np.flatnonzero(np.isinf(numbers))[0]) + 1}. Mend them, or leave the cells empty"
+            )
+        return numbers
     raise ValueError(
         f"custom: column {column!r} holds {_shown(dataset, column)}, and its task learns numbers. Give the column "
         f"another task (--label_columns TASK={column}:classification), or write numbers into it"

@@ -288,6 +288,14 @@ def _complete(
 ) -> tuple[datasets.DatasetDict, list[str]]:
     """The splits with a validation split, and a test split when only train was given; None for no test split."""
     train, notes = splits["train"], []
+    wanted = {"validation_fraction": validation_fraction} if "validation" not in splits else {}
+    wanted |= {"test_fraction": test_fraction} if len(splits) == 1 and test_fraction is not None else {}
+    for option, fraction in wanted.items():
+        if not 0 < fraction < 1:
+            raise ValueError(
+                f"custom: {option} is {fraction}, allowed is 0 < fraction < 1, as in 0.15; a split that is "
+                "not given is carved from train"
+            )
     how = f"{'by group' if has_groups(train) else 'stratified by class'}, split seed {seed}"
     parts = dict(splits)
     if test_fraction is None:

@@ -292,6 +292,14 @@ def test_a_file_that_several_rows_name_is_in_one_split(root):
     assert noted(source, "40 photographs have several rows, which stay in one split")
 
 
+def test_a_file_of_two_given_splits_is_a_leak_and_no_group(root):
+    write_column(root, ["a", "b"] * 20, name="train.csv")
+    write_column(root, ["a", "b"] * 5, name="test.csv")
+    source = custom.load(root)
+    assert people(source) == [set()] * 3 and noted(source, "stratified by class")
+    assert noted(source, "test images also occur, byte for byte, in train")
+
+
 def test_groups_that_differ_in_every_row_are_no_mistake_of_who_did_not_name_them(tmp_path):
     source = custom.load(write_faces(tmp_path / "faces", ("_group", str), faces=1, count=40))
     assert noted(source, "column '_group' has 40 values in 40 rows: it tells rows, not persons: it was not taken")
