@@ -108,7 +108,7 @@ def _rows_at_once(paths: list[Path]) -> int:
 def _lacks_labels(data: datasets.Dataset, image_column: str, wanted: str | None, path: Path) -> str | None:
     if wanted is None or wanted in data.column_names:
         return None
-    others = [name for name in data.column_names if name != image_column]
+    others = [name for name in data.column_names if name != image_column and not name.startswith("_")]
     if not others:
         return (
             f"custom: {path} has no column {wanted!r}, nor any other beside its images. Give it one; faces without "

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hf_hmtl.data.arrow_columns import column_array
-from hf_hmtl.data.identity import GROUP, PICTURE, RESERVED
+from hf_hmtl.data.identity import FILE, GROUP, PICTURE, RESERVED
 from hf_hmtl.data.own_faces.text_tables import NO_VALUE
 from hf_hmtl.data.own_faces.tree import shortened
 from hf_hmtl.data.sources import did_you_mean
@@ -74,7 +74,7 @@ class Grouping:
         self, tables: dict[str, datasets.Dataset], files: dict[str, list[str] | None], labels: Sequence[str]
     ) -> dict[str, pa.Array] | None:
         if self.pattern is not None:
-            return self._by_pattern(files)
+            return self._by_pattern(tables, files)
         for column in self._columns(tables, labels):
             groups = {split: _texts(table, column) for split, table in tables.items()}
             if self._usable(groups, f"column {column!r}", column == self.column):
@@ -83,12 +83,18 @@ class Grouping:
         self._note_unknown(tables, labels)
         return None
 
-    def _by_pattern(self, files: dict[str, list[str] | None]) -> dict[str, pa.Array]:
-        if any(paths is None for paths in files.values()):
-            raise ValueError("custom: --group_pattern reads the paths of image files, and these images are no files")
-        found = {split: [self._match(path) for path in paths or ()] for split, paths in files.items()}
+    def _by_pattern(
+        self, tables: dict[str, datasets.Dataset], files: dict[str, list[str] | None]
+    ) -> dict[str, pa.Array]:
+        known = {split: _paths(table, files[split]) for split, table in tables.items()}
+        if not any(path for paths in known.values() for path in paths):
+            raise ValueError(
+                f"custom: --group_pattern reads the paths of image files, and these images are no files, nor does a "
+                f"column {FILE} say which they were. Type --group_column NAME"
+            )
+        found = {split: [self._match(path or "") for path in paths] for split, paths in known.items()}
         if all(group is None for groups in found.values() for group in groups):
-            example = next(path for paths in files.values() for path in paths or ())
+            example = next(path for paths in known.values() for path in paths if path)
             raise ValueError(f"custom: --group_pattern {self.pattern.pattern!r} fits no path; the first is {example!r}")
         groups = {split: pa.array(values, pa.string()) for split, values in found.items()}
         self._usable(groups, f"pattern '{self.pattern.pattern}'", True)
@@ -164,6 +170,13 @@ class Grouping:
             f"no groups are known, so one person may be on both sides of a split; type{column} or --group_pattern "
             "'S(\\d+)_', which is searched for in the paths"
         )
+
+
+def _paths(table: datasets.Dataset, files: list[str] | None) -> Sequence[str | None]:
+    """The path of each row's image, or of the one that it was made of where it is no file."""
+    if files is None and FILE in table.column_names:
+        return column_array(table, FILE).cast(pa.string()).to_pylist()
+    return [None] * len(table) if files is None else files
 
 
 def _photographs(tables: dict[str, datasets.Dataset], files: dict[str, list[str] | None]) -> dict[str, pa.Array] | None:

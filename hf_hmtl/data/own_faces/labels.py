@@ -36,6 +36,7 @@ def find_column(splits: dict[str, datasets.Dataset], column: str, option: str) -
     for split, dataset in splits.items():
         others = [name for name in dataset.column_names if name not in ("image", "split")]
         if column not in others:
+            others = [name for name in others if not name.startswith("_")]
             raise ValueError(
                 f"custom: the {split} split has no column {column!r}.{did_you_mean(column, others)} Its label columns "
                 f"are {', '.join(others) or 'none'}; type {option}"

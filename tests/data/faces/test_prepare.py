@@ -189,6 +189,21 @@ def test_crops_of_one_photograph_carry_its_name_and_are_in_one_split(tmp_path, w
     assert all(row["_picture"] == row["_file"] for row in rows_of(tmp_path / "again"))
 
 
+def test_persons_are_found_in_the_paths_of_the_photographs(tmp_path, weights):
+    for number in range(24):
+        photograph(tmp_path / f"pile/{'ab'[number % 2]}/S{number // 4}_{number}.png", 1, number=number)
+    prepare(tmp_path / "pile", tmp_path / "faces", Method(weights=weights))
+    source = sources.load("custom", tmp_path / "faces", group_pattern=r"S(\d+)_")
+    groups = [set(data["_group"]) for data in source.splits.values()]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 6
+    with pytest.raises(ValueError, match="fits no path; the first is 'a/S0_0.png'"):
+        sources.load("custom", tmp_path / "faces", group_pattern="T")
+    with pytest.raises(
+        ValueError, match=r"no column 'lable'. Did you mean 'label'\? Its label columns are label; type"
+    ):
+        sources.load("custom", tmp_path / "faces", label_column="lable")
+
+
 def test_a_folder_that_an_earlier_version_wrote_is_told_from_one_with_photographs(photographs, tmp_path, weights):
     method = Method(which="all", weights=weights)
     prepare(photographs, tmp_path / "faces", method)

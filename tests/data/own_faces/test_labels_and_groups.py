@@ -205,6 +205,14 @@ def test_a_pattern_that_tells_rows_is_refused(tmp_path):
         custom.load(tmp_path, group_pattern=r"d/(\d+)")
 
 
+def test_folders_around_the_classes_are_offered_as_persons_by_a_pattern_that_finds_them(tmp_path):
+    write_images(tmp_path, *[f"S{n}/{label}/{k}.jpg" for n in range(8) for label in ("happy", "sad") for k in range(3)])
+    note = next(note for note in custom.load(tmp_path).notes if "--group_pattern '([^/]+)/" in note)
+    source = custom.load(tmp_path, group_pattern=note.split("--group_pattern '")[1].split("'")[0])
+    assert_apart(source, 8)
+    assert set.union(*people(source)) == {f"S{n}" for n in range(8)}
+
+
 def test_names_that_may_be_nobody_or_one_person_twice_are_noted(root):
     write_people(root, "labels.csv", {"subject": lambda n: "unknown" if n > 35 else f"{'sS'[n % 2]}{n // 8}"})
     source = custom.load(root)
