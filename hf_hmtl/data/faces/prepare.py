@@ -18,6 +18,7 @@ from typing import Any
 
 import datasets
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hf_hmtl.data.faces import shards as writing
 from hf_hmtl.data.faces.given import GivenFaces
@@ -229,7 +230,7 @@ def _with_pictures(data: datasets.Dataset) -> datasets.Dataset:
         return data
     features = datasets.Features({**data.features, PICTURE: FEATURES[ID]})
     arrays = data.with_format("arrow")[:]
-    return in_memory(arrays.append_column(PICTURE, arrays[ID]), features)
+    return in_memory(arrays.append_column(PICTURE, pc.coalesce(arrays[FILE], arrays[ID])), features)
 
 
 def _given_faces(given: GivenFaces, splits: datasets.DatasetDict) -> dict[str, list]:

@@ -86,7 +86,7 @@ class Grouping:
     def _by_pattern(
         self, tables: dict[str, datasets.Dataset], files: dict[str, list[str] | None]
     ) -> dict[str, pa.Array]:
-        known = {split: _paths(table, files[split]) for split, table in tables.items()}
+        known = {split: _paths(table, files[split]).to_pylist() for split, table in tables.items()}
         if not any(path for paths in known.values() for path in paths):
             raise ValueError(
                 f"custom: --group_pattern reads the paths of image files, and these images are no files, nor does a "
@@ -172,11 +172,12 @@ class Grouping:
         )
 
 
-def _paths(table: datasets.Dataset, files: list[str] | None) -> Sequence[str | None]:
-    """The path of each row's image, or of the one that it was made of where it is no file."""
-    if files is None and FILE in table.column_names:
-        return column_array(table, FILE).cast(pa.string()).to_pylist()
-    return [None] * len(table) if files is None else files
+def _paths(table: datasets.Dataset, files: list[str] | None) -> pa.Array:
+    """The path of each row's image, or of the one that it was made of where it is no file; null where nobody knows."""
+    if files is not None:
+        return pa.array(files, pa.string())
+    known = FILE in table.column_names
+    return column_array(table, FILE).cast(pa.string()) if known else pa.nulls(len(table), pa.string())
 
 
 def _photographs(tables: dict[str, datasets.Dataset], files: dict[str, list[str] | None]) -> dict[str, pa.Array] | None:
@@ -186,8 +187,7 @@ def _photographs(tables: dict[str, datasets.Dataset], files: dict[str, list[str]
         if PICTURE in table.column_names:
             found[split] = column_array(table, PICTURE).cast(pa.string())
         else:
-            paths = files[split]
-            found[split] = pa.nulls(len(table), pa.string()) if paths is None else pa.array(paths, pa.string())
+            found[split] = _paths(table, files[split])
     known = [values.drop_null() for values in found.values()]
     return found if any(len(pc.unique(values)) < len(values) for values in known) else None
 

@@ -189,6 +189,19 @@ def test_crops_of_one_photograph_carry_its_name_and_are_in_one_split(tmp_path, w
     assert all(row["_picture"] == row["_file"] for row in rows_of(tmp_path / "again"))
 
 
+@pytest.mark.parametrize("which", ["largest", "all"])
+def test_a_photograph_that_a_table_names_twice_is_one(tmp_path, weights, which):
+    for number in range(24):
+        photograph(tmp_path / f"data/{number}.png", 1, 2, number=number)
+    rows = [f"{number % 24}.png,{'ab'[number % 2]}" for number in range(48)]
+    write_text(tmp_path / "data/labels.csv", "file,label", *rows)
+    prepare(tmp_path / "data", tmp_path / "faces", Method(which=which, weights=weights))
+    source = sources.load("custom", tmp_path / "faces")
+    groups = [set(data["_group"]) for data in source.splits.values()]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 24
+    assert sum(map(len, source.splits.values())) == 48 * (2 if which == "all" else 1)
+
+
 def test_persons_are_found_in_the_paths_of_the_photographs(tmp_path, weights):
     for number in range(24):
         photograph(tmp_path / f"pile/{'ab'[number % 2]}/S{number // 4}_{number}.png", 1, number=number)
