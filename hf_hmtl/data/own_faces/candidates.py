@@ -8,6 +8,7 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet
 
+from hf_hmtl.data.identity import CLIP
 from hf_hmtl.data.own_faces.images import Rows, find_image_column, with_images
 from hf_hmtl.data.own_faces.layouts import split_of
 from hf_hmtl.data.own_faces.paths import Finder
@@ -109,6 +110,11 @@ def _lacks_labels(data: datasets.Dataset, image_column: str, wanted: str | None,
     if wanted is None or wanted in data.column_names:
         return None
     others = [name for name in data.column_names if name != image_column and not name.startswith("_")]
+    if CLIP in data.column_names:
+        return (
+            f"custom: {path} holds the faces of videos, whose labels stand in a table of their own. Type hf-hmtl train "
+            f"custom-clips/affect --data_dir {path.parent} --set source.labels=LABELS.csv"
+        )
     if not others:
         return (
             f"custom: {path} has no column {wanted!r}, nor any other beside its images. Give it one; faces without "

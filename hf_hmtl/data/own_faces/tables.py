@@ -11,7 +11,7 @@ import datasets
 import pyarrow as pa
 from huggingface_hub.constants import HF_HUB_CACHE
 
-from hf_hmtl.data.ledger import FOLDER, NOT_IN_TABLE, UNLABELLED_SPLIT, Ledger
+from hf_hmtl.data.ledger import FOLDER, NOT_IN_TABLE, UNLABELLED_SPLIT, VIDEO, Ledger
 from hf_hmtl.data.own_faces.candidates import Candidate, candidates, chosen, split_of_table, table_paths
 from hf_hmtl.data.own_faces.dividing import divide
 from hf_hmtl.data.own_faces.images import find_image_column, with_images
@@ -56,6 +56,8 @@ def from_folder(folder: Path, reading: Reading, ledger: Ledger) -> Found:
         raise ValueError(_refusal(tables))
     if not tree.images:
         kinds = f"; found were {shortened(path for path, _ in tree.others)}" if tree.others else ""
+        if any(reason is VIDEO for _, reason in tree.others):
+            kinds += f". The faces of videos are cut out once: hf-hmtl prepare {folder} {folder.name}-faces"
         raise FileNotFoundError(f"custom: {folder} holds no image file and no table{kinds}.\n{HELP}")
     if reading.label_column is None:
         found = _unlabelled(tree, ledger)

@@ -12,7 +12,7 @@ from PIL import Image
 from videos import write_video
 
 from hf_hmtl.commands import prepare as command
-from hf_hmtl.data import video
+from hf_hmtl.data import sources, video
 from hf_hmtl.data.faces import videos as passes
 from hf_hmtl.data.faces.cutting import Cutting
 from hf_hmtl.data.faces.shards import Method
@@ -164,6 +164,18 @@ def test_the_command_takes_a_folder_of_videos(videos, tmp_path, method, capsys):
     next_command = f"next: hf-hmtl train custom-clips/affect --data_dir {tmp_path}/faces --set source.labels=LABELS.csv"
     assert shown.splitlines()[-1] == next_command
     assert len(rows_of(tmp_path / "faces")) == 6
+
+
+def test_a_source_of_pictures_says_what_becomes_of_videos(videos, tmp_path, method):
+    with pytest.raises(
+        FileNotFoundError, match="found were .*The faces of videos are cut out once: hf-hmtl prepare .*vid"
+    ):
+        sources.load("custom", videos)
+    prepare_videos(videos, tmp_path / "faces", method)
+    message = "holds the faces of videos, .* hf-hmtl train custom-clips/affect --data_dir .*faces --set source.labels="
+    with pytest.raises(ValueError, match=message):
+        sources.load("custom", tmp_path / "faces")
+    assert len(sources.load("custom", tmp_path / "faces", label_column=None).splits["train"]) == 6
 
 
 def test_what_cannot_be_prepared_is_refused(videos, tmp_path, method):
