@@ -99,10 +99,10 @@ class ClipTable:
         known = [(clip, frame) for clip, frame in rows if clip is not None and frame is not None]
         return ends_of([clip for clip, _ in known], [frame for _, frame in known])
 
-    def name(self, line: int) -> str:
-        """What a row is called."""
-        clip, frame = plain_clip(self.table[self.clip][line].as_py()), self._frames()[line]
-        return clip if frame is None else f"{clip}/{frame}"
+    def names(self) -> list[str]:
+        """What each row is called."""
+        rows = zip(self._written(), self._frames(), strict=True)
+        return [clip if frame is None else f"{clip}/{frame}" for clip, frame in rows]
 
     def persons(self, clips: Sequence[str], lines: Sequence[int]) -> tuple[list[str], list[str]]:
         """The person of each frame, or the clip itself where nobody knows the person; and notes.

@@ -192,7 +192,7 @@ def _joined(
     ledger.leave_out(FOLDER, NO_ROW, [who[row] for row, line in enumerate(lines) if line is None])
     kept = [(row, line) for row, line in enumerate(lines) if line is not None]
     used = {line for _, line in kept}
-    lost = [table.name(line) for line in range(len(table.table)) if line not in used]
+    lost = [name for line, name in enumerate(table.names()) if line not in used]
     if not kept:
         raise ValueError(
             f"clips: no row of {table.path} fits a frame: it names {lost[0] if lost else 'nothing'}, and the clips are "

@@ -158,3 +158,10 @@ def test_infinite_numbers_are_refused_with_their_row(tmp_path):
     write_text(tmp_path / "labels.csv", "file_name,age", *rows)
     with pytest.raises(ValueError, match="column 'age' holds an infinite number in 2 rows, .* is row 19"):
         custom.load(tmp_path, label_column="age", task="age", label_kinds={"age": "numbers"})
+
+
+def test_a_class_map_of_numbers_alone_is_refused(root):
+    with pytest.raises(ValueError, match="class_map names 'a', and no label holds classes: valence are numbers"):
+        custom.load(
+            root, label_column="valence", task="valence", label_kinds={"valence": "numbers"}, class_map={"a": "b"}
+        )

@@ -218,6 +218,18 @@ def test_clips_of_a_table_that_are_not_there_count_as_rows_and_not_as_frames(fra
     assert source.ledger.to_dict()["folder"]["missing_file"]["names"] == ["z0", "z1"]
 
 
+def test_clips_may_be_called_by_numbers(tmp_path):
+    for clip in range(1, COUNT + 1):
+        (tmp_path / f"clips/{clip}").mkdir(parents=True)
+        picture(clip, side=16).save(tmp_path / f"clips/{clip}/1.png")
+    columns = {"clip": range(1, COUNT + 3), "person": [clip // 2 for clip in range(COUNT + 2)]}
+    table(tmp_path / "labels.csv", **columns, mood=["glad", "sad"] * 6)
+    options = {"labels": str(tmp_path / "labels.csv"), "allow_left_out": ["missing_file"]}
+    source = sources.load("clips", tmp_path / "clips", **options)
+    assert source.ledger.to_dict()["folder"]["missing_file"]["names"] == ["11", "12"]
+    assert len(rows_of(source)) == COUNT and not torn(source, "_group")
+
+
 def test_frames_whose_names_tell_no_number_have_no_labels_of_single_frames(frames):
     (frames / "c3/copy_8.png").write_bytes((frames / "c3/frame_8.png").read_bytes())
     table(frames / "labels.csv", **of_frames("c{}", 8))
