@@ -23,7 +23,8 @@ from videos import write_video
 
 from hf_hmtl import recipe as recipes
 from hf_hmtl.data.faces.cutting import Cutting
-from hf_hmtl.data.faces.prepare import RECORD, begun, earlier
+from hf_hmtl.data.faces.prepare import begun, earlier
+from hf_hmtl.data.faces.record import RECORD
 from hf_hmtl.data.faces.shards import Method
 from hf_hmtl.data.faces.videos import prepare_videos
 from hf_hmtl.data.sources import aff_wild, affectnet, ckplus, clips, fairface, fer2013, ferplus, rafdb

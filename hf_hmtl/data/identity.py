@@ -24,6 +24,8 @@ CLIP = "_clip"
 """What a frame is a part of: text that is unique in a source."""
 FRAME = "_frame"
 """The number of a frame in its clip, as its source numbers frames."""
+PICTURE = "_picture"
+"""`_file` of the photograph that a face was cut out of, or its `_id`, where one photograph may give several."""
 RESERVED = (ID, FILE, SOURCE, GROUP)
 OF_CLIPS = (CLIP, FRAME)
 """Of rows that are frames; other rows have neither."""

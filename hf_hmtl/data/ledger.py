@@ -38,12 +38,14 @@ NOT_IMAGE = Reason("not_image", "files that are no image", expected=True)
 UNREADABLE_FORMAT = Reason("unreadable_format", "image files of a format that Pillow does not read")
 VIDEO = Reason("video", "videos")
 NO_CLASS = Reason("no_class", "image files outside the class folders")
+NO_CLIP = Reason("no_clip", "image files that lie in no folder of a clip")
 NO_SPLIT = Reason("no_split", "image files outside the split folders")
 NOT_IN_TABLE = Reason("not_in_table", "image files that no row of the table names")
 TABLE_PASSED_OVER = Reason("table_passed_over", "tables that were not read", expected=True)
 BROKEN_LINK = Reason("broken_link", "links to files that do not exist")
 MISSING_FILE = Reason("missing_file", "rows whose image file does not exist")
 OUTSIDE_FOLDER = Reason("outside_folder", "rows whose image lies outside the folder (--image_dir names another)")
+MISSING_SHARD = Reason("missing_shard", "parquet files that others of their split count and that are not there")
 NO_IMAGE = Reason("no_image", "rows without an image")
 NO_ANNOTATION = Reason("no_annotation", "image files whose file of labels is absent or unreadable")
 NO_BOX = Reason("no_box", "image files without landmarks that say where the face is")
@@ -56,8 +58,8 @@ WITHOUT_CLASSES = Reason("without_classes", "rows of classes that are left out (
 BALANCING = Reason("balancing", "rows of the larger classes (balancing: down)", expected=True)
 
 OF_ANY_SOURCE = (
-    NOT_IMAGE, UNREADABLE_FORMAT, VIDEO, NO_CLASS, NO_SPLIT, NOT_IN_TABLE, TABLE_PASSED_OVER,
-    BROKEN_LINK,
+    NOT_IMAGE, UNREADABLE_FORMAT, VIDEO, NO_CLASS, NO_CLIP, NO_SPLIT, NOT_IN_TABLE, TABLE_PASSED_OVER,
+    BROKEN_LINK, MISSING_SHARD,
     MISSING_FILE, OUTSIDE_FOLDER, NO_IMAGE, NO_ANNOTATION, NO_BOX, NO_CODE,
 )  # fmt: skip
 """Reasons that may have to be allowed."""
@@ -183,6 +185,6 @@ def _counted(count: int, words: str, names: Sequence[str]) -> str:
 
 
 def _advice(reason: Reason) -> str:
-    if reason not in OF_ANY_SOURCE:
+    if reason.name not in {each.name for each in OF_ANY_SOURCE}:
         return "Check the data"
     return f"Mend the data, or type --allow_left_out {reason.name} to go on without them"

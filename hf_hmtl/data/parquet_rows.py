@@ -7,6 +7,7 @@ from typing import Any
 
 import datasets
 import pyarrow as pa
+import pyarrow.parquet
 
 from hf_hmtl.parquet import read_table
 from hf_hmtl.parsing import shown
@@ -35,6 +36,8 @@ def told(path: Path, source: str) -> Iterator[None]:
 def rows_of(paths: Sequence[Path], source: str, **options: Any) -> datasets.Dataset:
     """The rows of some files, in the cache of `datasets`: their modification times are part of its key.
 
+    Files without a row are passed over, which `datasets` cannot read.
+
     Args:
         paths: of one split.
         source: name of the source, for messages.
@@ -44,7 +47,10 @@ def rows_of(paths: Sequence[Path], source: str, **options: Any) -> datasets.Data
         ValueError: a file is damaged, or not as the first.
     """
     with told(paths[0], source):
-        return datasets.load_dataset("parquet", data_files=[str(path) for path in paths], split="train", **options)
+        full = [str(path) for path in paths if pyarrow.parquet.read_metadata(path).num_rows]
+        if not full:
+            return datasets.Dataset(read_table(paths[0]))
+        return datasets.load_dataset("parquet", data_files=full, split="train", **options)
 
 
 def rows_in_memory(path: Path, source: str) -> datasets.Dataset:

@@ -261,17 +261,22 @@ def _taken(strata: np.ndarray, quotas: dict, seed: int) -> np.ndarray:
 
 
 def _taken_groups(dataset: datasets.Dataset, fraction: float, seed: int) -> np.ndarray:
-    """Row numbers, in order, of the groups taken: each one that brings the part nearer to fraction * rows."""
+    """Row numbers, in order, of the groups taken: each one that brings the part nearer to fraction * rows; the smallest
+    is taken, or stays, where one side would have none."""
     rows_of: dict = {}
     for row, group in enumerate(column_array(dataset, GROUP).to_pylist()):
         rows_of.setdefault(group or ("no group", row), []).append(row)
     groups = list(rows_of)
     words = Draws(seed, 0, np.arange(len(groups))).words("splits/subjects", 1)[:, 0]
     target, taken = fraction * len(dataset), []
-    for place in np.argsort(words, kind="stable").tolist():
+    order = np.argsort(words, kind="stable").tolist()
+    for place in order:
         rows = rows_of[groups[place]]
         if abs(len(taken) + len(rows) - target) < abs(len(taken) - target):
             taken += rows
+    if len(groups) > 1 and len(taken) in (0, len(dataset)):
+        smallest = min((rows_of[groups[place]] for place in order), key=len)
+        taken = sorted(set(taken) ^ set(smallest))
     return np.array(sorted(taken), dtype=np.int64)
 
 

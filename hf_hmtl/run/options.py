@@ -47,10 +47,10 @@ class RunOptions:
         r"Regular expression that finds the person in the path of an image (`custom`), as in 'S(\d+)_'.", "PATTERN"
     )
     class_map: list[str] | None = _option(
-        "How labels are called (`custom`): --class_map happiness=happy anger=angry.", "TEXT=CLASS"
+        "How labels are called (`custom`, `clips`): --class_map happiness=happy anger=angry.", "TEXT=CLASS"
     )
     merge_case: bool | None = _option(
-        "Labels that differ in case alone are one class (`custom`).", nargs="?", const=True
+        "Labels that differ in case alone are one class (`custom`, `clips`).", nargs="?", const=True
     )
     missing_labels: str | None = _option(
         "Rows without a label (`custom`): keep them for other tasks, leave_out, or raise.", "HOW"

@@ -28,7 +28,7 @@ def source_changes(options: RunOptions, name: str) -> dict[str, Any]:
     row = recipes.load(name)
     reads = row.source.get("name")
     for key in source:
-        if key in _OF_CUSTOM and reads != "custom":
+        if key in _OF_CUSTOM and not (reads in sources.available() and sources.takes(reads, key)):
             raise ValueError(
                 f"--{key} belongs to the recipes of `custom`; {row.name} reads {reads!r}, whose columns are known. "
                 "Type: hf-hmtl train custom --data_dir ..."

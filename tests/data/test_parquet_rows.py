@@ -2,6 +2,7 @@
 
 import re
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -16,6 +17,16 @@ READ = [lambda path: rows_of([path], "mine"), lambda path: rows_in_memory(path, 
 def test_rows_come_back_as_they_were_written(tmp_path, read):
     pyarrow.parquet.write_table(TABLE, tmp_path / "a.parquet")
     assert read(tmp_path / "a.parquet").to_dict() == TABLE.to_pydict()
+
+
+def test_files_without_a_row_are_passed_over(tmp_path):
+    features = datasets.Features(name=datasets.Value("string"), number=datasets.ClassLabel(names=["a", "b", "c"]))
+    described = TABLE.cast(features.arrow_schema)
+    pyarrow.parquet.write_table(described, tmp_path / "0.parquet")
+    pyarrow.parquet.write_table(described.slice(0, 0), tmp_path / "1.parquet")
+    assert rows_of([tmp_path / "1.parquet", tmp_path / "0.parquet"], "mine").to_dict() == TABLE.to_pydict()
+    nothing = rows_of([tmp_path / "1.parquet"], "mine")
+    assert len(nothing) == 0 and nothing.features == features
 
 
 @pytest.mark.parametrize("read", READ)

@@ -125,6 +125,14 @@ def test_rows_without_a_group_stand_alone():
     assert (len(rest), len(part)) == (7, 3)
 
 
+@pytest.mark.parametrize(("fraction", "rows"), [(0.15, 3), (0.95, 7)])
+def test_few_groups_leave_one_on_each_side(fraction, rows):
+    """0.15 of ten rows is nearer to none than to any group, and 0.95 to all than to any two."""
+    data = dataset_of([0, 1] * 5, _group=["a"] * 4 + ["b"] * 3 + ["c"] * 3)
+    sides = carve(data, "emotion", fraction)
+    assert set(sides[1]["_group"]).isdisjoint(sides[0]["_group"]) and [len(side) for side in sides] == [10 - rows, rows]
+
+
 def test_carve_says_when_it_cannot():
     with pytest.raises(ValueError, match="too few rows of a class"):
         carve(dataset_of([0, 1]), "emotion", 0.5)

@@ -6,10 +6,10 @@ options or other pictures.
 """
 
 import hashlib
-import json
 import os
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -18,11 +18,24 @@ from typing import Any
 
 import datasets
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hf_hmtl.data.faces import shards as writing
 from hf_hmtl.data.faces.given import GivenFaces
+from hf_hmtl.data.faces.record import EMPTIED, RECORD, record_of, write_record
 from hf_hmtl.data.faces.shards import Method, Shard, facts_of, stream_of, write_shards
-from hf_hmtl.data.identity import CLIP, FEATURES, FILE, GROUP, ID, RESERVED, identity, numbered
+from hf_hmtl.data.identity import (
+    CLIP,
+    FEATURES,
+    FILE,
+    GROUP,
+    ID,
+    PICTURE,
+    RESERVED,
+    identity,
+    numbered,
+    readable,
+)  # fmt: skip
 from hf_hmtl.data.ledger import Ledger, Reason, lines_of
 from hf_hmtl.data.own_faces.groups import Grouping
 from hf_hmtl.data.own_faces.images import files_of
@@ -31,13 +44,11 @@ from hf_hmtl.data.own_faces.tables import with_every_column
 from hf_hmtl.data.sources import SPLITS
 from hf_hmtl.data.sources._building import in_memory
 from hf_hmtl.data.splits import fingerprint
-from hf_hmtl.files import replacing
 from hf_hmtl.locks import sole_writer
-from hf_hmtl.option_types import require_types
-from hf_hmtl.parsing import read_json, shown
+from hf_hmtl.parquet import read_table
 
-RECORD = "prepared.json"
 ROWS_A_SHARD = 500
+_MOST_CLASSES = 100
 _REMNANTS = ".*.tmp"  # of a process that was killed while it wrote
 REASONS = {
     writing.BROKEN: Reason(writing.BROKEN, "images that cannot be read"),
@@ -69,7 +80,10 @@ class Prepared:
     def describe(self) -> str:
         """For people to read."""
         lines = [f"{self.folder}: {sum(self.faces.values()):,} faces"]
-        lines += [f"  {split}: {count:,} of {self.pictures[split]:,} pictures" for split, count in self.faces.items()]
+        looked_at = "frames" if CLIP in self.columns else "pictures"
+        lines += [
+            f"  {split}: {count:,} faces of {self.pictures[split]:,} {looked_at}" for split, count in self.faces.items()
+        ]
         lines += [f"  left out, {line}" for line in lines_of(self.left_out)]
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
@@ -78,7 +92,7 @@ class Prepared:
         folder = shlex.quote(str(self.folder))
         if CLIP in self.columns:
             return f"hf-hmtl train custom-clips/affect --data_dir {folder} --set source.labels=LABELS.csv"
-        known = ("image", *RESERVED, *writing.OF_FACES)
+        known = ("image", *RESERVED, PICTURE, *writing.OF_FACES)
         labels = [column for column in self.columns if column not in known]
         if not labels:
             return f"hf-hmtl train custom/pretrain-puzzle-3x3 --data_dir {folder}"
@@ -88,19 +102,6 @@ class Prepared:
         if len(labels) == 1:
             return f"{command} --label_column {shlex.quote(labels[0])}"
         return f"{command} --label_column NAME   (NAME is one of {', '.join(labels)})"
-
-
-@dataclass
-class _Record:
-    """The types of what a pass writes down; `plan` decides the result."""
-
-    plan: dict[str, Any]
-    faces: dict[str, int]
-    pictures: dict[str, int]
-    left_out: dict[str, dict[str, Any]]
-    names: dict[str, dict[str, list[str]]]
-    notes: list[str]
-    columns: list[str]
 
 
 @dataclass
@@ -150,6 +151,8 @@ def prepare(
     elif method.cutting.align:
         given.require_eyes()
     found = _read(place.resolve(), reading, group_pattern)
+    if method.which == writing.ALL:
+        found.splits = datasets.DatasetDict({split: _with_pictures(data) for split, data in found.splits.items()})
     faces = _given_faces(given, found.splits) if given else {}
     plan = _plan(found, method, boxes, rows_a_shard)
     with sole_writer(out, lock_of(out)):
@@ -221,6 +224,15 @@ def _identified(table: datasets.Dataset, split: str, place: Path, files, groups)
     return in_memory(pa.table(columns), features)
 
 
+def _with_pictures(data: datasets.Dataset) -> datasets.Dataset:
+    """The rows with what tells that faces are of one photograph, also where these are faces of photographs already."""
+    if PICTURE in data.column_names:
+        return data
+    features = datasets.Features({**data.features, PICTURE: FEATURES[ID]})
+    arrays = data.with_format("arrow")[:]
+    return in_memory(arrays.append_column(PICTURE, pc.coalesce(arrays[FILE], arrays[ID])), features)
+
+
 def _given_faces(given: GivenFaces, splits: datasets.DatasetDict) -> dict[str, list]:
     """The given faces of every picture of each split."""
     names = [name for data in splits.values() for name in zip(data[FILE][:], data[ID][:], strict=True)]
@@ -230,13 +242,14 @@ def _given_faces(given: GivenFaces, splits: datasets.DatasetDict) -> dict[str, l
 
 def _plan(found: _Photographs, method: Method, boxes: str | Path | None, rows_a_shard: int) -> dict[str, Any]:
     """What decides the result, as JSON."""
-    cutting = asdict(method.cutting)
+    columns = {PICTURE: True} if method.which == writing.ALL else {}
     return {
-        **cutting,
+        **asdict(method.cutting),
         "faces": method.which,
+        **columns,
         **finding(method, None if boxes is None else digest(boxes)),
         "rows_a_shard": rows_a_shard,
-        "data": fingerprint(found.splits),
+        "data": fingerprint(found.splits, (PICTURE,)),
     }
 
 
@@ -257,23 +270,11 @@ def digest(path: str | Path) -> str:
 
 
 def _differing(earlier: dict, plan: dict) -> str:
+    words = {"data": "the pictures", PICTURE: f"the column {PICTURE}, which an earlier hf_hmtl did not write"}
     names = sorted(name for name in {*earlier, *plan} if earlier.get(name) != plan.get(name))
-    return ", ".join("the pictures" if name == "data" else f"--{name}" for name in names)
-
-
-def record_of(folder: Path) -> dict[str, Any]:
-    """What is known of a pass, from its folder.
-
-    Raises:
-        ValueError: it is not what a pass writes.
-    """
-    record = read_json(folder / RECORD)
-    if not isinstance(record, dict):
-        raise ValueError(f"{folder / RECORD} is {shown(record)}; a pass writes what it did, by names")
-    require_types(_Record, record, str(folder / RECORD))
-    if "plan" not in record:
-        raise ValueError(f"{folder / RECORD} has no plan, so it is not known how the faces were cut out")
-    return record
+    if "faces" in names:
+        names = [name for name in names if name != PICTURE]  # which only all faces have
+    return ", ".join(words.get(name, f"--{name}") for name in names)
 
 
 def earlier(out: Path, plan: dict) -> Prepared:
@@ -318,12 +319,6 @@ def begun(out: Path, plan: dict) -> Path:
     return unfinished
 
 
-def write_record(folder: Path, content: dict[str, Any]) -> None:
-    """Write what is known of a pass into its folder."""
-    with replacing(folder / RECORD) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
 def _shards(splits: datasets.DatasetDict, folder: Path, rows: int) -> Iterator[tuple[Path, str, int, int]]:
     """The file, split, first and last row of each shard."""
     for split, data in splits.items():
@@ -339,6 +334,27 @@ def _loaded(todo: list, splits: datasets.DatasetDict, faces: dict[str, list]) ->
         features = datasets.Features({**data.features, "image": datasets.Image(), **writing.FEATURES})
         given = faces[split][first:last] if faces else None
         yield Shard(path, stream_of(data.with_format("arrow")[first:last]), features, given)
+
+
+def _without_faces(data: datasets.Dataset, files: list[Path]) -> list[str]:
+    """Notes on classes of which no face is left, in columns of names or of few words."""
+    notes = []
+    for column, feature in data.features.items():
+        if column in (*RESERVED, PICTURE) or not (
+            isinstance(feature, datasets.ClassLabel) or getattr(feature, "dtype", None) in ("string", "bool")
+        ):
+            continue
+        before = Counter(readable(data, column))
+        if len(before) <= _MOST_CLASSES:
+            kept = set(pa.concat_tables([read_table(path, [column]) for path in files])[column].to_pylist())
+            if isinstance(feature, datasets.ClassLabel):
+                kept = {feature.names[value] for value in kept if value is not None and value >= 0}
+            notes += [
+                f"{EMPTIED} {name!r} ({count:,} pictures) in the column {column!r}"
+                for name, count in before.items()
+                if name is not None and name not in kept
+            ]
+    return notes
 
 
 def _finish(out: Path, unfinished: Path, found: _Photographs, plan: dict, told: list[str]) -> Prepared:
@@ -357,6 +373,7 @@ def _finish(out: Path, unfinished: Path, found: _Photographs, plan: dict, told: 
                 names.setdefault(split, {})[name] = lost
         if count := sum(count for *_, count in facts):
             faces[split] = count
+            notes += [f"{split}: {told}" for told in _without_faces(found.splits[split], files)]
         else:
             notes.append(f"{split} has no face, and is not written")
             for path in files:

@@ -129,10 +129,12 @@ def write_shard(shard: Shard, method: Method, detector: FaceDetector | None) -> 
     arrays |= {name: table[name].take(pa.array(kept, pa.int64())) for name in others}
     written = pa.table({name: arrays[name] for name in shard.features}).cast(shard.features.arrow_schema)
     facts = {LEFT_OUT: json.dumps(left_out).encode(), READ: str(len(ids)).encode()}
+    written = written.replace_schema_metadata({**(written.schema.metadata or {}), **facts})
     with replacing(shard.path) as temporary:
-        pyarrow.parquet.write_table(
-            written.replace_schema_metadata({**(written.schema.metadata or {}), **facts}), temporary
-        )
+        if kept:
+            pyarrow.parquet.write_table(written, temporary)
+        else:  # a group of no rows is what `datasets` cannot read
+            pyarrow.parquet.ParquetWriter(temporary, written.schema).close()
     return len(ids)
 
 

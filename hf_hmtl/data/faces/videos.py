@@ -23,7 +23,6 @@ from hf_hmtl.data.decode import BrokenImage
 from hf_hmtl.data.faces import shards as writing
 from hf_hmtl.data.faces.given import GivenFaces
 from hf_hmtl.data.faces.prepare import (
-    REASONS,
     Prepared,
     begun,
     check_places,
@@ -31,22 +30,26 @@ from hf_hmtl.data.faces.prepare import (
     earlier,
     finding,
     lock_of,
-    write_record,
 )
+from hf_hmtl.data.faces.record import write_record
 from hf_hmtl.data.faces.shards import LEFT_OUT, READ, Method, faces_of, facts_of, values_of, write_shards
 from hf_hmtl.data.identity import CLIP, FEATURES, FEATURES_OF_CLIPS, FILE, FRAME, GROUP, ID, SOURCE
-from hf_hmtl.data.ledger import Ledger, Reason
-from hf_hmtl.data.own_faces.tree import walk
+from hf_hmtl.data.ledger import FOLDER, VIDEO, Ledger, Reason
+from hf_hmtl.data.own_faces.tree import VIDEOS, Tree, shortened, walk
 from hf_hmtl.files import replacing
 from hf_hmtl.locks import sole_writer
 from hf_hmtl.model.face_detector_hmtl import Face, FaceDetector
 from hf_hmtl.parsing import text_of
 
-SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 FACES_AT_ONCE = 64
 """Faces of a video that are gathered before they are written."""
 DAMAGED = Reason("damaged_video", "videos that cannot be read, or not to their end")
-REASONS_OF_VIDEOS = {**REASONS, DAMAGED.name: DAMAGED}
+REASONS_OF_VIDEOS = {
+    writing.BROKEN: Reason(writing.BROKEN, "frames that cannot be read"),
+    writing.NO_FACE: Reason(writing.NO_FACE, "frames in which no face was found"),
+    writing.NO_GIVEN_FACE: Reason(writing.NO_GIVEN_FACE, "frames that the given boxes give no face"),
+    DAMAGED.name: DAMAGED,
+}
 _COLUMNS = datasets.Features(
     {"image": datasets.Image(), **FEATURES, **FEATURES_OF_CLIPS, **writing.FEATURES}  # what a row of a frame has
 )
@@ -56,16 +59,23 @@ _POINTS = re.compile(r"^\s*(-?[\d.]+)\s+(-?[\d.]+)\s*$", re.MULTILINE)
 def videos_in(place: Path) -> list[Path]:
     """The videos below a folder, or a video itself; in the order of their paths, numbers by their size."""
     if place.is_file():
-        return [place] if place.suffix.lower() in SUFFIXES else []
-    found = [path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    hidden = [path for path in found if any(part.startswith(".") for part in path.relative_to(place).parts)]
-    return sorted(set(found) - set(hidden), key=lambda path: _natural(path.relative_to(place).as_posix()))
+        return [place] if place.suffix.lower() in VIDEOS else []
+    return _videos_of(walk(place))
+
+
+def _videos_of(tree: Tree) -> list[Path]:
+    return [
+        tree.root / path for path in sorted((path for path, reason in tree.others if reason is VIDEO), key=_natural)
+    ]
 
 
 def are_videos(place: str | Path) -> bool:
     """Whether a place is a video, or a folder of videos without any picture."""
     place = Path(place).expanduser()
-    return bool(place.exists() and videos_in(place) and (place.is_file() or not walk(place).images))
+    if not place.is_dir():
+        return place.is_file() and bool(videos_in(place))
+    tree = walk(place)
+    return bool(_videos_of(tree)) and not tree.images
 
 
 def prepare_videos(
@@ -95,13 +105,11 @@ def prepare_videos(
         OSError, ValueError: there is no video, boxes or weights cannot be used, or no face is found.
     """
     method = method or Method()
-    out, place = Path(os.path.abspath(Path(out).expanduser())), Path(place).expanduser()
+    out, place = (Path(os.path.abspath(Path(each).expanduser())) for each in (out, place))
     check_places(place, out, method, processes)
     if method.which != writing.LARGEST:
         raise ValueError("faces is 'all': of each frame of a video one face is taken, the largest; leave --faces out")
-    paths = videos_in(place)
-    if not paths:
-        raise FileNotFoundError(f"prepare: there is no video in {place}; their names end in {', '.join(SUFFIXES)}")
+    paths, ledger = _found(place)
     video.package()
     given = None if boxes is None else _Given(Path(boxes).expanduser(), method)
     if given is None:
@@ -127,7 +135,32 @@ def prepare_videos(
         for count in write_shards(todo, method, given is None, processes):
             done += count
             progress(done, max(sum(counts), done))
-        return _finish(out, unfinished, works, plan, [] if given is None else given.notes())
+        return _finish(out, unfinished, works, plan, ledger, given)
+
+
+def _found(place: Path) -> tuple[list[Path], Ledger]:
+    """The videos, and what lies beside them and is none.
+
+    Raises:
+        FileNotFoundError: there is no video.
+        ValueError: two videos would be the same clip.
+    """
+    paths, ledger = videos_in(place), Ledger()
+    if not paths:
+        raise FileNotFoundError(
+            f"prepare: there is no video in {place}; their names end in {', '.join(sorted(VIDEOS))}"
+        )
+    if place.is_dir():
+        tree = walk(place)
+        for path, reason in (*tree.others, *tree.unread_tables):
+            if reason is not VIDEO:
+                ledger.leave_out(FOLDER, reason, [path])
+    named: dict[Path, Path] = {}
+    for path in paths:
+        if named.setdefault(path.with_suffix(""), path) != path:
+            both = shortened([named[path.with_suffix("")].name, path.name])
+            raise ValueError(f"prepare: {both} in {path.parent} would be one clip, {path.stem}; rename one of them")
+    return paths, ledger
 
 
 @dataclass(frozen=True)
@@ -219,7 +252,9 @@ class _Given:
                 raise ValueError(f"boxes: {path} has the corners of boxes and no eyes; leave --align out")
             self.table.require_eyes()
         if self.folder:
-            self._of_clip = {each.name: each for each in self.folder.rglob("*") if each.is_dir()}
+            self._of_clip: dict[str, list[Path]] = {}
+            for each in sorted({each.parent for each in self.folder.rglob("*.pts")}):
+                self._of_clip.setdefault(each.name, []).append(each)
             facts = sorted((p.relative_to(path).as_posix(), p.stat().st_size) for p in path.rglob("*.pts"))
             if not facts:
                 raise FileNotFoundError(f"boxes: {path} has no files CLIP/FRAME.pts")
@@ -231,15 +266,52 @@ class _Given:
         """The faces of a frame, the largest first."""
         if self.table is not None:
             return self.table.faces.get(f"{clip}/{number}", [])
-        folder = self._of_clip.get(clip.rpartition("/")[2])
+        folder = self._folder_of(clip)
         for name in (f"{number + 1}.pts", f"{number + 1:05d}.pts", f"{number + 1:06d}.pts"):
             if folder is not None and (folder / name).is_file():
                 return [_face_of_points(folder / name)]
         return []
 
-    def notes(self) -> list[str]:
-        """What a reader should know."""
-        return [f"boxes were given: {(self.folder or self.table.path).name}"]  # type: ignore[union-attr]
+    def _folder_of(self, clip: str) -> Path | None:
+        """The folder of a clip's boxes: of its path, or else the only one of its name.
+
+        Raises:
+            ValueError: there are several of its name.
+        """
+        found = self._of_clip.get(clip.rpartition("/")[2], [])
+        fitting = [each for each in found if each == self.folder / clip] or found  # type: ignore[operator]
+        if len(fitting) > 1:
+            raise ValueError(
+                f"boxes: the clip {clip} may have those of {shortened(fitting)}; name folders as the clips"
+            )
+        return next(iter(fitting), None)
+
+    def notes(self, decoded: dict[str, int]) -> list[str]:
+        """What a reader should know.
+
+        Args:
+            decoded: {clip: frames that it has}.
+        """
+        if self.table is not None:
+            name, rows = self.table.path.name, [(each, *each.rpartition("/")[::2]) for each in self.table.faces]
+            unused = [each for each, clip, number in rows if not _is_frame(number, decoded.get(clip, 0))]
+        else:
+            name = self.folder.name  # type: ignore[union-attr]
+            known = {self._folder_of(clip): frames for clip, frames in decoded.items()}
+            paths = [
+                path for folders in self._of_clip.values() for each in folders for path in sorted(each.glob("*.pts"))
+            ]
+            unused = [
+                path.relative_to(self.folder).as_posix()  # type: ignore[arg-type]
+                for path in paths
+                if not _is_frame(path.stem, known.get(path.parent, 0), 1)
+            ]
+        told = f"{len(unused):,} boxes of {name} fit no frame ({shortened(unused)})"
+        return [f"boxes were given: {name}", *[told] * bool(unused)]
+
+
+def _is_frame(number: str, frames: int, first: int = 0) -> bool:
+    return number.isdecimal() and first <= int(number) < frames + first
 
 
 def _face_of_points(path: Path) -> Face:
@@ -270,15 +342,19 @@ def _digest_of(paths: list[Path], root: Path) -> str:
 
 
 def _natural(name: str) -> list:
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
-def _finish(out: Path, unfinished: Path, works: list[VideoWork], plan: dict, notes: list[str]) -> Prepared:
+def _finish(
+    out: Path, unfinished: Path, works: list[VideoWork], plan: dict, ledger: Ledger, given: _Given | None
+) -> Prepared:
     """Count what stands in all files, write it down, and give the folder its name."""
-    ledger, frames, faces = Ledger(), 0, 0
+    frames, faces = 0, 0
     names: dict[str, list[str]] = {}
+    decoded: dict[str, int] = {}
     for work in works:
         left_out, read, kept = facts_of(work.path)
+        decoded[work.clip] = read
         frames, faces = frames + read, faces + kept
         for name, reason in left_out:
             names.setdefault(reason, []).append(name)
@@ -287,7 +363,7 @@ def _finish(out: Path, unfinished: Path, works: list[VideoWork], plan: dict, not
     if not faces:
         shutil.rmtree(unfinished)
         raise ValueError(f"prepare: there is no face in any frame: {'; '.join(ledger.lines())}")
-    notes = [f"{len(works)} videos, a file each", *notes]
+    notes = [f"{len(works)} videos, a file each", *(given.notes(decoded) if given else ())]
     found = Prepared(out, {"train": faces}, {"train": frames}, ledger.to_dict(), tuple(notes), tuple(_COLUMNS))
     content = {"faces": found.faces, "pictures": found.pictures, "left_out": found.left_out, "names": {"train": names}}
     write_record(unfinished, {**content, "notes": notes, "columns": found.columns, "plan": plan})

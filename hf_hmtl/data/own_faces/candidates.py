@@ -8,6 +8,7 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet
 
+from hf_hmtl.data.identity import CLIP
 from hf_hmtl.data.own_faces.images import Rows, find_image_column, with_images
 from hf_hmtl.data.own_faces.layouts import split_of
 from hf_hmtl.data.own_faces.paths import Finder
@@ -53,17 +54,18 @@ def candidates(tree: Tree, paths: Sequence[Path], reading: Reading) -> list[Cand
     """Each table with its images found, or with the reason why it cannot be the one.
 
     Raises:
-        ValueError: a table has images and labels, but its paths fit several files.
+        ValueError: a table has images and labels, but its paths fit several files; or a parquet file is damaged.
     """
     finder, found = Finder(tree, reading.image_dir, reading.anywhere), []
     files: dict[tuple, list[Path]] = {}  # parquet files of one split are one table
     for path in paths:
-        split = _split_of_table(path, tree.root)
+        split = split_of_table(path, tree.root)
         files.setdefault((PARQUET, split) if path.suffix.lower() == PARQUET else (path, split), []).append(path)
     for (_, split), together in files.items():
         candidate = Candidate(together[0], split)
+        whole = _of_parquet(together) if together[0].suffix.lower() == PARQUET else None
         try:
-            data, notes = _read(together, reading)
+            data, notes = (whole, []) if whole is not None else _of_text(together[0], reading)
             column, told = find_image_column(
                 data, reading.image_column, str(candidate.path), finder if reading.label_column is not None else None
             )
@@ -81,15 +83,17 @@ def candidates(tree: Tree, paths: Sequence[Path], reading: Reading) -> list[Cand
     return found
 
 
-def _read(paths: list[Path], reading: Reading) -> tuple[datasets.Dataset, list[str]]:
-    if paths[0].suffix.lower() != PARQUET:
-        text = read_text_table(paths[0], reading.encoding)
-        return datasets.Dataset(text.table), text.notes
+def _of_text(path: Path, reading: Reading) -> tuple[datasets.Dataset, list[str]]:
+    text = read_text_table(path, reading.encoding)
+    return datasets.Dataset(text.table), text.notes
+
+
+def _of_parquet(paths: list[Path]) -> datasets.Dataset:
     # Loaded split by split, because one load of all files reads the class numbers of every file with the class names of
     # the first.
     data = rows_of(paths, "custom", writer_batch_size=_rows_at_once(paths))
     pa.default_memory_pool().release_unused()  # what the conversion had taken stays reserved otherwise
-    return data, []
+    return data
 
 
 def _rows_at_once(paths: list[Path]) -> int:
@@ -105,7 +109,12 @@ def _rows_at_once(paths: list[Path]) -> int:
 def _lacks_labels(data: datasets.Dataset, image_column: str, wanted: str | None, path: Path) -> str | None:
     if wanted is None or wanted in data.column_names:
         return None
-    others = [name for name in data.column_names if name != image_column]
+    others = [name for name in data.column_names if name != image_column and not name.startswith("_")]
+    if CLIP in data.column_names:
+        return (
+            f"custom: {path} holds the faces of videos, whose labels stand in a table of their own. Type hf-hmtl train "
+            f"custom-clips/affect --data_dir {path.parent} --set source.labels=LABELS.csv"
+        )
     if not others:
         return (
             f"custom: {path} has no column {wanted!r}, nor any other beside its images. Give it one; faces without "
@@ -117,7 +126,7 @@ def _lacks_labels(data: datasets.Dataset, image_column: str, wanted: str | None,
     )
 
 
-def _split_of_table(path: Path, root: Path) -> str | None:
+def split_of_table(path: Path, root: Path) -> str | None:
     """The split that a table's name or folder says."""
     parts = path.relative_to(root).parts if path.is_relative_to(root) else (path.name,)
     return split_of(path.stem) or next((split for part in parts[:-1] if (split := split_of(part))), None)

@@ -12,6 +12,8 @@ from hf_hmtl.data.own_faces.tree import Tree, shortened
 from hf_hmtl.data.sources import SPLITS, did_you_mean
 
 SPLIT_COLUMNS = ("split", "usage", "set", "subset", "partition", "phase")
+_OTHERS = ("fold", "folds", "is_train", "is_test", "is_val", "is_valid", "istrain", "istest")
+"""Columns that may say how others divide the rows, in ways that nobody knows."""
 _NUMBERS = {name: number for number, name in enumerate((*SPLITS, FOLDER))}
 USAGES = {"publictest": "validation", "privatetest": "test"}
 """What FER2013 calls its two test splits."""
@@ -23,7 +25,8 @@ def divide(
     """Add the rows of a table to their splits; those without an image go to the ledger."""
     numbers, notes = (None, []) if split else _split_words(rows.data, where, reading)
     if numbers is None and split is None and tree is not None:
-        numbers, notes = _split_folders(rows, tree)
+        numbers, told = _split_folders(rows, tree)
+        notes = [*notes, *told]
     found.notes += notes
     for name in (*SPLITS, FOLDER):
         here = np.full(len(rows.data), (split or "train") == name) if numbers is None else numbers == _NUMBERS[name]
@@ -83,14 +86,15 @@ def _split_words(data: datasets.Dataset, where: str, reading: Reading) -> tuple[
         names = [reading.split_column]
     else:
         names = [name for name in columns if name.lower() in SPLIT_COLUMNS and name != reading.label_column]
+    ignored: list[str] = []
     for name in names:
         column = column_array(data, name)
         texts = column.unique().to_pylist()
         feature = data.features[name]
         if isinstance(feature, datasets.ClassLabel):
-            known = {value: _split_word(feature.names[value]) for value in texts if value is not None}
+            known = {value: split_word(feature.names[value]) for value in texts if value is not None}
         else:
-            known = {value: _split_word(str(value)) for value in texts}
+            known = {value: split_word(str(value)) for value in texts}
         unknown = [value for value in texts if known.get(value) is None]
         if not unknown and texts:
             cells = column.dictionary_encode(null_encoding="encode")
@@ -98,15 +102,19 @@ def _split_words(data: datasets.Dataset, where: str, reading: Reading) -> tuple[
             chosen = numbers[cells.indices.to_numpy(zero_copy_only=False)]
             said = [] if name == "split" else [f"column {name!r} divides the rows; --split_column NAME takes another"]
             return chosen, said
+        seen = shortened(sorted("empty cells" if value is None else str(value) for value in unknown), 5)
         if name == "split" or reading.split_column is not None:
-            raise ValueError(
-                f"custom: {where}: column {name!r} holds {shortened(sorted(map(str, unknown)), 5)}; known are "
-                f"{', '.join(SPLIT_NAMES)}"
-            )
-    return None, []
+            raise ValueError(f"custom: {where}: column {name!r} holds {seen}; known are {', '.join(SPLIT_NAMES)}")
+        ignored.append(
+            f"column {name!r} holds {seen}, and does not divide the rows; known are {', '.join(SPLIT_NAMES)}"
+        )
+    others = [name for name in columns if name.lower() in _OTHERS and name != reading.label_column]
+    ignored += [f"column {name!r} does not divide the rows; write train, validation or test" for name in others]
+    return None, ignored
 
 
-def _split_word(word: str) -> str | None:
+def split_word(word: str) -> str | None:
+    """train, validation or test, for a word that means it in a column of splits; else None."""
     return split_of(word.strip()) or USAGES.get(word.strip().lower())
 
 

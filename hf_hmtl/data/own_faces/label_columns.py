@@ -96,6 +96,11 @@ class LabelColumns:
         """The entries of `class_map` that each column of classes holds; those that none holds go to the first of them,
         which refuses them."""
         left, maps = dict(self.written.class_map), {}
+        if left and not names:
+            raise ValueError(
+                f"custom: class_map names {', '.join(map(repr, left))}, and no label holds classes: "
+                f"{', '.join(self.columns.values())} are numbers; leave class_map out"
+            )
         for name in reversed(names):
             held: Collection[str] = left if name == names[0] else _texts_of(tables, self.columns[name])
             mine = {text: label for text, label in self.written.class_map.items() if text in held}

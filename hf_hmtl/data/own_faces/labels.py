@@ -36,6 +36,7 @@ def find_column(splits: dict[str, datasets.Dataset], column: str, option: str) -
     for split, dataset in splits.items():
         others = [name for name in dataset.column_names if name not in ("image", "split")]
         if column not in others:
+            others = [name for name in others if not name.startswith("_")]
             raise ValueError(
                 f"custom: the {split} split has no column {column!r}.{did_you_mean(column, others)} Its label columns "
                 f"are {', '.join(others) or 'none'}; type {option}"
@@ -93,36 +94,50 @@ def check_classes(splits: datasets.DatasetDict, column: str) -> None:
     Raises:
         ValueError: no labelled training row, one class only, or a class of another split that training never shows.
     """
-    counts = {
-        split: {name: rows for name, rows in class_counts(data, column).items() if rows}
-        for split, data in splits.items()
-    }
-    taught = list(counts["train"])
+    taught = list(_present(splits["train"], column))
     if len(taught) < 2:
         given = f"only the class {taught[0]!r}" if taught else "no label at all"
         raise ValueError(
             f"custom: the training rows have {given} in {column!r}; a classifier needs two classes or more. Check the "
             "folders and the label column"
         )
-    for split, counted in counts.items():
-        unseen = {name: rows for name, rows in counted.items() if name not in taught}
-        if unseen:
-            shown = ", ".join(f"{name!r} ({rows} rows)" for name, rows in sorted(unseen.items()))
-            raise ValueError(
-                f"custom: the {split} split has classes that training never shows: {shown}; training has "
-                f"{', '.join(taught)}. Add training images of them, or leave those rows out of {split}"
-            )
+    for split, unseen in unseen_classes(splits, column).items():
+        shown = ", ".join(f"{name!r} ({rows} rows)" for name, rows in sorted(unseen.items()))
+        raise ValueError(
+            f"custom: the {split} split has classes that training never shows: {shown}; training has "
+            f"{', '.join(taught)}. Add training images of them, or leave those rows out of {split}"
+        )
+
+
+def unseen_classes(splits: datasets.DatasetDict, column: str) -> dict[str, dict[str, int]]:
+    """{split: {class: rows}} of the classes that training never shows; splits without any are not named."""
+    taught = _present(splits["train"], column)
+    unseen = {
+        split: {name: rows for name, rows in _present(data, column).items() if name not in taught}
+        for split, data in splits.items()
+    }
+    return {split: counts for split, counts in unseen.items() if counts}
+
+
+def _present(data: datasets.Dataset, column: str) -> dict[str, int]:
+    return {name: rows for name, rows in class_counts(data, column).items() if rows}
 
 
 def number_column(dataset: datasets.Dataset, column: str) -> np.ndarray:
     """The values of a column of numbers or truth values, NaN where missing.
 
     Raises:
-        ValueError: it holds words, named classes, or anything else.
+        ValueError: it holds words, named classes, infinite numbers, or anything else.
     """
     values = _values(dataset, column)
     if is_numeric(dataset, column) or pa.types.is_boolean(values.type) or values.null_count == len(values):
-        return values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        if endless := int(np.isinf(numbers).sum()):
+            raise ValueError(
+                f"custom: column {column!r} holds an infinite number in {endless:,} rows, the first of which is row "
+                f"{int(np.flatnonzero(np.isinf(numbers))[0]) + 1}. Mend them, or leave the cells empty"
+            )
+        return numbers
     raise ValueError(
         f"custom: column {column!r} holds {_shown(dataset, column)}, and its task learns numbers. Give the column "
         f"another task (--label_columns TASK={column}:classification), or write numbers into it"

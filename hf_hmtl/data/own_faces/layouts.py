@@ -168,7 +168,7 @@ def _class_depth(parts: Sequence[list[str]], layout: str | None) -> tuple[int, l
     if layout is None and not shallow and _known(inner) and not _known(outer):
         return 1, [
             f"the classes are the inner folders ({shortened(sorted(inner))}), which are named as expressions are; "
-            "--layout classes takes the outer ones"
+            "--layout classes takes the outer ones, and --group_pattern '([^/]+)/[^/]+/[^/]+$' takes them for persons"
         ]
     places = dict.fromkeys("/".join(path[:-1]) for path in deep)
     return 0, [

@@ -127,6 +127,9 @@ class Finder:
         name = path.rsplit("/", 1)[-1]
         for way, candidates in ((BY_NAME, self.by_name.get(name)), (STEM, self.by_stem.get(name))):
             fitting = [each for each in candidates or () if f"/{_stemmed(_plain(each), way)}".endswith(f"/{path}")]
+            if len(fitting) > 1:  # those in the table's own folder come first
+                beside = os.path.join(table.parent, "").removeprefix(self.root)
+                fitting = [each for each in fitting if each.startswith(beside)] or fitting
             if len(fitting) > 1:
                 raise ValueError(
                     f"custom: {table} names {written!r}, which may be {shortened(fitting)}. Write the paths relative "

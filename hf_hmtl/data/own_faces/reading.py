@@ -44,12 +44,14 @@ class Found:
         layout: how they were written.
         folder: what paths are relative to; None where images are not files.
         notes: what was decided.
+        face_margin: what an image shows beside its face, as a share of the face's longer side, where that is known.
     """
 
     tables: dict[str, datasets.Dataset]
     layout: str
     folder: Path | None = None
     notes: list[str] = field(default_factory=list)
+    face_margin: float | None = None
 
 
 def image_folder(given: str | Path | None, folder: Path) -> Path | None:

@@ -11,14 +11,15 @@ import datasets
 import pyarrow as pa
 from huggingface_hub.constants import HF_HUB_CACHE
 
-from hf_hmtl.data.ledger import FOLDER, NOT_IN_TABLE, UNLABELLED_SPLIT, Ledger
-from hf_hmtl.data.own_faces.candidates import Candidate, candidates, chosen, table_paths
+from hf_hmtl.data.ledger import FOLDER, NOT_IN_TABLE, UNLABELLED_SPLIT, VIDEO, Ledger
+from hf_hmtl.data.own_faces.candidates import Candidate, candidates, chosen, split_of_table, table_paths
 from hf_hmtl.data.own_faces.dividing import divide
 from hf_hmtl.data.own_faces.images import find_image_column, with_images
 from hf_hmtl.data.own_faces.layouts import SPLIT_NAMES, class_folders, split_of
 from hf_hmtl.data.own_faces.paths import Within
+from hf_hmtl.data.own_faces.prepared import leave_out_missing, take_records
 from hf_hmtl.data.own_faces.reading import HELP, Found, Reading
-from hf_hmtl.data.own_faces.tree import PARQUET, Tree, shortened, walk
+from hf_hmtl.data.own_faces.tree import PARQUET, SPREADSHEETS, Tree, shortened, walk
 from hf_hmtl.data.sources._building import IMAGE, images_of_paths
 from hf_hmtl.parsing import read_json, shown
 
@@ -35,17 +36,28 @@ def from_folder(folder: Path, reading: Reading, ledger: Ledger) -> Found:
     if is_saved(folder):
         return from_saved(folder, reading, ledger)
     tree = walk(folder)
+    if not tree.images and (saved := _saved_below(tree)):
+        found = from_saved(tree.root / saved, reading, ledger)
+        found.notes.append(f"the data are in the folder {saved}")
+        for path, reason in [*tree.others, *tree.unread_tables]:
+            if not path.startswith(f"{saved}/"):
+                ledger.leave_out(FOLDER, reason, [path])
+        return found
+    prepared = take_records(tree, ledger)
     tables = []
     if reading.layout in (None, "table"):
         tables = candidates(tree, table_paths(tree), reading)
     if any(each.refused is None for each in tables):
         found = _of_tables(tables, str(folder), tree, reading, ledger)
-        found.notes += _passed_over(tables)
+        found.notes += _passed_over(tables) + prepared.notes
+        found.face_margin = prepared.face_margin
         return found
     if (reading.layout == "table" or not tree.images) and tables:
         raise ValueError(_refusal(tables))
     if not tree.images:
         kinds = f"; found were {shortened(path for path, _ in tree.others)}" if tree.others else ""
+        if any(reason is VIDEO for _, reason in tree.others):
+            kinds += f". The faces of videos are cut out once: hf-hmtl prepare {folder} {folder.name}-faces"
         raise FileNotFoundError(f"custom: {folder} holds no image file and no table{kinds}.\n{HELP}")
     if reading.label_column is None:
         found = _unlabelled(tree, ledger)
@@ -56,6 +68,8 @@ def from_folder(folder: Path, reading: Reading, ledger: Ledger) -> Found:
             if tables:
                 raise ValueError(_refusal(tables)) from error
             raise FileNotFoundError(f"{error}\n{HELP}") from error
+        if len({label for table in found.tables.values() for label in table.unique("label")}) < 2:
+            _require_no_table(tree, tables)  # the folder may be that of its images, and no class
     found.notes = _passed_over(tables) + found.notes + tree.notes
     return found
 
@@ -109,6 +123,13 @@ def is_saved(folder: Path) -> bool:
     return (folder / "dataset_dict.json").is_file() or all(
         (folder / name).is_file() for name in ("dataset_info.json", "state.json")
     )
+
+
+def _saved_below(tree: Tree) -> str | None:
+    """The one folder below that `save_to_disk` wrote, whose splits are such folders themselves."""
+    saved = [path for path in tree.folders if is_saved(tree.root / path)]
+    outer = [path for path in saved if not any(path.startswith(f"{other}/") for other in saved)]
+    return outer[0] if len(outer) == 1 else None
 
 
 def from_saved(folder: Path, reading: Reading, ledger: Ledger) -> Found:
@@ -201,7 +222,11 @@ def _of_tables(candidates: list[Candidate], where: str, tree: Tree, reading: Rea
     prefix = f"{tree.root.as_posix()}/"
     unused = [path for path in tree.images if prefix + path not in used]
     ledger.leave_out(FOLDER, NOT_IN_TABLE, unused)
-    read = {each.path for each in [*tables, *unlabelled]} if not parquet else set(table_paths(tree))
+    read = {each.path for each in [*tables, *unlabelled]}
+    if parquet:  # of a split, all together
+        leave_out_missing([path for path in tree.tables if path.lower().endswith(PARQUET)], ledger)
+        passed_over = {each.split for each in candidates if each.refused} - {each.split for each in unlabelled}
+        read = {path for path in table_paths(tree) if split_of_table(path, tree.root) not in passed_over}
     unread = [(path, reason) for path, reason in tree.unread_tables if tree.root / path not in read]
     for path, reason in [*tree.others, *unread]:
         if prefix + path not in used:
@@ -222,8 +247,12 @@ def _unlabelled_tests(candidates: list[Candidate], tables: list[Candidate]) -> l
     """Tables of a test split that have no labels, as competitions give them.
 
     Raises:
-        ValueError: a table of another split has none.
+        ValueError: a table of another split has none, or that of a split is none.
     """
+    for each in candidates:
+        of_split = each.split and any(table.split for table in tables)
+        if each.refused and each.rows is None and of_split and each.path.suffix.lower() not in (".txt", ".json"):
+            raise ValueError(each.refused)
     lacking = [each for each in candidates if each.refused and each.rows is not None and each.split]
     for each in lacking:
         if each.split != "test" and any(table.split for table in tables):
@@ -255,6 +284,15 @@ def _dataset(table: pa.Table) -> datasets.Dataset:
     features = datasets.Features.from_arrow_schema(table.schema)
     features["image"] = IMAGE
     return datasets.Dataset(table.cast(features.arrow_schema), info=datasets.DatasetInfo(features=features))
+
+
+def _require_no_table(tree: Tree, tables: list[Candidate]) -> None:
+    """Raise where a table lies about that was not read."""
+    if tables:
+        raise ValueError(_refusal(tables))
+    sheets = [path for path, _ in tree.others if path.lower().endswith(SPREADSHEETS)]
+    if sheets:
+        raise ValueError(f"custom: {tree.root / sheets[0]} is a spreadsheet, which is not read. Save it as CSV")
 
 
 def _refusal(tables: list[Candidate]) -> str:

@@ -158,15 +158,19 @@ def _with_points(column: pa.Array) -> pa.Array:
 
 
 def _delimiter(lines: list[str], path: Path) -> str:
-    """The delimiter by which every line has as many cells as the most usual one, two or more."""
-    even: dict[str, int] = {}
+    """The delimiter by which every line has as many cells as the most usual one, two or more.
+
+    Where several do, such as the semicolons and the decimal commas of a spreadsheet, the header must have as many too.
+    """
+    even: dict[str, tuple[bool, int]] = {}
     seen = {}
+    header = next((line for line in lines if re.search(r"[,;\t|]", line)), "")  # a title may stand before it
     for delimiter in DELIMITERS:
         widths = Counter(len(cells) for cells in csv.reader(lines, delimiter=delimiter))
         width, count = widths.most_common(1)[0]
         seen[delimiter] = width
         if width > 1 and count >= 0.8 * len(lines):
-            even[delimiter] = width
+            even[delimiter] = len(next(csv.reader([header], delimiter=delimiter))) == width, width
     if even:
         return max(even, key=even.__getitem__)
     if all(len(re.split(r"[,;\t|]", line)) == 1 for line in lines):

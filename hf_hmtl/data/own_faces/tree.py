@@ -11,6 +11,7 @@ from hf_hmtl.data.ledger import BROKEN_LINK, NOT_IMAGE, SYSTEM, TABLE_PASSED_OVE
 
 TEXT_TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson")
 PARQUET = ".parquet"
+SPREADSHEETS = (".ods", ".xls", ".xlsm", ".xlsx")
 _NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 """Formats that Pillow knows by their header alone, or hands to another program."""
 _FOREIGN = {
@@ -18,14 +19,14 @@ _FOREIGN = {
     ".hif", ".jxl", ".jxr", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".srw", ".svg", ".wdp", ".wmf",
     ".x3f",
 }  # fmt: skip
-_VIDEOS = {
+VIDEOS = {
     ".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv",
 }  # fmt: skip
 _OTHERS = {
     ".7z", ".arrow", ".bin", ".bz2", ".doc", ".docx", ".gz", ".h5", ".hdf", ".hdf5", ".htm", ".html", ".ini",
     ".ipynb", ".lmdb", ".lnd", ".lock", ".log", ".m", ".mat", ".md", ".npy", ".npz", ".onnx", ".pdf", ".pkl", ".pt",
-    ".pth", ".pts", ".py", ".rar", ".rst", ".safetensors", ".sh", ".tar", ".tfrecord", ".tgz", ".toml", ".xls",
-    ".xlsx", ".xml", ".xz", ".yaml", ".yml", ".zip",
+    ".pth", ".pts", ".py", ".rar", ".rst", ".safetensors", ".sh", ".tar", ".tfrecord", ".tgz", ".toml",
+    ".xml", ".xz", ".yaml", ".yml", ".zip",
 }  # fmt: skip
 """Suffixes whose files are no images; of every other kind of file, the content decides."""
 _LEFT_BY_SYSTEMS = {
@@ -140,9 +141,9 @@ def _sort(tree: Tree, path: str, entry: os.DirEntry) -> None:
         tree.tables.append(path)
     elif suffix in _FOREIGN:
         tree.others.append((path, UNREADABLE_FORMAT))
-    elif suffix in _VIDEOS:
+    elif suffix in VIDEOS:
         tree.others.append((path, VIDEO))
-    elif suffix not in _OTHERS and _is_image(entry.path):
+    elif suffix not in (*_OTHERS, *SPREADSHEETS) and _is_image(entry.path):
         tree.images.append(path)
         tree.by_content.append(path)
     else:

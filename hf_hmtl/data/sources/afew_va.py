@@ -4,7 +4,7 @@ Facts: datasets page, section 3. An actor plays in several clips, so folds go by
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ LARGEST = 10.0
 """What the labels are divided by, as the errors of Table 9 (0.22 to 0.27) and of the data set's own paper imply."""
 GROUPS = ("actor", "clip")
 
+COPY = Reason("copy", "further copies of the same clips and frames", expected=True)
 CROPPED = Reason("cropped", "cropped copies of the frames", expected=True)
 
 LAYOUTS = """AFEW-VA is read as
@@ -66,11 +67,11 @@ def load(
     margin = checked_margin("afew_va", margin)
     folder, ledger = resolve("afew_va", data_dir, LAYOUTS), Ledger(allow_left_out)
     tree = walk(folder)
-    clips = _clips(tree)
+    clips, copies = _clips(tree)
     for path, reason in (*tree.others, *tree.unread_tables):
         if path not in clips.values():
-            ledger.leave_out(FOLDER, reason, [path])
-    rows = _rows(tree, clips, margin, ledger)
+            ledger.leave_out(FOLDER, COPY if path.rpartition("/")[0] in copies else reason, [path])
+    rows = _rows(tree, clips, copies, margin, ledger)
     if not rows["file"]:
         there = names_in(tree.root)
         raise FileNotFoundError(f"afew_va: {tree.root} holds no clip of AFEW-VA (found: {there}).\n{LAYOUTS}")
@@ -87,23 +88,34 @@ def load(
     return Source("afew_va", splits, LICENCE, CITATION, HOMEPAGE, (*notes, note), ledger=ledger)
 
 
-def _clips(tree: Tree) -> dict[str, str]:
-    """{folder of a clip: its file of labels}, which is called as the folder."""
-    found = {}
+def _clips(tree: Tree) -> tuple[dict[str, str], set[str]]:
+    """{folder of a clip: its file of labels}, which is called as the folder; and folders of further copies."""
+    found: dict[str, str] = {}
+    copies, names = set(), set()
     for path in tree.tables:
-        parts = path.split("/")
-        if len(parts) > 1 and parts[-1].lower() == f"{parts[-2]}.json".lower():
-            found["/".join(parts[:-1])] = path
-    return found
+        place, _, name = path.rpartition("/")
+        clip = place.rpartition("/")[2]
+        if not clip or name.lower() != f"{clip}.json".lower():
+            continue
+        if clip in names:
+            copies.add(place)
+        else:
+            found[place] = path
+            names.add(clip)
+    return found, copies
 
 
-def _rows(tree: Tree, clips: Mapping[str, str], margin: float, ledger: Ledger) -> dict[str, list]:
+def _rows(
+    tree: Tree, clips: Mapping[str, str], copies: Collection[str], margin: float, ledger: Ledger
+) -> dict[str, list]:
     """{file, clip, frame, actor, valence, arousal, box: one a frame}; what is left out goes to the ledger."""
     rows: dict[str, list] = {name: [] for name in ("file", "clip", "frame", "actor", "valence", "arousal", "box")}
     images: dict[str, dict[str, str]] = {}
     for path in tree.images:
         place, _, name = path.rpartition("/")
-        if place in clips:
+        if place in copies or os.path.splitext(name)[0] in images.get(place, ()):
+            ledger.leave_out(FOLDER, COPY, [path])
+        elif place in clips:
             images.setdefault(place, {})[os.path.splitext(name)[0]] = path
         else:
             ledger.leave_out(FOLDER, CROPPED if place.endswith("_cropped") else NOT_IN_TABLE, [path])

@@ -14,6 +14,7 @@ import pyarrow as pa
 from hf_hmtl.data.arrow_columns import column_array, selected
 from hf_hmtl.data.identity import CLIP, FRAME, GROUP, ID, RESERVED, SOURCE
 from hf_hmtl.data.ledger import FOLDER, MISSING_FILE, NO_ANNOTATION, NO_CODE, Ledger
+from hf_hmtl.data.own_faces.tree import shortened
 from hf_hmtl.data.sources import Source, resolve
 from hf_hmtl.data.sources._building import drift, make_dataset
 from hf_hmtl.data.sources._prepared import PreparedFrames, prepared_frames
@@ -59,12 +60,12 @@ def load(data_dir: str | Path | None = None, faces: str | None = None, allow_lef
         ValueError: a list of labels that is none, no video of one of the splits, or too much that would be left out.
     """
     folder, ledger = resolve("aff_wild", data_dir, LAYOUTS), Ledger(allow_left_out)
-    labels = _labels(folder)
+    labels, uneven = _labels(folder)
     if not labels:
         raise FileNotFoundError(f"aff_wild: {folder} holds no annotations of valence and arousal.\n{LAYOUTS}")
     place = folder / "faces" if faces is None else Path(faces).expanduser()
     command = f"hf-hmtl prepare {folder / 'videos' / 'train'} {place}"
-    found = prepared_frames("aff_wild", place, command)
+    found = prepared_frames("aff_wild", place, command, ledger.allowed)
     every = _labelled(found, labels, ledger)
     videos = list(dict.fromkeys(column_array(every, CLIP).to_pylist()))
     ledger.leave_out(FOLDER, MISSING_FILE, sorted(set(labels) - {_name(clip) for clip in found.decoded}))
@@ -79,7 +80,8 @@ def load(data_dir: str | Path | None = None, faces: str | None = None, allow_lef
     splits = datasets.DatasetDict(
         train=selected(every, np.flatnonzero(~held_out)), validation=selected(every, np.flatnonzero(held_out))
     )
-    notes = ["validation: the 16 videos of the paper's appendix D", *_counts_that_differ(found, labels)]
+    notes = ["validation: the 16 videos of the paper's appendix D", *found.notes, *uneven]
+    notes += _counts_that_differ(found, labels)
     notes += drift("aff_wild", "labelled", {"videos": len(videos)}, {"videos": VIDEOS})
     return Source(
         "aff_wild", splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), face_margin=found.face_margin, ledger=ledger
@@ -91,19 +93,34 @@ def _name(clip: str) -> str:
     return clip.rpartition("/")[2]
 
 
-def _labels(folder: Path) -> dict[str, np.ndarray]:
-    """{video: (labels, 2) valence and arousal}, as many as the shorter list has; at any depth, as archives unpack."""
+def _labels(folder: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+    """{video: (labels, 2) valence and arousal}, as many as the shorter list has, and a note where they differ; at any
+    depth, as archives unpack.
+
+    Raises:
+        ValueError: a list is none, is there twice with other numbers, or lacks its counterpart.
+    """
     lists: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.rglob("*.txt")):
-        if path.parent.name in AFFECTS and not path.name.startswith("."):
-            lists.setdefault(path.stem, {}).setdefault(path.parent.name, path)
-    both = {video: paths for video, paths in lists.items() if len(paths) == len(AFFECTS)}
-    found = {}
-    for video, paths in both.items():
+        name = path.parent.name
+        if name not in AFFECTS or path.name.startswith("."):
+            continue
+        first = lists.setdefault(path.stem, {}).setdefault(name, path)
+        if first != path and first.read_bytes() != path.read_bytes():
+            raise ValueError(
+                f"aff_wild: {first} and {path} are two lists of one video; remove the one that is not meant"
+            )
+    found, uneven = {}, []
+    for video, paths in lists.items():
+        if absent := [name for name in AFFECTS if name not in paths]:
+            there = next(iter(paths.values()))
+            raise ValueError(f"aff_wild: {there} has no list of {absent[0]} beside it; unpack the annotations again")
         columns = [_numbers(paths[name]) for name in AFFECTS]
         count = min(map(len, columns))
+        uneven += [f"{video} ({len(columns[0]):,} and {len(columns[1]):,})"] * (len(columns[0]) != len(columns[1]))
         found[video] = np.stack([column[:count] for column in columns], axis=1)
-    return found
+    told = f"valence and arousal have lists of other lengths, the shorter of which counts: {shortened(uneven)}"
+    return found, [told] * bool(uneven)
 
 
 def _numbers(path: Path) -> np.ndarray:

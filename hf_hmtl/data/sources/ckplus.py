@@ -161,6 +161,12 @@ def _labels(tree: Tree, files: _Files, ledger: Ledger) -> tuple[dict[str, tuple[
         elif name not in files.frames:
             ledger.leave_out(FOLDER, MISSING_FILE, [path], [NAMES[code - 1]])
         else:
+            other, first = labels.setdefault(_sequence(name), (name, code - 1))
+            if first != code - 1:
+                raise ValueError(
+                    f"ckplus: the sequence {_sequence(name)} has the label {NAMES[first]} at frame {other} and "
+                    f"{NAMES[code - 1]} at {name}; remove the file of the one that is wrong"
+                )
             labels[_sequence(name)] = (name, code - 1)
     return labels, "the official folders"
 

@@ -137,11 +137,36 @@ def load(
     for each in checked:
         check_classes(splits, each)
     unlabelled_test = ("test", UNLABELLED_SPLIT.name) in ledger.entries
-    splits, carved = _complete(splits, task, validation_fraction, None if unlabelled_test else test_fraction, seed)
+    try:
+        splits, carved = _complete(splits, task, validation_fraction, None if unlabelled_test else test_fraction, seed)
+    except ValueError as error:
+        grouped = f" ({'; '.join(grouping.notes)})" * has_groups(splits["train"])
+        raise ValueError(f"custom: {str(error).removeprefix('custom: ')}{grouped}") from error
     for each in checked:
         check_classes(splits, each)
     notes += carved + leaks(splits, classes)
-    return Source(name, splits, LICENCE, CITATION, HOMEPAGE, tuple(notes), report_columns=tuple(kept), ledger=ledger)
+    return _source(name, splits, notes, kept, ledger, found)
+
+
+def _source(
+    name: str,
+    splits: datasets.DatasetDict,
+    notes: Sequence[str],
+    report_columns: Sequence[str],
+    ledger: Ledger,
+    found: Found,
+) -> Source:
+    return Source(
+        name,
+        splits,
+        LICENCE,
+        CITATION,
+        HOMEPAGE,
+        tuple(notes),
+        face_margin=found.face_margin,
+        report_columns=tuple(report_columns),
+        ledger=ledger,
+    )
 
 
 def _lengths(splits: Mapping[str, datasets.Dataset]) -> dict[str, int]:
@@ -175,7 +200,7 @@ def _without_labels(
     if unused:
         options = " and ".join(f"--{option}" for option in unused)
         notes += (f"{options} did nothing: no label was read, and no split carved that could tear persons apart",)
-    return Source(name, splits, LICENCE, CITATION, HOMEPAGE, notes, report_columns=tuple(report_columns), ledger=ledger)
+    return _source(name, splits, notes, report_columns, ledger, found)
 
 
 def _numbered(found: Found, split: str) -> list[str]:
@@ -263,6 +288,14 @@ def _complete(
 ) -> tuple[datasets.DatasetDict, list[str]]:
     """The splits with a validation split, and a test split when only train was given; None for no test split."""
     train, notes = splits["train"], []
+    wanted = {"validation_fraction": validation_fraction} if "validation" not in splits else {}
+    wanted |= {"test_fraction": test_fraction} if len(splits) == 1 and test_fraction is not None else {}
+    for option, fraction in wanted.items():
+        if not 0 < fraction < 1:
+            raise ValueError(
+                f"custom: {option} is {fraction}, allowed is 0 < fraction < 1, as in 0.15; a split that is "
+                "not given is carved from train"
+            )
     how = f"{'by group' if has_groups(train) else 'stratified by class'}, split seed {seed}"
     parts = dict(splits)
     if test_fraction is None:

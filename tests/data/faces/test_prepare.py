@@ -21,7 +21,9 @@ from hf_hmtl.data.faces import prepare as passes
 from hf_hmtl.data.faces import shards
 from hf_hmtl.data.faces.cutting import Cutting
 from hf_hmtl.data.faces.prepare import prepare
+from hf_hmtl.data.faces.record import RECORD, record_of
 from hf_hmtl.data.faces.shards import Method
+from hf_hmtl.data.folds import cut_fold
 
 FACES = {1: (4, 5, 4, 6, 204), 2: (15, 8, 8, 10, 153)}
 
@@ -100,12 +102,129 @@ def test_what_is_written_trains_as_a_source_in_its_splits(photographs, tmp_path,
     assert isinstance(loaded[0]["image"], Image.Image)
 
 
+def test_a_file_without_a_face_hides_no_other(photographs, tmp_path, weights):
+    for number in range(2):
+        photograph(photographs / f"train/b/z{number}.png", number=number)
+    prepare(photographs, tmp_path / "faces", Method(weights=weights), rows_a_shard=1)
+    loaded = datasets.load_dataset(str(tmp_path / "faces"), split="train")
+    assert len(loaded) == 9
+    source = sources.load("custom", tmp_path / "faces")
+    assert sum(map(len, source.splits.values())) == 13
+
+
+def test_a_class_of_which_no_face_is_left_is_named(photographs, tmp_path, weights):
+    for number in range(2):
+        photograph(photographs / f"train/nobody/{number}.png", number=number)
+    prepared = prepare(photographs, tmp_path / "faces", Method(weights=weights), rows_a_shard=4)
+    expected = "train: no face is left of 'nobody' (2 pictures) in the column 'label'"
+    assert expected in prepared.notes and sum("no face is left" in note for note in prepared.notes) == 1
+    assert any(note.endswith(expected) for note in sources.load("custom", tmp_path / "faces").notes)
+
+
+def test_the_record_is_read_and_is_no_stray_file(photographs, tmp_path, weights):
+    prepare(photographs, tmp_path / "faces", Method(Cutting(margin=0.4), weights=weights))
+    for options in ({}, {"label_column": None}):
+        source = sources.load("custom", tmp_path / "faces", **options)
+        assert source.face_margin == 0.4 and set(source.ledger.entries) <= {("test", "held_out")}
+        assert "prepared without train: 1 images that cannot be read (train/b/torn.png)" in source.notes
+    prepare(photographs, tmp_path / "both/faces", Method(Cutting(margin=0.4), weights=weights))
+    prepare(photographs, tmp_path / "both/wider", Method(Cutting(margin=0.5), weights=weights))
+    source = sources.load("custom", tmp_path / "both")
+    assert source.face_margin is None and not source.ledger.entries
+    assert sum("pictures in which no face" in note for note in source.notes) == 2
+    write_text(tmp_path / "faces/prepared.json", "[1]")
+    source = sources.load("custom", tmp_path / "faces")
+    assert source.ledger.to_dict()["folder"]["not_image"]["names"] == ["prepared.json"] and source.face_margin is None
+
+
+def test_a_pass_that_is_not_finished_or_has_lost_files_is_not_trained_on(photographs, tmp_path, weights, monkeypatch):
+    method, write = Method(weights=weights), shards.write_shard
+
+    def fail_at_last(shard, *others):
+        if shard.path.name.startswith("test-00001"):
+            raise KeyboardInterrupt
+        return write(shard, *others)
+
+    monkeypatch.setattr(shards, "write_shard", fail_at_last)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(photographs, tmp_path / "faces", method, rows_a_shard=2)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="faces.unfinished is an unfinished pass .* Type the same command again"):
+        sources.load("custom", tmp_path / "faces.unfinished")
+    prepare(photographs, tmp_path / "faces", method, rows_a_shard=2)
+    (tmp_path / "faces/train-00001-of-00006.parquet").unlink()
+    message = "wrote 9 faces of train into .*faces, and 7 are there: files are missing"
+    with pytest.raises(ValueError, match=message):
+        sources.load("custom", tmp_path / "faces")
+    source = sources.load("custom", tmp_path / "faces", allow_left_out=["missing_shard"])
+    assert sum(map(len, source.splits.values())) == 11
+    assert source.ledger.to_dict()["folder"]["missing_shard"]["names"] == ["train-00001-of-00006.parquet"]
+
+
 def test_all_faces_of_a_picture_have_names_of_their_own(photographs, tmp_path, weights):
     prepared = prepare(photographs, tmp_path / "faces", Method(which="all", weights=weights))
     rows = [row for row in rows_of(tmp_path / "faces") if row["_file"] == "train/a/both.png"]
     assert [row["_id"] for row in rows] == ["train/a/both.png", "train/a/both.png/face-2"]
     assert [row["_face_box"] for row in rows] == [pytest.approx(box_of(*FACES[face][:4]), abs=1e-3) for face in (2, 1)]
     assert prepared.faces["train"] == 10
+
+
+def test_crops_of_one_photograph_carry_its_name_and_are_in_one_split(tmp_path, weights):
+    for number in range(24):
+        photograph(tmp_path / f"pile/{'ab'[number % 2]}/{number}.png", 1, 2, number=number)
+    method = Method(which="all", weights=weights)
+    prepared = prepare(tmp_path / "pile", tmp_path / "faces", method)
+    assert "train: 48 faces of 24 pictures" in prepared.describe()
+    assert prepared.next_command() == f"hf-hmtl train custom/supervised --data_dir {tmp_path}/faces"
+    assert all(row["_picture"] == row["_file"] for row in rows_of(tmp_path / "faces"))
+    source = sources.load("custom", tmp_path / "faces")
+    seen = [set(data["_group"]) for data in source.splits.values()]
+    assert len(seen) == 3 and sum(map(len, seen)) == len(set.union(*seen)) == 24
+    assert "24 photographs have several rows, which stay in one split" in source.notes
+    for fold in (1, 2):
+        cut, _ = cut_fold(source.splits, (fold, 2), "emotion")
+        seen = [set(data["_group"]) for data in cut.values()]
+        assert sum(map(len, seen)) == len(set.union(*seen)) == 24
+    prepare(tmp_path / "faces", tmp_path / "again", method)
+    assert all(row["_picture"] == row["_file"] for row in rows_of(tmp_path / "again"))
+
+
+@pytest.mark.parametrize("which", ["largest", "all"])
+def test_a_photograph_that_a_table_names_twice_is_one(tmp_path, weights, which):
+    for number in range(24):
+        photograph(tmp_path / f"data/{number}.png", 1, 2, number=number)
+    rows = [f"{number % 24}.png,{'ab'[number % 2]}" for number in range(48)]
+    write_text(tmp_path / "data/labels.csv", "file,label", *rows)
+    prepare(tmp_path / "data", tmp_path / "faces", Method(which=which, weights=weights))
+    source = sources.load("custom", tmp_path / "faces")
+    groups = [set(data["_group"]) for data in source.splits.values()]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 24
+    assert sum(map(len, source.splits.values())) == 48 * (2 if which == "all" else 1)
+
+
+def test_persons_are_found_in_the_paths_of_the_photographs(tmp_path, weights):
+    for number in range(24):
+        photograph(tmp_path / f"pile/{'ab'[number % 2]}/S{number // 4}_{number}.png", 1, number=number)
+    prepare(tmp_path / "pile", tmp_path / "faces", Method(weights=weights))
+    source = sources.load("custom", tmp_path / "faces", group_pattern=r"S(\d+)_")
+    groups = [set(data["_group"]) for data in source.splits.values()]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 6
+    with pytest.raises(ValueError, match="fits no path; the first is 'a/S0_0.png'"):
+        sources.load("custom", tmp_path / "faces", group_pattern="T")
+    with pytest.raises(
+        ValueError, match=r"no column 'lable'. Did you mean 'label'\? Its label columns are label; type"
+    ):
+        sources.load("custom", tmp_path / "faces", label_column="lable")
+
+
+def test_a_folder_that_an_earlier_version_wrote_is_told_from_one_with_photographs(photographs, tmp_path, weights):
+    method = Method(which="all", weights=weights)
+    prepare(photographs, tmp_path / "faces", method)
+    record = json.loads((tmp_path / "faces/prepared.json").read_text())
+    del record["plan"]["_picture"]
+    (tmp_path / "faces/prepared.json").write_text(json.dumps(record))
+    with pytest.raises(FileExistsError, match="differs in the column _picture, which an earlier hf_hmtl did not write"):
+        prepare(photographs, tmp_path / "faces", method)
 
 
 def test_a_pass_that_is_stopped_goes_on_and_leaves_what_one_pass_leaves(photographs, tmp_path, weights, monkeypatch):
@@ -275,7 +394,7 @@ def test_photographs_that_lie_about_need_no_labels(tmp_path, weights, capsys):
         photograph(tmp_path / f"pile/{number}.png", 1, number=number)
     command.run([str(tmp_path / "pile"), str(tmp_path / "my faces"), "--weights", str(weights), "--size", "16"])
     shown = capsys.readouterr().out
-    assert "my faces: 3 faces\n  train: 3 of 3 pictures\n" in shown
+    assert "my faces: 3 faces\n  train: 3 faces of 3 pictures\n" in shown
     assert shown.endswith(f"next: hf-hmtl train custom/pretrain-puzzle-3x3 --data_dir '{tmp_path}/my faces'\n")
     source = sources.load("custom", tmp_path / "my faces", label_column=None)
     assert len(source.splits["train"]) == 3
@@ -308,13 +427,24 @@ def test_mistakes_are_told_before_anything_is_written(photographs, tmp_path, wei
     assert {path.name for path in tmp_path.iterdir()} == {"photographs"}
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"plan": 1}', '{"plan": {}, "faces": {"train": "x"}}', "{", "1"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "{}",
+        '{"plan": 1}',
+        '{"plan": {}, "faces": {"train": "x"}}',
+        "{",
+        "1",
+        '{"plan": {}, "left_out": {"train": {"broken": {"count": 1}}}}',
+    ],
+)
 def test_a_record_of_a_pass_that_no_pass_has_written_is_told(tmp_path, content):
     for folder in (tmp_path / "faces", tmp_path / "faces.unfinished"):
         folder.mkdir()
-        (folder / passes.RECORD).write_text(content)
-        with pytest.raises(ValueError, match=re.escape(str(folder / passes.RECORD))):
-            passes.record_of(folder)
+        (folder / RECORD).write_text(content)
+        with pytest.raises(ValueError, match=re.escape(str(folder / RECORD))):
+            record_of(folder)
     for read in (passes.earlier, passes.begun):
-        with pytest.raises(ValueError, match=passes.RECORD):
+        with pytest.raises(ValueError, match=RECORD):
             read(tmp_path / "faces", {})

@@ -12,7 +12,7 @@ from PIL import Image
 from videos import write_video
 
 from hf_hmtl.commands import prepare as command
-from hf_hmtl.data import video
+from hf_hmtl.data import sources, video
 from hf_hmtl.data.faces import videos as passes
 from hf_hmtl.data.faces.cutting import Cutting
 from hf_hmtl.data.faces.shards import Method
@@ -70,6 +70,36 @@ def test_every_face_keeps_its_clip_and_the_number_of_its_frame(videos, tmp_path,
 def test_videos_are_found_in_the_order_of_their_numbers(videos):
     assert [path.name for path in videos_in(videos)] == ["9.mov", "11.mp4", "10.mov"]
     assert videos_in(videos / "9.mov") == [videos / "9.mov"]
+
+
+def test_every_file_is_a_video_or_in_the_ledger(videos, tmp_path, method):
+    for name in ("12.flv", "more/13.ts", "@eaDir/14.mov"):
+        (videos / name).parent.mkdir(exist_ok=True)
+        (videos / name).write_bytes((videos / "9.mov").read_bytes())
+    (videos / "labels.csv").write_text("clip,valence\n9,0.5\n")
+    (videos / "read.me").write_text("x")
+    found = prepare_videos(videos, tmp_path / "faces", method)
+    assert {row["_clip"] for row in rows_of(tmp_path / "faces")} == {"9", "12", "more/10", "more/13"}
+    assert {reason: entry["names"] for reason, entry in found.left_out["folder"].items()} == {
+        "not_image": ["read.me"], "system": ["._9.mov", "@eaDir/14.mov"], "table_passed_over": ["labels.csv"],
+    }  # fmt: skip
+    assert "frames in which no face was found" in found.describe() and "pictures" not in found.describe()
+
+
+def test_boxes_that_fit_no_frame_are_told(videos, tmp_path, method):
+    rows = [f"9/{number},0,0,8,8" for number in range(1, 6)] + ["8/0,0,0,8,8", "more/10/0,0,0,8,8"]
+    (tmp_path / "boxes.csv").write_text("\n".join(["file,left,top,right,bottom", *rows]))
+    found = prepare_videos(videos, tmp_path / "faces", method, boxes=tmp_path / "boxes.csv")
+    assert "2 boxes of boxes.csv fit no frame (9/5, 8/0)" in found.notes
+    for name in ("9/1.pts", "9/6.pts", "10/2.pts", "8/1.pts"):
+        (tmp_path / "points" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "points" / name).write_text("{\n0 0\n8 8\n}")
+    found = prepare_videos(videos, tmp_path / "points-faces", method, boxes=tmp_path / "points")
+    assert "2 boxes of points fit no frame (8/1.pts, 9/6.pts)" in found.notes and found.faces == {"train": 2}
+    (tmp_path / "points/other/10").mkdir(parents=True)
+    (tmp_path / "points/other/10/1.pts").write_text("{\n0 0\n8 8\n}")
+    with pytest.raises(ValueError, match="the clip more/10 may have those of .*points/10, .*points/other/10"):
+        prepare_videos(videos, tmp_path / "others", method, boxes=tmp_path / "points")
 
 
 def test_a_pass_that_was_killed_goes_on_with_the_videos_that_are_left(videos, tmp_path, method, monkeypatch):
@@ -130,10 +160,22 @@ def test_two_processes_leave_the_same_files(videos, tmp_path, method):
 def test_the_command_takes_a_folder_of_videos(videos, tmp_path, method, capsys):
     command.run([str(videos), str(tmp_path / "faces"), "--weights", str(method.weights), "--margin", "0"])
     shown = capsys.readouterr().out
-    assert "6 of 7 pictures" in shown
+    assert "train: 6 faces of 7 frames\n" in shown
     next_command = f"next: hf-hmtl train custom-clips/affect --data_dir {tmp_path}/faces --set source.labels=LABELS.csv"
     assert shown.splitlines()[-1] == next_command
     assert len(rows_of(tmp_path / "faces")) == 6
+
+
+def test_a_source_of_pictures_says_what_becomes_of_videos(videos, tmp_path, method):
+    with pytest.raises(
+        FileNotFoundError, match="found were .*The faces of videos are cut out once: hf-hmtl prepare .*vid"
+    ):
+        sources.load("custom", videos)
+    prepare_videos(videos, tmp_path / "faces", method)
+    message = "holds the faces of videos, .* hf-hmtl train custom-clips/affect --data_dir .*faces --set source.labels="
+    with pytest.raises(ValueError, match=message):
+        sources.load("custom", tmp_path / "faces")
+    assert len(sources.load("custom", tmp_path / "faces", label_column=None).splits["train"]) == 6
 
 
 def test_what_cannot_be_prepared_is_refused(videos, tmp_path, method):
@@ -142,6 +184,12 @@ def test_what_cannot_be_prepared_is_refused(videos, tmp_path, method):
         prepare_videos(tmp_path / "empty", tmp_path / "out", method)
     with pytest.raises(ValueError, match="of each frame of a video one face is taken"):
         prepare_videos(videos, tmp_path / "out", Method(CUTTING, which="all", weights=method.weights))
+    write_video(tmp_path / "twice.mov", [frame(1)])
+    (tmp_path / "clips").mkdir()
+    for name in ("a.mov", "a.MP4"):
+        (tmp_path / "clips" / name).write_bytes((tmp_path / "twice.mov").read_bytes())
+    with pytest.raises(ValueError, match=r"a.MP4, a.mov in .*clips would be one clip, a; rename one of them"):
+        prepare_videos(tmp_path / "clips", tmp_path / "out", method)
     with pytest.raises(FileNotFoundError, match="no files CLIP/FRAME.pts"):
         prepare_videos(videos, tmp_path / "out", method, boxes=tmp_path / "empty")
     write_video(tmp_path / "nobody.mov", [frame(1, face=False)])

@@ -5,7 +5,7 @@ import math
 import datasets
 import numpy as np
 import pytest
-from data_trees import labels, picture, write_text
+from data_trees import labels, picture, write_images, write_text
 
 from hf_hmtl.data.own_faces.label_columns import has_label
 from hf_hmtl.data.sources import custom
@@ -150,3 +150,18 @@ def test_a_picture_under_two_classes_is_noted_for_every_column(root):
     (root / "2.jpg").write_bytes(content)  # happy and sad, 1 and 0
     notes = "\n".join(custom.load(root, **ALL).notes)
     assert "1 images have two labels in 'emotion'" in notes and "1 images have two labels in 'gender'" in notes
+
+
+def test_infinite_numbers_are_refused_with_their_row(tmp_path):
+    write_images(tmp_path, *[f"{number}.jpg" for number in range(20)])
+    rows = [f"{number}.jpg,{'1e400' if number > 17 else number}" for number in range(20)]
+    write_text(tmp_path / "labels.csv", "file_name,age", *rows)
+    with pytest.raises(ValueError, match="column 'age' holds an infinite number in 2 rows, .* is row 19"):
+        custom.load(tmp_path, label_column="age", task="age", label_kinds={"age": "numbers"})
+
+
+def test_a_class_map_of_numbers_alone_is_refused(root):
+    with pytest.raises(ValueError, match="class_map names 'a', and no label holds classes: valence are numbers"):
+        custom.load(
+            root, label_column="valence", task="valence", label_kinds={"valence": "numbers"}, class_map={"a": "b"}
+        )

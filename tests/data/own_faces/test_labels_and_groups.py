@@ -1,7 +1,10 @@
 """How classes are written, what a missing label is, and who a row is of."""
 
+import re
+
+import datasets
 import pytest
-from data_trees import all_labels, labels, write_classes, write_images, write_text
+from data_trees import all_labels, encoded, labels, write_classes, write_images, write_text
 
 from hf_hmtl.data.sources import custom
 
@@ -164,6 +167,150 @@ def test_persons_in_the_paths(tmp_path):
         custom.load(folder, group_pattern="(")
     with pytest.raises(ValueError, match="give --group_column or --group_pattern, not both"):
         custom.load(folder, group_pattern="S", group_column="a")
+
+
+def write_people(root, name, *columns, rows=40):
+    """A table of classes and further columns, each {name: person of a row}."""
+    people = {column: value for each in columns for column, value in each.items()}
+    lines = [f"{n}.jpg,{'ab'[n % 2]}," + ",".join(str(value(n)) for value in people.values()) for n in range(rows)]
+    write_text(root / name, ",".join(["file_name", "label", *people]), *lines)
+
+
+def test_a_column_that_tells_no_persons_makes_way_for_one_that_does(root):
+    write_people(root, "labels.csv", {"subject": lambda n: n}, {"person": lambda n: f"P{n // 4}"})
+    source = custom.load(root)
+    assert_apart(source, 10) and noted(source, "10 groups by the column 'person'")
+    write_people(root, "labels.csv", {"subject": lambda n: ""}, {"person": lambda n: f"P{n // 4}"})
+    source = custom.load(root)
+    assert_apart(source, 10)
+    assert noted(source, "the column 'subject' is empty in every row: it was not taken for groups")
+    with pytest.raises(ValueError, match="the column 'subject' is empty in every row; choose another --group_column"):
+        custom.load(root, group_column="subject")
+
+
+def test_persons_that_training_alone_tells_are_kept_together_there(root):
+    write_people(root, "train.csv", {"subject": lambda n: f"S{n // 4}"}, rows=32)
+    write_text(root / "test.csv", "file_name,label", *[f"{n}.jpg,{'ab'[n % 2]}" for n in range(32, 40)])
+    source = custom.load(root, validation_fraction=0.3)
+    assert_apart(source, 8)
+    assert noted(source, "8 groups by the column 'subject'") and noted(source, "8 rows belong to no group")
+
+
+def test_a_pattern_that_tells_rows_is_refused(tmp_path):
+    write_images(tmp_path, *[f"{label}/{number}.jpg" for label in ("happy", "sad") for number in range(20)])
+    message = (
+        r"the pattern 'd/(\d+)' has 20 values in 20 rows: it tells rows, not persons; choose another --group_pattern"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        custom.load(tmp_path, group_pattern=r"d/(\d+)")
+
+
+def test_folders_around_the_classes_are_offered_as_persons_by_a_pattern_that_finds_them(tmp_path):
+    write_images(tmp_path, *[f"S{n}/{label}/{k}.jpg" for n in range(8) for label in ("happy", "sad") for k in range(3)])
+    note = next(note for note in custom.load(tmp_path).notes if "--group_pattern '([^/]+)/" in note)
+    source = custom.load(tmp_path, group_pattern=note.split("--group_pattern '")[1].split("'")[0])
+    assert_apart(source, 8)
+    assert set.union(*people(source)) == {f"S{n}" for n in range(8)}
+
+
+def test_names_that_may_be_nobody_or_one_person_twice_are_noted(root):
+    write_people(root, "labels.csv", {"subject": lambda n: "unknown" if n > 35 else f"{'sS'[n % 2]}{n // 8}"})
+    source = custom.load(root)
+    assert noted(source, "column 'subject': 'unknown' is a group like any other; only an empty cell is a person nobody")
+    assert noted(source, "column 'subject': 's0' and 'S0', 's1' and 'S1', 's2' and 'S2', ... differ in case alone")
+
+
+def test_groups_that_are_no_text_or_too_few_are_told_by_name(tmp_path, root):
+    write_faces(tmp_path / "parquet", ("pair", lambda number: [number, number]))
+    with pytest.raises(ValueError, match="column 'pair' is .*; groups are text or numbers"):
+        custom.load(tmp_path / "parquet", group_column="pair")
+    write_people(root, "labels.csv", {"subject": lambda n: "one"})
+    with pytest.raises(
+        ValueError, match=r"^custom: cannot cut .* too few groups .*\(1 groups by the column 'subject'\)"
+    ):
+        custom.load(root)
+
+
+def photographs(source):
+    """The photographs of each split, by the part of a row's name that stands before its face."""
+    return [{name.split("/face-")[0].split("#")[0] for name in data["_id"]} for data in source.splits.values()]
+
+
+def write_faces(folder, *columns, faces=3, count=20, **features):
+    """A parquet file of so many faces of each photograph, and columns (name, value of a photograph)."""
+    rows = [(number, face) for number in range(count) for face in range(faces)]
+    content = {
+        "image": [{"bytes": encoded(row), "path": None} for row in range(len(rows))],
+        "_id": [f"{number}" + f"/face-{face + 1}" * (face > 0) for number, face in rows],
+        "label": ["ab"[number % 2] for number, _ in rows],
+        **{name: [value(number) for number, _ in rows] for name, value in columns},
+    }
+    data = datasets.Dataset.from_dict(content)
+    for name, feature in {"image": datasets.Image(), **features}.items():
+        data = data.cast_column(name, feature)
+    folder.mkdir(exist_ok=True)
+    data.to_parquet(folder / "train.parquet")
+    return folder
+
+
+PICTURE = ("_picture", str)
+
+
+def test_faces_of_one_photograph_stay_together_where_no_person_is_known(tmp_path):
+    source = custom.load(write_faces(tmp_path / "faces", PICTURE))
+    assert_apart(source, 20)
+    assert sum(map(len, photographs(source))) == len(set.union(*photographs(source))) == 20
+    assert noted(source, "no groups are known, so one person may be on both sides")
+    assert noted(source, "20 photographs have several rows, which stay in one split")
+
+
+def test_one_face_of_each_photograph_is_divided_by_class(tmp_path):
+    source = custom.load(write_faces(tmp_path / "faces", PICTURE, faces=1, count=40))
+    assert people(source) == [set()] * 3 and noted(source, "stratified by class")
+
+
+@pytest.mark.parametrize(
+    ("unknown", "features"),
+    [
+        (None, {}),
+        ("", {}),
+        (float("nan"), {}),
+        (-1, {"subject": datasets.ClassLabel(names=[f"S{number}" for number in range(20)])}),
+    ],
+)
+def test_persons_come_first_and_photographs_are_of_those_whose_person_nobody_knows(tmp_path, unknown, features):
+    def person(number):
+        known = number // 4 if unknown in (-1, None) or unknown != unknown else f"S{number // 4}"
+        return known if number < 12 else unknown
+
+    source = custom.load(write_faces(tmp_path / "faces", ("subject", person), PICTURE, **features))
+    assert_apart(source, 3 + 8)
+    assert noted(source, "3 groups by the column 'subject'")
+    assert noted(source, "8 photographs have several rows, which stay in one split")
+    assert not noted(source, "belong to no group")
+    without = custom.load(write_faces(tmp_path / "faces", ("subject", person), **features))
+    assert_apart(without, 3) and noted(without, "24 rows belong to no group: each of them is one")
+
+
+def test_a_file_that_several_rows_name_is_in_one_split(root):
+    rows = [f"{n % 40}.jpg,{'ab'[n % 2]}" for n in range(120)]
+    write_text(root / "labels.csv", "file_name,label", *rows)
+    source = custom.load(root)
+    assert sum(map(len, photographs(source))) == len(set.union(*photographs(source))) == 40
+    assert noted(source, "40 photographs have several rows, which stay in one split")
+
+
+def test_a_file_of_two_given_splits_is_a_leak_and_no_group(root):
+    write_column(root, ["a", "b"] * 20, name="train.csv")
+    write_column(root, ["a", "b"] * 5, name="test.csv")
+    source = custom.load(root)
+    assert people(source) == [set()] * 3 and noted(source, "stratified by class")
+    assert noted(source, "test images also occur, byte for byte, in train")
+
+
+def test_groups_that_differ_in_every_row_are_no_mistake_of_who_did_not_name_them(tmp_path):
+    source = custom.load(write_faces(tmp_path / "faces", ("_group", str), faces=1, count=40))
+    assert noted(source, "column '_group' has 40 values in 40 rows: it tells rows, not persons: it was not taken")
 
 
 def test_the_label_is_no_group(root):

@@ -6,8 +6,7 @@ import pytest
 from data_trees import all_labels, encoded, labels, write_classes, write_images, write_text
 
 from hf_hmtl.data.own_faces import tables
-from hf_hmtl.data.own_faces.candidates import _read
-from hf_hmtl.data.own_faces.reading import Reading
+from hf_hmtl.data.own_faces.candidates import _of_parquet
 from hf_hmtl.data.sources import custom
 
 WORDS = ("happy", "sad")
@@ -224,5 +223,113 @@ def test_a_table_of_small_images_is_converted_in_few_pieces(tmp_path, size, piec
     generator = np.random.default_rng(0)
     rows = {"image": [{"bytes": generator.bytes(size), "path": None} for _ in range(450)], "label": ["a"] * 450}
     datasets.Dataset.from_dict(rows).to_parquet(tmp_path / "faces.parquet")
-    table, _ = _read([tmp_path / "faces.parquet"], Reading())
+    table = _of_parquet([tmp_path / "faces.parquet"])
     assert table.data.column("label").num_chunks == pieces
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_table_of_a_split_that_cannot_be_read_does_not_vanish(root, suffix, split):
+    for name in ("train", split):
+        if suffix == ".csv":
+            write_labels(root / f"{name}.csv", names())
+        else:
+            content = {"image": [encoded(row) for row in range(24)], "label": [WORDS[row % 2] for row in range(24)]}
+            datasets.Dataset.from_dict(content).to_parquet(root / f"{name}.parquet")
+    whole = (root / f"{split}{suffix}").read_bytes()
+    damaged = whole + b"images/0.png,happy,sad\n" if suffix == ".csv" else whole[: len(whole) // 2]
+    (root / f"{split}{suffix}").write_bytes(damaged)
+    with pytest.raises(ValueError, match=rf"{split}{suffix}(, line 26: 3 cells| cannot be read as parquet)"):
+        custom.load(root)
+    if suffix == ".csv":
+        write_text(root / f"{split}.csv", "note,label", *["none,happy"] * 3)
+        with pytest.raises(ValueError, match=f"{split}.csv has no column of images"):
+            custom.load(root)
+
+
+def test_a_parquet_file_without_images_beside_those_with_them_is_left_out_by_name(root):
+    content = {"image": [encoded(row) for row in range(24)], "label": [WORDS[row % 2] for row in range(24)]}
+    datasets.Dataset.from_dict(content).to_parquet(root / "train.parquet")
+    datasets.Dataset.from_dict({"vector": [1.0, 2.0]}).to_parquet(root / "embeddings.parquet")
+    source = custom.load(root, allow_left_out=["not_in_table"])
+    assert source.ledger.to_dict()["folder"]["table_passed_over"]["names"] == ["embeddings.parquet"]
+    assert noted(source, "embeddings.parquet was passed over")
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "message"),
+    [
+        (
+            "labels.csv",
+            ["# made by hand", *[f"{name},happy" for name in names()], "a,b,c"],
+            "labels.csv, line 26: 3 cells",
+        ),
+        (
+            "labels.csv",
+            [f"{name},{number % 2}" for number, name in enumerate(names())],
+            "labels.csv has no column 'label'",
+        ),
+        (
+            "labels.csv",
+            ["file,sad", *[f"{name},1" for name in names()]],
+            "Its label columns are sad; type --label_column",
+        ),
+        ("labels.json", ['{"images/0.png": "sad"}'], "labels.json is no table: needed is a list of objects"),
+        ("labels.xlsx", ["PK"], "labels.xlsx is a spreadsheet, which is not read. Save it as CSV"),
+    ],
+)
+def test_the_folder_of_its_images_is_no_class_of_a_table_that_was_not_read(root, name, lines, message):
+    write_text(root / name, *lines)
+    with pytest.raises(ValueError, match=message):
+        custom.load(root)
+
+
+def test_columns_that_may_divide_the_rows_and_do_not_are_told(root):
+    lines = [f"{name},{WORDS[n % 2]},{n % 5},{'AB'[n % 2]}" for n, name in enumerate(names())]
+    write_text(root / "labels.csv", "file_name,label,fold,Set", *lines)
+    source = custom.load(root)
+    assert noted(source, "column 'fold' does not divide the rows; write train, validation or test")
+    assert noted(source, "column 'Set' holds A, B, and does not divide the rows; known are train, validation, test")
+    lines = [f"{name},{WORDS[n % 2]},{'train' if n < 20 else ''}" for n, name in enumerate(names())]
+    write_text(root / "labels.csv", "file_name,label,split", *lines)
+    with pytest.raises(ValueError, match="column 'split' holds empty cells; known are train, validation, test"):
+        custom.load(root)
+
+
+def saved(count, first=0):
+    rows = range(first, first + count)
+    return datasets.Dataset.from_dict(
+        {"image": [{"bytes": encoded(row), "path": None} for row in rows], "label": [WORDS[row % 2] for row in rows]},
+        datasets.Features(image=datasets.Image(), label=datasets.Value("string")),
+    )
+
+
+def test_a_shard_that_is_not_there_is_missed(tmp_path):
+    for number in (0, 2):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        saved(20, 20 * number).to_parquet(tmp_path / f"data/train-{number:05d}-of-00003.parquet")
+    with pytest.raises(ValueError, match=r"1 parquet files are missing .*\(data/train-00001-of-00003.parquet\)"):
+        custom.load(tmp_path)
+    source = custom.load(tmp_path, allow_left_out=["missing_shard"])
+    assert sum(map(len, source.splits.values())) == 40
+    assert source.ledger.to_dict()["folder"]["missing_shard"]["count"] == 1
+    saved(20, 20).to_parquet(tmp_path / "data/train-00001-of-00003.parquet")
+    assert sum(map(len, custom.load(tmp_path).splits.values())) == 60
+
+
+def test_a_folder_around_what_save_to_disk_wrote_is_passed_through(tmp_path):
+    datasets.DatasetDict(train=saved(30), dev=saved(10, 50)).save_to_disk(tmp_path / "outer/inner/faces")
+    (tmp_path / "outer/about.md").write_text("x")
+    source = custom.load(tmp_path / "outer")
+    assert source.ledger.to_dict()["folder"]["not_image"]["names"] == ["about.md"]
+    assert {split: len(data) for split, data in source.splits.items()} == {"train": 30, "validation": 10}
+    assert noted(source, "the data are in the folder inner/faces")
+
+
+def test_bare_names_are_those_of_the_folder_of_their_table(tmp_path):
+    for split in ("train", "test"):
+        write_images(tmp_path, *[f"{split}/images/{number}.png" for number in range(20)], kind="PNG")
+        write_labels(tmp_path / f"{split}/labels.csv", [f"{number}.png" for number in range(20)])
+    source = custom.load(tmp_path)
+    assert {name.split("/")[0] for name in source.splits["test"]["_file"]} == {"test"}
+    assert {name.split("/")[0] for name in source.splits["train"]["_file"]} == {"train"}

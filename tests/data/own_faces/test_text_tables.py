@@ -124,3 +124,12 @@ def test_json_of_mixed_cells_is_text_and_broken_json_names_its_line(tmp_path):
         read(tmp_path / "a.json", '[{"label": 1},\n{"label" 2}]')
     with pytest.raises(ValueError, match="is no table: needed is a list of objects"):
         read(tmp_path / "a.json", '"text"')
+
+
+@pytest.mark.parametrize("title", [[], ["My labels"]])
+def test_decimal_commas_are_no_delimiters_of_a_table_with_semicolons(tmp_path, title):
+    rows = [f"{number}.jpg;0,{number}5" for number in range(9)]
+    (tmp_path / "labels.csv").write_text("\n".join([*title, "file;valence", *rows]))
+    table = read_text_table(tmp_path / "labels.csv").table
+    assert table["file"].to_pylist() == [f"{number}.jpg" for number in range(9)]
+    assert table["valence"].to_pylist() == pytest.approx([number / 10 + 0.05 for number in range(9)])

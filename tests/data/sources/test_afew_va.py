@@ -101,3 +101,16 @@ def test_a_wrong_folder_or_a_broken_file_is_named(tmp_path):
     (tmp_path / "001/001.json").write_text("[]")
     with pytest.raises(ValueError, match="001.json has no `actor` and `frames`"):
         afew_va.load(tmp_path)
+
+
+def test_a_clip_or_a_frame_that_is_there_twice_is_read_once(tmp_path):
+    once = every_row(afew_va.load(write_afew_va(tmp_path / "once")), "_clip", "_frame", "valence")
+    write_afew_va(tmp_path / "twice")
+    write_afew_va(tmp_path / "twice", "copy")
+    clip = next(iter(AFEW_VA))
+    write_images(tmp_path / "twice", f"{clip}/00000.jpg")
+    source = afew_va.load(tmp_path / "twice")
+    assert sorted(every_row(source, "_clip", "_frame", "valence")) == sorted(once)
+    files = sum(len(names) for _, _, names in os.walk(tmp_path / "twice"))
+    assert files == len(once) + len(AFEW_VA) + source.ledger.count()
+    assert source.ledger.to_dict()["folder"]["copy"]["count"] >= len(once) + len(AFEW_VA) + 1

@@ -9,7 +9,7 @@ from hf_hmtl.data import sources
 from hf_hmtl.data.faces.cutting import Cutting
 from hf_hmtl.data.faces.shards import Method
 from hf_hmtl.data.faces.videos import prepare_videos
-from hf_hmtl.data.sources.aff_wild import VALIDATION
+from hf_hmtl.data.sources.aff_wild import VALIDATION, _labels
 
 FACE = (4, 5, 4, 6, 204)
 FRAMES = 6
@@ -88,4 +88,26 @@ def test_what_is_missing_is_told_with_the_command_that_makes_it(prepared, tmp_pa
         (place / name).mkdir(parents=True)
         (place / name / "105.txt").write_text("0.1\nx\n")
     with pytest.raises(ValueError, match="105.txt is no list of numbers, one a line"):
+        sources.load("aff_wild", tmp_path)
+
+
+def test_lists_without_their_counterpart_or_with_two_meanings_are_refused_and_uneven_ones_told(prepared, tmp_path):
+    for video in ("105", "110"):
+        for name, lines in (("valence", "0.1\n0.2\n0.3\n"), ("arousal", "0.1\n0.2\n" + "0.3\n" * (video == "110"))):
+            place = tmp_path / "annotations" / name
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{video}.txt").write_text(lines)
+    with pytest.warns(UserWarning, match="published 252"):
+        source = sources.load("aff_wild", tmp_path, faces=str(prepared / "faces"), allow_left_out=["no_annotation"])
+    assert "valence and arousal have lists of other lengths, the shorter of which counts: 105 (3 and 2)" in source.notes
+    assert "prepared without train: 1 frames in which no face was found (105/2)" in source.notes
+    (tmp_path / "more/valence").mkdir(parents=True)
+    (tmp_path / "more/valence/105.txt").write_text("0.1\n0.2\n0.3\n")
+    _, notes = _labels(tmp_path)
+    assert len(notes) == 1
+    (tmp_path / "more/valence/105.txt").write_text("0.1\n")
+    with pytest.raises(ValueError, match="annotations/valence/105.txt and .*more/valence/105.txt are two lists"):
+        sources.load("aff_wild", tmp_path)
+    (tmp_path / "more/valence/105.txt").rename(tmp_path / "more/valence/106.txt")
+    with pytest.raises(ValueError, match="more/valence/106.txt has no list of arousal beside it"):
         sources.load("aff_wild", tmp_path)

@@ -113,3 +113,15 @@ def test_a_wrong_folder_or_option_says_what_was_expected(tmp_path):
         ckplus.load(tmp_path)
     with pytest.raises(ValueError, match="frames is 'first', allowed are peak, last_three, all"):
         ckplus.load(tmp_path, "first")
+
+
+def test_a_sequence_under_two_labels_is_refused_by_name(tmp_path):
+    write_ckplus(tmp_path)
+    sequence, (frames, code) = next(iter(LABELLED.items()))
+    person, number = sequence.split("_")
+    path = tmp_path / f"Emotion/{person}/{number}/{sequence}_{frames[-2]:08d}_emotion.txt"
+    path.write_text(f"   {code % 7 + 1}.0000000e+00")
+    with pytest.raises(
+        ValueError, match=f"the sequence {sequence} has the label .* at frame {sequence}_{frames[-2]:08d}"
+    ):
+        ckplus.load(tmp_path)

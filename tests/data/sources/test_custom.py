@@ -393,6 +393,14 @@ def test_files_of_unknown_splits(root):
         custom.load(root)
 
 
+@pytest.mark.parametrize("option", ["validation_fraction", "test_fraction"])
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1])
+def test_a_fraction_out_of_its_range_is_told_by_its_name(root, option, fraction):
+    write_classes(root)
+    with pytest.raises(ValueError, match=f"custom: {option} is {fraction}, allowed is 0 < fraction < 1, as in 0.15"):
+        custom.load(root, **{option: fraction})
+
+
 def test_fractions_that_leave_no_training_rows(root):
     write_classes(root)
     with pytest.raises(ValueError, match="their sum must stay below 1"):
