@@ -1,4 +1,4 @@
-"""Processes beside this one, which end with it, whatever ends it."""
+"""The cores that this process may use, and processes beside it, which end with it, whatever ends it."""
 
 import contextlib
 import multiprocessing
@@ -8,6 +8,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
+
+
+def usable_cores() -> int:
+    """How many cores this process may use: a container or a scheduler often allows fewer than the machine has."""
+    affinity = getattr(os, "sched_getaffinity", None)  # macOS and Windows have none
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

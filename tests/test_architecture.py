@@ -30,7 +30,7 @@ GROUND = {
 }
 ALLOWED = GROUND | {
     "tasks": {"metrics", "draws", "schedule"},
-    "results": {"metrics", "_version", "files", "option_types", "parquet", "parsing"},
+    "results": {"metrics", "_version", "files", "option_types", "parquet", "parsing", "workers"},
     "hub": {"model", "results", "files", "parsing"},
     "data": {
         "tasks",
@@ -64,8 +64,9 @@ ALLOWED = GROUND | {
         "_version",
         "draws",
         "hub",
+        "workers",
     },
-    "serving": {"model", "data", "tasks", "analysis", "files", "locks", "parsing", "_version"},
+    "serving": {"model", "data", "tasks", "analysis", "files", "locks", "parquet", "parsing", "workers", "_version"},
     "benchmark": {
         "serving",
         "run",

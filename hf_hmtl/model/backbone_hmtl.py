@@ -11,21 +11,24 @@ from safetensors import SafetensorError
 from torch import nn
 
 from .heads_hmtl import DECODER_STRIDES
+from .strangers_hmtl import short
+
+_LONGEST = 200  # characters of a name that are looked for among those there are
 
 
 def new_backbone(name: str, image_size: int) -> nn.Module:
     """The timm model of this name without its classifier, as timm initialises it; raises ValueError on other names."""
     if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        near = difflib.get_close_matches(name[:_LONGEST], timm.list_models(), n=3)
         raise ValueError(
-            f"timm {timm.__version__} has no model {name!r}."
+            f"timm {timm.__version__} has no model {short(name)}."
             + (f" Did you mean {' or '.join(map(repr, near))}?" if near else "")
             + " timm.list_models('*resnet*') lists the names with a word in them."
         )
     try:
         known = timm.get_pretrained_cfg(name)
     except RuntimeError as error:  # a tag of weights behind the name that timm does not know
-        raise ValueError(f"timm {timm.__version__} has no model {name!r}: {error}") from error
+        raise ValueError(f"timm {timm.__version__} has no model {short(name)}: {str(error)[:300]}") from error
     # Most transformers learn something for each place of the image, and have to know its size beforehand.
     options = {"img_size": image_size} if known.fixed_input_size else {}
     return timm.create_model(name, pretrained=False, num_classes=0, **options)

@@ -29,6 +29,7 @@ ON_THE_HUB = ("accuracy", "f1", "mae", "mse", "pearsonr")
 FILES = ("curves.png", "recipe.yaml")  # beside the card of a run
 LARGEST_MATRIX = 16  # classes; a wider table cannot be read
 _UNKNOWN = {"rows": None, "low": math.nan, "high": math.nan, "few": False}
+_UNCALIBRATED = {"expected_error": None, "brier": None, "confidence": None}
 TAGS = ["hf_hmtl", "hybrid-multi-task-learning", "multi-task-learning", "face-analysis", "timm"]
 
 
@@ -290,14 +291,14 @@ def _heads(result: Result) -> list[dict[str, str]]:
     rows = []
     for task, head in sorted(result.heads.items(), key=lambda item: item[0] != primary):
         if head["kind"] == "regression":
-            names, limits = head.get("names", [task]), head.get("range")
+            names, limits = head.get("names") or [task], head.get("range")
             between = f" from {limits[0]:g} to {limits[1]:g}" if limits else ""
             unit = f" {head['unit']}" if head.get("unit") else ""
             answer = f"number{'s' * (len(names) > 1)}{between}{unit}: {', '.join(names)}"
         elif head["kind"] == "multilabel":
-            answer = f"yes or no, each by itself: {', '.join(head['labels'])}"
+            answer = f"yes or no, each by itself: {', '.join(head.get('labels') or [])}"
         else:
-            answer = f"one of {', '.join(head.get('labels', []))}"
+            answer = f"one of {', '.join(head.get('labels') or [])}"
         rows.append({"task": task, "answer": answer})
     return rows
 
@@ -329,9 +330,9 @@ def _groups(result: Result) -> list[dict[str, Any]]:
 def _calibration(result: Result) -> dict[str, dict[str, Any]]:
     """Scores and filled bins of each task whose probabilities were looked at."""
     return {
-        task: {**found, "bins": [part for part in found["reliability"] if part["rows"]]}
+        task: {**_UNCALIBRATED, **found, "bins": [part for part in found["reliability"] if part["rows"]]}
         for task, found in result.calibration.items()
-        if found.get("reliability") and found["count"]
+        if found.get("reliability") and found.get("count")
     }
 
 

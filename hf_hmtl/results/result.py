@@ -22,6 +22,7 @@ from hf_hmtl.metrics.measure import SHARE, Measure
 from hf_hmtl.parsing import read_json, shown
 from hf_hmtl.results.schema import require_shape
 from hf_hmtl.results.versions import PRESENT, upgraded
+from hf_hmtl.workers import usable_cores
 
 SPLITS = {"train_": "train", "eval_": "validation", "test_": "test"}  # metric prefix -> name of the split
 
@@ -255,12 +256,11 @@ def environment() -> dict[str, dict[str, Any]]:
     """
     packages = {"python": platform.python_version(), "hf_hmtl": __version__}
     packages |= {name: metadata.version(name) for name in _PACKAGES}
-    affinity = getattr(os, "sched_getaffinity", None)  # macOS and Windows have none
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     hardware = {
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_name(),
-        "cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "cores": usable_cores(),
         "gpus": gpus,
     }
     return {"packages": packages, "hardware": hardware}

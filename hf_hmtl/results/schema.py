@@ -17,7 +17,7 @@ class Each:
 
 
 class Needed(dict):
-    """The shapes of values of which none may be absent."""
+    """The shapes of values of which none may be absent; a shape of several parts is a tuple of them."""
 
 
 _NUMBER = float | None  # null stands for what is undefined; whole numbers are numbers
@@ -29,16 +29,19 @@ _MODEL = {
 _LEFT_OUT = {"count": float, "names": list[str], "what": str}
 _CALIBRATION = {
     "expected_error": _NUMBER, "brier": _NUMBER, "confidence": _NUMBER, "count": float,
-    "reliability": Each(dict[str, Any], list),
+    "reliability": Each(Needed(rows=float, low=float, high=float, confidence=_NUMBER, accuracy=_NUMBER), list),
 }  # fmt: skip
-_HEAD = {"kind": str, "labels": list[str] | None, "names": list[str] | None, "unit": str, "range": list[float] | None}
+_HEAD = {
+    "kind": str, "labels": list[str] | None, "names": list[str] | None, "unit": str,
+    "range": tuple[float, float] | None,
+}  # fmt: skip
 _RECIPE = {
-    "about": str, "source": dict[str, Any], "mixed_with": list[dict[str, Any]], "without_classes": dict[str, list[str]],
-    "train_fraction": float, "label_fraction": float, "balancing": str, "backbone": str,
-    "pretrained": bool | str | dict[str, str] | None, "teacher": str | dict[str, str] | None, "image_size": float,
-    "crop": dict[str, float], "augmentation": dict[str, Any], "supervised": dict[str, dict[str, Any]],
-    "auxiliary": dict[str, dict[str, Any]], "loss_weighting": str, "sequence": dict[str, Any] | None,
-    "probe": str | None, "training": dict[str, Any],
+    "about": str, "source": {"name": str, "hub_id": str | None}, "mixed_with": list[dict[str, Any]],
+    "without_classes": dict[str, list[str]], "train_fraction": float, "label_fraction": float, "balancing": str,
+    "backbone": str, "pretrained": bool | str | dict[str, str] | None, "teacher": str | dict[str, str] | None,
+    "image_size": float, "crop": dict[str, float], "augmentation": dict[str, Any],
+    "supervised": dict[str, dict[str, Any]], "auxiliary": dict[str, dict[str, Any]], "loss_weighting": str,
+    "sequence": dict[str, Any] | None, "probe": str | None, "training": dict[str, Any],
 }  # fmt: skip
 SHAPE: dict[str, Any] = {
     "name": str,
@@ -52,7 +55,7 @@ SHAPE: dict[str, Any] = {
         "selection": {"metric": str, "split": str, "step": float, "epoch": _NUMBER}, "reported_on": str,
         "notes": list[str],
     },
-    "seeds": _COUNTS,
+    "seeds": (_COUNTS, Needed(training=float)),
     "data": {"source": str, "fingerprint": str, "licence": str, "citation": str, "notes": list[str]},
     "packages": dict[str, str],
     "hardware": {"system": str, "cpu": str, "cores": float, "gpus": list[str]},
@@ -67,14 +70,14 @@ SHAPE: dict[str, Any] = {
     "paper": {"table": Any, "row": str, "metric": str, "value": float},
     "finished": Any,
     "execution": {"processes": float, "device": str, "precision": str, "global_batch": float},
-    "left_out": Each(Each(_LEFT_OUT)),
+    "left_out": Each(Each((_LEFT_OUT, Needed(count=float)))),
     "left_out_steps": list[float],
     "groups": dict[str, dict[str, dict[str, dict[str, bool | _NUMBER]]]],
     "fold": {"number": _NUMBER, "of": float},
     "sources": dict[str, _COUNTS],
     "calibration": Each(_CALIBRATION),
     "started_from": {"name": str, "base_model": str | None, "sources": list[str]},
-    "heads": Each(_HEAD),
+    "heads": Each((_HEAD, Needed(kind=str))),
     "seconds_an_image": _NUMBER,
 }  # fmt: skip
 _MAY_BE_NULL = ("protocol.selection", "paper", "execution", "fold", "started_from")
@@ -88,7 +91,10 @@ def require_shape(values: Any, shape: Any = SHAPE, where: str = "") -> None:
     """
     if values is None and where in _MAY_BE_NULL:
         return
-    if isinstance(shape, Each):
+    if isinstance(shape, tuple):
+        for part in shape:
+            require_shape(values, part, where)
+    elif isinstance(shape, Each):
         if not isinstance(values, shape.container):
             raise ValueError(
                 f"{where} is {shown(values)}, which is no {'list' if shape.container is list else 'mapping'}"

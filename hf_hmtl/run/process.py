@@ -9,6 +9,8 @@ import datasets
 import torch
 from transformers.utils.logging import disable_progress_bar
 
+from hf_hmtl.workers import usable_cores
+
 
 def set_up(on_cpu: bool = True, cpu_threads: int | None = None, tune_allocator: bool = True) -> None:
     """Prepare this process for a training.
@@ -33,9 +35,7 @@ def cores_of_this_process() -> int:
 
     `accelerate launch` sets OMP_NUM_THREADS to 1 on CPUs without being asked, which leaves the other cores idle.
     """
-    affinity = getattr(os, "sched_getaffinity", None)  # macOS and Windows have none
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def keep_large_blocks() -> None:

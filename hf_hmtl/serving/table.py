@@ -6,6 +6,7 @@ Whoever is stopped goes on behind the last part; when all are there, they become
 
 import csv
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,10 @@ import pyarrow.parquet as pq
 
 from hf_hmtl.files import replacing
 from hf_hmtl.model.answers_hmtl import CLASSES, NUMBERS, Answer
-from hf_hmtl.parsing import read_json
+from hf_hmtl.parquet import read_table, told
+from hf_hmtl.parsing import json_of, read_json
+
+logger = logging.getLogger(__name__)
 
 FORMATS = (".parquet", ".csv", ".jsonl")
 _STATE = b"hf_hmtl"
@@ -77,7 +81,7 @@ class Parts:
     Raises:
         FileExistsError: there is a table already, and it may not be lost.
         OSError: the folder cannot be written to.
-        ValueError: another format; or the beginning of another table is there.
+        ValueError: another format; or the beginning of another table is there, or one that cannot be read.
     """
 
     def __init__(self, output: Path, plan: dict, columns: pa.Schema, overwrite: bool = False):
@@ -87,22 +91,55 @@ class Parts:
         self.folder = output.with_name(f"{output.name}.parts")
         if output.exists() and not overwrite:
             raise FileExistsError(f"{output} exists already; give another --output, or --overwrite")
-        if overwrite and self._plan() not in (None, plan):
+        if flaw := self._flaw(plan):
+            if not overwrite:
+                raise ValueError(f"{self.folder} {flaw}. To begin anew give --overwrite, to keep it another --output")
             shutil.rmtree(self.folder)
-        before = self._plan()
-        if before not in (None, plan):
-            changed = next(key for key in plan if before.get(key) != plan[key])
-            raise ValueError(
-                f"{self.folder} holds the beginning of another table ({changed} differs). To begin anew give "
-                "--overwrite, to keep it another --output"
-            )
         self.folder.mkdir(parents=True, exist_ok=True)
         with replacing(self.folder / _PLAN) as temporary:
             temporary.write_text(json.dumps(plan) + "\n", encoding="utf-8")
+        self._remove_damaged()
 
-    def _plan(self) -> dict | None:
+    def _flaw(self, plan: dict) -> str | None:
+        """Why what is in the folder is not the beginning of this table; None where it is, or nothing is there."""
         path = self.folder / _PLAN
-        return read_json(path) if path.is_file() else None
+        if not path.is_file():
+            return f"holds parts of a table and no {_PLAN}" if self.files() else None
+        try:
+            before = read_json(path)
+        except ValueError as error:
+            return f"holds the beginning of a table that cannot be known: {error}"
+        if before == plan:
+            return None
+        names = [key for key in plan if not isinstance(before, dict) or before.get(key) != plan[key]]
+        return f"holds the beginning of another table ({names[0] if names else 'its plan'} differs)"
+
+    def _remove_damaged(self) -> None:
+        """Where a part is missing or damaged, it and all behind it are made again: each begins where the last ended."""
+        files = self.files()
+        for number, path in enumerate(files):
+            try:
+                if path != self._part(number):
+                    raise ValueError(f"{self._part(number)} is missing")
+                if read_table(path).schema.names != self.columns.names:
+                    raise ValueError(f"{path} has other columns")
+                self._state_of(path)
+            except ValueError as error:
+                logger.warning("%s; this part and the %d behind it are made again", error, len(files) - number - 1)
+                for each in files[number:]:
+                    each.unlink()
+                return
+
+    def _part(self, number: int) -> Path:
+        return self.folder / f"part-{number:08d}.parquet"
+
+    def _state_of(self, path: Path) -> dict:
+        with told(path):
+            kept = pq.read_schema(path).metadata or {}
+        state = json_of(kept.get(_STATE, b"null"), path)
+        if not isinstance(state, dict):
+            raise ValueError(f"{path} does not say where the next part begins")
+        return state
 
     def files(self) -> list[Path]:
         """The parts that are there, in order."""
@@ -111,12 +148,12 @@ class Parts:
     def state(self) -> dict | None:
         """What the last part says about how to go on; None where there is none."""
         files = self.files()
-        return json.loads(pq.read_schema(files[-1]).metadata[_STATE]) if files else None
+        return self._state_of(files[-1]) if files else None
 
     def add(self, rows: list[dict], state: dict) -> None:
         """Write a part: rows, and how to go on behind them."""
         described = self.columns.with_metadata({_STATE: json.dumps(state).encode()})
-        with replacing(self.folder / f"part-{len(self.files()):08d}.parquet") as temporary:
+        with replacing(self._part(len(self.files()))) as temporary:
             pq.write_table(pa.Table.from_pylist(rows, described), temporary)
 
     def rows(self) -> Iterator[dict]:

@@ -413,3 +413,13 @@ def test_a_pretext_that_was_added_stands_in_the_sentence_about_the_row(result):
     )
     plain = dataclasses.replace(result, recipe=result.recipe | {"about": "Emotions alone."})
     assert "This row of the recipes: Emotions alone.\n" in render(plain) and "so it learned" not in render(plain)
+
+
+def test_what_a_file_may_leave_out_is_left_out_of_the_card(result):
+    recipe = {key: value for key, value in result.recipe.items() if key != "about"}
+    bins = [{"low": 0.9, "high": 1.0, "rows": 20, "confidence": 0.95, "accuracy": 0.5}]
+    heads = {"emotion": {"kind": "linear", "labels": None}, "age": {"kind": "regression", "names": None}}
+    uncounted, counted = {"emotion": {"reliability": bins}}, {"emotion": {"reliability": bins, "count": 20}}
+    few = dataclasses.replace(result, recipe=recipe, heads=heads, calibration=uncounted)
+    assert "This row of the recipes" not in render(few) and "calibration error" not in render(few)
+    assert "Expected calibration error – (" in render(dataclasses.replace(few, calibration=counted))

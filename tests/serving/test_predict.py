@@ -1,6 +1,7 @@
 import json
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -174,6 +175,74 @@ def test_stopped_before_the_table_is_whole_it_is_made_of_the_parts(analyse, shoo
     monkeypatch.setattr(analyse, "prepared", lambda image: pytest.fail("nothing is looked at again"), raising=False)
     predict.predict(analyse, files, output, Choices())
     assert len(rows_of(output)) == 20 and not (tmp_path / "faces.parquet.parts").exists()
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def cut_in_half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def without_its_state(path):
+    pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
+
+
+def of_other_columns(path):
+    described = pq.read_table(path)
+    pq.write_table(described.drop_columns(["seconds"]), path)
+
+
+@pytest.mark.parametrize("damage", [emptied, cut_in_half, without_its_state, of_other_columns, Path.unlink])
+@pytest.mark.parametrize("number", [0, 3, 7])
+def test_a_damaged_part_and_those_behind_it_are_made_again(
+    analyse, shoot, tmp_path, monkeypatch, caplog, damage, number
+):
+    monkeypatch.setattr(predict, "PICTURES_A_PART", 2)
+    files = images.media_files([str(shoot)])
+    whole, output = tmp_path / "whole.parquet", tmp_path / "faces.parquet"
+    predict.predict(analyse, files, whole, Choices())
+    with monkeypatch.context() as patch:
+        patch.setattr(table.Parts, "finish", lambda self: (_ for _ in ()).throw(Killed))
+        patch.setattr(table.Parts, "discard", lambda self: None)
+        with pytest.raises(Killed):
+            predict.predict(analyse, files, output, Choices())
+    parts = sorted(output.with_name("faces.parquet.parts").glob("part-*"))
+    assert len(parts) == 8
+    damage(parts[number])
+    counts = predict.predict(analyse, files, output, Choices())
+    assert pq.read_table(output).equals(pq.read_table(whole)) and counts.pictures == 15
+    if (damage, number) == (Path.unlink, 7):  # the last one is missing where it was never written, too
+        assert not caplog.messages
+    else:
+        # A missing part is seen at the next one, which is then the first of those that are made again.
+        behind = 7 - number - (damage is Path.unlink)
+        assert caplog.messages[0].endswith(f"; this part and the {behind} behind it are made again")
+        assert parts[number].name in caplog.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "cannot be known: .*plan.json is not JSON"),
+        ("[1, 2]", "the beginning of another table \\(files differs\\)"),
+        ("null", "another table \\(files differs\\)"),
+        (None, "holds parts of a table and no plan.json"),
+    ],
+)
+def test_parts_whose_plan_is_damaged_are_kept_until_told_otherwise(analyse, shoot, tmp_path, content, message):
+    files, output = images.media_files([str(shoot)]), tmp_path / "faces.parquet"
+    folder = output.with_name("faces.parquet.parts")
+    folder.mkdir()
+    (folder / "part-00000000.parquet").write_bytes(b"hours of work")
+    if content is not None:
+        (folder / "plan.json").write_text(content)
+    with pytest.raises(ValueError, match=f"{message}.*give --overwrite"):
+        predict.predict(analyse, files, output, Choices())
+    assert (folder / "part-00000000.parquet").read_bytes() == b"hours of work"
+    predict.predict(analyse, files, output, Choices(overwrite=True))
+    assert len(rows_of(output)) == 20 and not folder.exists()
 
 
 def test_the_beginning_of_another_table_is_told_and_an_earlier_table_is_kept(analyse, shoot, tmp_path, monkeypatch):

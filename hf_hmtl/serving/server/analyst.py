@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from hf_hmtl.model.pipeline_hmtl import FaceAnalysisPipeline
 from hf_hmtl.serving.server.batches import Batches
 from hf_hmtl.serving.server.limits import Limits, Refused
 from hf_hmtl.serving.server.wishes import LOWEST_THRESHOLD, Wishes
+from hf_hmtl.workers import usable_cores
 
 
 class Analyst:
@@ -42,7 +42,7 @@ class Analyst:
     @contextlib.asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """Questions are answered within this context."""
-        with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="pictures") as self._threads:
+        with ThreadPoolExecutor(usable_cores(), thread_name_prefix="pictures") as self._threads:
             async with self._batches.at_work():
                 yield
 
