@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hf_hmtl.metrics.measure import Measure
+from hf_hmtl.parsing import shown
 from hf_hmtl.results.by_row import ACCURACY, ERROR, row_scores, tasks_of
 from hf_hmtl.results.intervals import of_mean, of_share
 from hf_hmtl.results.predictions import column_of
@@ -60,6 +61,20 @@ def gaps_of(groups: Groups) -> dict[str, dict[str, dict[str, Any]]]:
         for task, columns in groups.items()
         if columns
     }
+
+
+def require_scores(groups: Groups) -> None:
+    """Raise where a group of a column has not the score that the others have.
+
+    Raises:
+        ValueError: it names the group.
+    """
+    for task, columns in groups.items():
+        for column, values in columns.items():
+            measure = measure_of(values)
+            for name, each in values.items():
+                if measure not in each:
+                    raise ValueError(f"groups.{shown(task)}.{shown(column)}.{shown(name)} lacks {measure}")
 
 
 def measure_of(values: Mapping[str, Mapping[str, Any]]) -> str:
@@ -137,7 +152,8 @@ def _scored(measure: str, scores: np.ndarray, groups: Sequence[str]) -> dict[str
 
 def _gap(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     measure = measure_of(values)
-    compared = {name: each[measure] for name, each in values.items() if not each.get("few") and name != UNKNOWN}
+    sure = {name: each[measure] for name, each in values.items() if not each.get("few") and name != UNKNOWN}
+    compared = {name: score for name, score in sure.items() if score is not None}
     if len(compared) < 2:
         return {"worst": None, "gap": None}
     worst = (max if measure == ERROR else min)(compared, key=compared.__getitem__)

@@ -20,6 +20,7 @@ from hf_hmtl._version import __version__
 from hf_hmtl.files import replacing
 from hf_hmtl.metrics.measure import SHARE, Measure
 from hf_hmtl.parsing import read_json, shown
+from hf_hmtl.results.groups import require_scores
 from hf_hmtl.results.schema import require_shape
 from hf_hmtl.results.versions import PRESENT, upgraded
 from hf_hmtl.workers import usable_cores
@@ -222,6 +223,7 @@ def read(path: str | Path) -> Result:
         values = upgraded(values)
         require_shape(values)
         _require_square(values.get("confusion", {}))
+        require_scores(values.get("groups", {}))
         fields = {field.name: field for field in dataclasses.fields(Result)}
         missing = [name for name, field in fields.items() if _is_required(field) and name not in values]
         if missing:
@@ -232,7 +234,8 @@ def read(path: str | Path) -> Result:
         return Result(**{name: value for name, value in values.items() if name in fields})
     except KeyError as error:
         raise ValueError(f"{path} does not follow schema version {version}: it lacks {error}") from error
-    except (ValueError, TypeError, AttributeError, IndexError) as error:  # of an earlier version, before it is upgraded
+    # Of an earlier version, before it is upgraded, values may be of any type.
+    except (ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise ValueError(f"{path} does not follow schema version {version}: {error}") from error
 
 

@@ -76,7 +76,7 @@ SHAPE: dict[str, Any] = {
     "fold": {"number": _NUMBER, "of": float},
     "sources": dict[str, _COUNTS],
     "calibration": Each(_CALIBRATION),
-    "started_from": {"name": str, "base_model": str | None, "sources": list[str]},
+    "started_from": ({"name": str, "base_model": str | None}, Needed(sources=list[str])),
     "heads": Each((_HEAD, Needed(kind=str))),
     "seconds_an_image": _NUMBER,
 }  # fmt: skip

@@ -97,6 +97,11 @@ def test_the_worst_group_and_the_gap_leave_out_groups_of_few_rows(rows, task, wo
     assert gaps_of({task: {"race": alone}})[task]["race"] == {"worst": None, "gap": None}
 
 
+def test_a_group_whose_score_is_undefined_is_not_compared():
+    values = {name: {"accuracy": score, "few": False} for name, score in (("a", 0.9), ("b", None), ("c", 0.6))}
+    assert gaps_of({"emotion": {"race": values}})["emotion"]["race"] == {"worst": "c", "gap": pytest.approx(0.3)}
+
+
 def test_every_column_stands_by_itself_and_a_tasks_own_label_is_one(rows):
     found = by_groups(table_of(rows), ["race", "age", "emotion"], TASKS)
     assert {task: list(columns) for task, columns in found.items()} == dict.fromkeys(TASKS, ["race", "age", "emotion"])

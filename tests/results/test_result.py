@@ -177,6 +177,8 @@ def changed_file(tmp_path, change):
         (lambda values: values.update(scored={"dev": {}}), "scored names the split 'dev'"),
         (lambda values: values["data"].pop("licence"), "data lacks licence"),
         (lambda values: values["seeds"].pop("training"), "seeds lacks training"),
+        (lambda values: values.update(started_from={"name": "earlier", "base_model": None}), "lacks sources"),
+        (lambda values: values["groups"]["emotion"]["gender"].update(male={"mae": 1}), "'gender'.'female' lacks mae"),
         (lambda values: values["recipe"]["source"].update(name=["a"]), r"recipe.source.name is \['a'\]"),
         (lambda values: values.update(left_out={"train": {"lost": {"names": []}}}), "lost. lacks count"),
         (lambda values: values.update(heads={"emotion": {"labels": ["a"]}}), "heads.'emotion' lacks kind"),
@@ -212,6 +214,15 @@ def test_files_that_are_no_result_are_refused(text, tmp_path):
     path = tmp_path / "result.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"result\.json"):
+        read(path)
+
+
+def test_a_file_of_version_1_with_an_endless_count_is_refused(tmp_path):
+    values = json.loads(FIRST.read_text(encoding="utf-8"))
+    values["metrics"]["test_emotion_count"] = math.inf
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(ValueError, match="does not follow schema version 1"):
         read(path)
 
 
