@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
@@ -76,14 +76,9 @@ async def _of_form(request: Request, body: bytes) -> Asked:
     parser = MultiPartParser(request.headers, _once(body), max_files=1, max_fields=_FIELDS, max_part_size=_FIELD)
     parser.spool_max_size = len(body) + 1  # a part that is larger than this would be written to the disk
     try:
-        form = await parser.parse()
-    except (MultiPartException, KeyError, ValueError) as error:  # the boundary, the headers of a part
-        reason = f" ({error.message})" if isinstance(error, MultiPartException) else ""
-        raise Refused(400, f"the form cannot be read{reason}") from error
-    try:
         wishes: dict[str, Any] = {}
         picture = None
-        for name, value in form.multi_items():
+        for name, value in (await _form(parser)).multi_items():
             if isinstance(value, UploadFile):
                 if name != "image":
                     raise Refused(422, f"the file is called {name[:100]!r}; its field has to be 'image'")
@@ -95,10 +90,19 @@ async def _of_form(request: Request, body: bytes) -> Asked:
             else:
                 wishes[name] = value
     finally:
-        await form.close()
+        for file in parser._files_to_close_on_error:  # a form closes its files, but not one within which it ends
+            file.close()
     if picture is None:
         raise Refused(422, "the form has no file 'image'. Type: curl -F image=@photo.jpg URL")
     return Asked(picture, wishes, as_text=True)
+
+
+async def _form(parser: MultiPartParser) -> FormData:
+    try:
+        return await parser.parse()
+    except (MultiPartException, KeyError, ValueError) as error:  # the boundary, the headers of a part
+        reason = f" ({error.message})" if isinstance(error, MultiPartException) else ""
+        raise Refused(400, f"the form cannot be read{reason}") from error
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

@@ -34,7 +34,7 @@ SHOTS = os.environ.get("HF_HMTL_SCREENSHOTS")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Of a model with all heads."""
-    model = serving_model(heads=ANSWERING | AUXILIARY, learned_from=["drawn"])
+    model = serving_model(heads=ANSWERING | AUXILIARY, side=64, learned_from=["drawn"])
     return save(model, tmp_path_factory.mktemp("model") / "mine")
 
 

@@ -23,7 +23,9 @@ LARGE, SMALL = (12, 12, 12, 14, 250), (3, 3, 6, 6, 200)  # faces of face_detecto
 @pytest.fixture(scope="module")
 def with_heads(tmp_path_factory):
     """A model that kept its training heads, saved."""
-    model = serving_model(heads=ANSWERING | AUXILIARY, learned_from=["drawn"])
+    model = serving_model(
+        heads=ANSWERING | AUXILIARY, side=64, learned_from=["drawn"]
+    )  # of 32 px it would see one place
     return str(save(model, tmp_path_factory.mktemp("heads")))
 
 

@@ -11,6 +11,7 @@ from data_trees import encoded
 from face_detectors import picture_of
 from PIL import Image
 from serving_models import RAW, save, serving_model
+from starlette import formparsers
 from starlette.testclient import TestClient
 from transformers import pipeline
 
@@ -234,6 +235,25 @@ def test_nothing_of_a_picture_reaches_the_disk(analyse, monkeypatch):
     assert len(large) > 1_100_000  # above which Starlette would
     with TestClient(application(analyse, "mine", Limits())) as roomy:
         assert form(roomy, large, detect=False).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [("", 422), ("\r\n--x nonsense", 400), ("\r\n--x\r\n\r\nno name", 400), ("\r\n--x--\r\n", 422)]
+)
+def test_the_file_of_a_form_is_closed_however_the_form_ends(client, monkeypatch, end, status):
+    opened = []
+
+    class Remembered(tempfile.SpooledTemporaryFile):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            opened.append(self)
+
+    monkeypatch.setattr(formparsers, "SpooledTemporaryFile", Remembered)
+    header = 'Content-Disposition: form-data; name="image"; filename="a.png"'
+    body = f"--x\r\n{header}\r\n\r\npicture{end}".encode()
+    answer = client.post("/analyze", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert answer.status_code == status and "error" in answer.json()
+    assert [file.closed for file in opened] == [True]
 
 
 def test_a_line_a_request_without_what_was_sent(client, caplog):
