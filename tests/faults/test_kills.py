@@ -7,6 +7,7 @@ import shutil
 import pytest
 from broken_runs import MODEL_BYTES, TRAINER, assert_same_run, go_on, leavings, train
 from child_commands import at, interrupt_all, kill, killed_in_a_write, no_memory, tell, tell_all
+from runs import tells_of_a_lost_worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 RUN = "hf_hmtl.run.train:"
@@ -86,9 +87,9 @@ def test_ctrl_c_is_one_line_and_130(whole, tmp_path, method):
 
 
 WORKER_ENDS = {
-    "is killed": (kill, "DataLoader worker"),
-    "leaves": (functools.partial(os._exit, 0), "DataLoader worker"),
-    "has no memory": (no_memory, "MemoryError: Caught MemoryError in DataLoader worker process"),
+    "is killed": (kill, tells_of_a_lost_worker),
+    "leaves": (functools.partial(os._exit, 0), tells_of_a_lost_worker),
+    "has no memory": (no_memory, lambda printed: "MemoryError: Caught MemoryError in DataLoader worker" in printed),
 }
 
 
@@ -96,9 +97,9 @@ WORKER_ENDS = {
 @pytest.mark.parametrize("how", WORKER_ENDS)
 def test_a_loader_worker_that_dies_ends_the_run_which_goes_on(whole, tmp_path, how, collator):
     """The patch is made before the workers are forked, and counts in each of them by itself."""
-    befalls, said = WORKER_ENDS[how]
+    befalls, told = WORKER_ENDS[how]
     ended = train(tmp_path / "run", *WORKERS, fault=at(f"hf_hmtl.data.collator:{collator}.__call__", 2, befalls))
-    assert ended.status == 1 and said in ended.printed, ended.printed[-3000:]
+    assert ended.status == 1 and told(ended.printed), ended.printed[-3000:]
     go_on(tmp_path / "run", *WORKERS)
     assert_same_run(whole, tmp_path / "run")
 
