@@ -33,7 +33,7 @@ from hf_hmtl.compare import rows as comparisons
 from hf_hmtl.data import video
 from hf_hmtl.data.decode import decode_for_training
 from hf_hmtl.data.faces.given import GivenFaces
-from hf_hmtl.data.faces.videos import _face_of_points
+from hf_hmtl.data.faces.given_frames import face_of_points
 from hf_hmtl.data.own_faces.text_tables import read_text_table
 from hf_hmtl.data.sources import afew_va, custom, fer2013
 from hf_hmtl.data.sources._affectnet_npy import _label
@@ -428,7 +428,7 @@ READERS = {
     "folders with a table": Reader(lambda: [CSV], retyped, folder_of_faces, 10, (".csv",)),
     "parquet": Reader(parquet, mutated, folder_of_faces, 10, (".parquet",)),
     "boxes": Reader(lambda: [BOXES], retyped, GivenFaces, suffixes=(".csv",)),
-    "points": Reader(lambda: [POINTS], retyped, _face_of_points, suffixes=(".pts",)),
+    "points": Reader(lambda: [POINTS], retyped, face_of_points, suffixes=(".pts",)),
     "npy": Reader(arrays, mutated, _label, suffixes=(".npy",)),
     "mat": Reader(mats, mutated, _face, suffixes=(".mat",)),
     "labels of clips": Reader(lambda: as_json(CLIP), rewritten, read_clip, 5),

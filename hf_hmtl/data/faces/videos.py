@@ -21,12 +21,11 @@ import pyarrow.parquet
 from hf_hmtl.data import video
 from hf_hmtl.data.decode import BrokenImage
 from hf_hmtl.data.faces import shards as writing
-from hf_hmtl.data.faces.given import GivenFaces
+from hf_hmtl.data.faces.given_frames import GivenFrames, given_frames
 from hf_hmtl.data.faces.prepare import (
     Prepared,
     begun,
     check_places,
-    digest,
     earlier,
     finding,
     lock_of,
@@ -38,8 +37,7 @@ from hf_hmtl.data.ledger import FOLDER, VIDEO, Ledger, Reason
 from hf_hmtl.data.own_faces.tree import VIDEOS, Tree, shortened, walk
 from hf_hmtl.files import replacing
 from hf_hmtl.locks import sole_writer
-from hf_hmtl.model.face_detector_hmtl import Face, FaceDetector
-from hf_hmtl.parsing import text_of
+from hf_hmtl.model.face_detector_hmtl import FaceDetector
 
 FACES_AT_ONCE = 64
 """Faces of a video that are gathered before they are written."""
@@ -53,7 +51,6 @@ REASONS_OF_VIDEOS = {
 _COLUMNS = datasets.Features(
     {"image": datasets.Image(), **FEATURES, **FEATURES_OF_CLIPS, **writing.FEATURES}  # what a row of a frame has
 )
-_POINTS = re.compile(r"^\s*(-?[\d.]+)\s+(-?[\d.]+)\s*$", re.MULTILINE)
 
 
 def videos_in(place: Path) -> list[Path]:
@@ -111,7 +108,7 @@ def prepare_videos(
         raise ValueError("faces is 'all': of each frame of a video one face is taken, the largest; leave --faces out")
     paths, ledger = _found(place)
     video.package()
-    given = None if boxes is None else _Given(Path(boxes).expanduser(), method)
+    given = None if boxes is None else given_frames(Path(boxes).expanduser(), method)
     if given is None:
         method.detector()  # raises here and not in every process
     root = place if place.is_dir() else place.parent
@@ -179,7 +176,7 @@ class VideoWork:
     video: Path
     name: str
     source: str
-    given: "_Given | None"
+    given: GivenFrames | None
 
     @property
     def clip(self) -> str:
@@ -233,103 +230,6 @@ class VideoWork:
         return row | dict(zip(writing.OF_FACES, values_of(face, angle), strict=True)), None
 
 
-class _Given:
-    """Faces of frames that were found elsewhere: of a table, or of a folder of points.
-
-    Args:
-        path: of the table or folder.
-        method: whether eyes are needed.
-
-    Raises:
-        OSError, ValueError: it cannot be read, or does not say the eyes that are needed.
-    """
-
-    def __init__(self, path: Path, method: Method):
-        self.folder = path if path.is_dir() else None
-        self.table = None if self.folder else GivenFaces(path)
-        if method.cutting.align:
-            if self.table is None:
-                raise ValueError(f"boxes: {path} has the corners of boxes and no eyes; leave --align out")
-            self.table.require_eyes()
-        if self.folder:
-            self._of_clip: dict[str, list[Path]] = {}
-            for each in sorted({each.parent for each in self.folder.rglob("*.pts")}):
-                self._of_clip.setdefault(each.name, []).append(each)
-            facts = sorted((p.relative_to(path).as_posix(), p.stat().st_size) for p in path.rglob("*.pts"))
-            if not facts:
-                raise FileNotFoundError(f"boxes: {path} has no files CLIP/FRAME.pts")
-            self.digest = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
-        else:
-            self.digest = digest(path)
-
-    def faces_of(self, clip: str, number: int) -> list[Face]:
-        """The faces of a frame, the largest first."""
-        if self.table is not None:
-            return self.table.faces.get(f"{clip}/{number}", [])
-        folder = self._folder_of(clip)
-        for name in (f"{number + 1}.pts", f"{number + 1:05d}.pts", f"{number + 1:06d}.pts"):
-            if folder is not None and (folder / name).is_file():
-                return [_face_of_points(folder / name)]
-        return []
-
-    def _folder_of(self, clip: str) -> Path | None:
-        """The folder of a clip's boxes: of its path, or else the only one of its name.
-
-        Raises:
-            ValueError: there are several of its name.
-        """
-        found = self._of_clip.get(clip.rpartition("/")[2], [])
-        fitting = [each for each in found if each == self.folder / clip] or found  # type: ignore[operator]
-        if len(fitting) > 1:
-            raise ValueError(
-                f"boxes: the clip {clip} may have those of {shortened(fitting)}; name folders as the clips"
-            )
-        return next(iter(fitting), None)
-
-    def notes(self, decoded: dict[str, int]) -> list[str]:
-        """What a reader should know.
-
-        Args:
-            decoded: {clip: frames that it has}.
-        """
-        if self.table is not None:
-            name, rows = self.table.path.name, [(each, *each.rpartition("/")[::2]) for each in self.table.faces]
-            unused = [each for each, clip, number in rows if not _is_frame(number, decoded.get(clip, 0))]
-        else:
-            name = self.folder.name  # type: ignore[union-attr]
-            known = {self._folder_of(clip): frames for clip, frames in decoded.items()}
-            paths = [
-                path for folders in self._of_clip.values() for each in folders for path in sorted(each.glob("*.pts"))
-            ]
-            unused = [
-                path.relative_to(self.folder).as_posix()  # type: ignore[arg-type]
-                for path in paths
-                if not _is_frame(path.stem, known.get(path.parent, 0), 1)
-            ]
-        told = f"{len(unused):,} boxes of {name} fit no frame ({shortened(unused)})"
-        return [f"boxes were given: {name}", *[told] * bool(unused)]
-
-
-def _is_frame(number: str, frames: int, first: int = 0) -> bool:
-    return number.isdecimal() and first <= int(number) < frames + first
-
-
-def _face_of_points(path: Path) -> Face:
-    """The box around the points of a file: n_points lines "x y" between braces.
-
-    Raises:
-        ValueError: there are none, or they span no area.
-    """
-    try:
-        points = [(float(x), float(y)) for x, y in _POINTS.findall(text_of(path))]
-    except ValueError as error:
-        raise ValueError(f"boxes: {path} cannot be read ({error})") from error
-    if len(points) < 2:
-        raise ValueError(f"boxes: {path} has {len(points)} points, and a box needs two or more")
-    xs, ys = zip(*points, strict=True)
-    return Face((min(xs), min(ys), max(xs), max(ys)), 1.0, None)
-
-
 def _table(rows: list[dict[str, Any]]) -> pa.Table:
     columns = {name: [row[name] for row in rows] for name in _COLUMNS}
     schema = _COLUMNS.arrow_schema
@@ -346,7 +246,7 @@ def _natural(name: str) -> list:
 
 
 def _finish(
-    out: Path, unfinished: Path, works: list[VideoWork], plan: dict, ledger: Ledger, given: _Given | None
+    out: Path, unfinished: Path, works: list[VideoWork], plan: dict, ledger: Ledger, given: GivenFrames | None
 ) -> Prepared:
     """Count what stands in all files, write it down, and give the folder its name."""
     frames, faces = 0, 0

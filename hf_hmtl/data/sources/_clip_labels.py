@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class ClipTable:
         Raises:
             ValueError: a row names no clip or one of several, or a frame is named twice.
         """
-        written, clip_of = self._written(), self._clips(clips)
+        written, clip_of = self._written, self._clips(clips)
         line_of: dict[tuple[str | None, int | None], int] = {}
         for line, (name, frame) in enumerate(zip(written, self._frames(), strict=True)):
             if line_of.setdefault((clip_of[name] or f"\0{name}", frame), line) != line:
@@ -95,13 +96,13 @@ class ClipTable:
     def ends(self, clips: Sequence[str]) -> dict[str, tuple[int, int]]:
         """{clip: its first and last frame that has a row}, as `lines` takes the clips."""
         clip_of = self._clips(clips)
-        rows = [(clip_of[name], frame) for name, frame in zip(self._written(), self._frames(), strict=True)]
+        rows = [(clip_of[name], frame) for name, frame in zip(self._written, self._frames(), strict=True)]
         known = [(clip, frame) for clip, frame in rows if clip is not None and frame is not None]
         return ends_of([clip for clip, _ in known], [frame for _, frame in known])
 
     def names(self) -> list[str]:
         """What each row is called."""
-        rows = zip(self._written(), self._frames(), strict=True)
+        rows = zip(self._written, self._frames(), strict=True)
         return [clip if frame is None else f"{clip}/{frame}" for clip, frame in rows]
 
     def persons(self, clips: Sequence[str], lines: Sequence[int]) -> tuple[list[str], list[str]]:
@@ -181,6 +182,7 @@ class ClipTable:
             notes.append(f"no labels, because they say the same in every row: {shortened(alike)}")
         return {name: of_splits["train"] for name, of_splits in found.items()}, notes
 
+    @cached_property
     def _written(self) -> list[str]:
         """The clip that each row names."""
         written = [plain_clip(name) for name in self._texts(self.clip)]
@@ -189,7 +191,7 @@ class ClipTable:
         return written
 
     def _clips(self, clips: Sequence[str]) -> dict[str, str | None]:
-        return _clips_called(dict.fromkeys(self._written()), dict.fromkeys(clips), self.path)
+        return _clips_called(dict.fromkeys(self._written), dict.fromkeys(clips), self.path)
 
     def _texts(self, column: str) -> list[str]:
         return [(text or "").strip() for text in self.table[column].cast(pa.string()).to_pylist()]

@@ -17,6 +17,7 @@ from hf_hmtl.data.faces import videos as passes
 from hf_hmtl.data.faces.cutting import Cutting
 from hf_hmtl.data.faces.shards import Method
 from hf_hmtl.data.faces.videos import prepare_videos, videos_in
+from hf_hmtl.model.face_detector_hmtl import Face
 
 FACE = (4, 5, 4, 6, 204)
 CUTTING = Cutting(margin=0, format="png")
@@ -59,7 +60,7 @@ def test_every_face_keeps_its_clip_and_the_number_of_its_frame(videos, tmp_path,
     assert [row["_id"] for row in rows[:2]] == ["9/0", "9/1"] and {row["_group"] for row in rows} == {"9", "more/10"}
     box = box_of(*FACE[:4])
     assert rows[0]["_face_box"] == pytest.approx(list(box), abs=0.5)
-    expected = CUTTING.cut(frame(0), passes.Face(tuple(rows[0]["_face_box"]), 1.0, None))
+    expected = CUTTING.cut(frame(0), Face(tuple(rows[0]["_face_box"]), 1.0, None))
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(rows[0]["image"]["bytes"]))), expected)
     assert found.faces == {"train": 6} and found.pictures == {"train": 7}
     record = json.loads((tmp_path / "faces" / "prepared.json").read_text())
