@@ -18,6 +18,7 @@ from hf_hmtl.data.own_faces.label_columns import CLASSES, NUMBERS, LabelColumns
 from hf_hmtl.data.own_faces.labels import ClassNames, is_numeric
 from hf_hmtl.data.own_faces.text_tables import read_text_table
 from hf_hmtl.data.own_faces.tree import VIDEOS, shortened
+from hf_hmtl.parsing import shown
 
 CLIPS, FRAMES = ("clip", "video", "sequence"), ("frame", "frame_number")
 NO_LABELS = ("image", *RESERVED, *OF_CLIPS)
@@ -60,14 +61,16 @@ class ClipTable:
         clip, frame, person = (_column(table, names) for names in (CLIPS, FRAMES, GROUP_COLUMNS))
         if clip is None:
             raise ValueError(
-                f"clips: {path} has the columns {', '.join(table.column_names)}, of which none is called "
-                f"{', '.join(CLIPS)}; name the column of the clips so"
+                f"clips: {path} has the columns {shortened(map(shown, table.column_names), 8)}, of which none is "
+                f"called {', '.join(CLIPS)}; name the column of the clips so"
             )
         split = _split_column(table)
         others = (clip, frame, person, split, *NO_LABELS)
         labels = [name for name in table.column_names if name not in others]
         if not labels:
-            raise ValueError(f"clips: {path} has no column of labels, only {', '.join(table.column_names)}")
+            raise ValueError(
+                f"clips: {path} has no column of labels, only {shortened(map(shown, table.column_names), 8)}"
+            )
         if frame is not None:
             place = table.column_names.index(frame)
             table = table.set_column(place, frame, _whole_numbers(table[frame].combine_chunks(), frame, path))
@@ -89,7 +92,9 @@ class ClipTable:
         line_of: dict[tuple[str | None, int | None], int] = {}
         for line, (name, frame) in enumerate(zip(written, self._frames(), strict=True)):
             if line_of.setdefault((clip_of[name] or f"\0{name}", frame), line) != line:
-                raise ValueError(f"clips: {self.path} names {name}{'' if frame is None else f', frame {frame},'} twice")
+                raise ValueError(
+                    f"clips: {self.path} names {shown(name)}{'' if frame is None else f', frame {frame},'} twice"
+                )
         keys = zip(clips, numbers if self.frame else [None] * len(numbers), strict=True)
         return [line_of.get(key) for key in keys]
 
@@ -116,8 +121,8 @@ class ClipTable:
         for clip, line in zip(clips, lines, strict=True):
             if told and told[line] and person_of.setdefault(clip, told[line]) != told[line]:
                 raise ValueError(
-                    f"clips: {self.path} gives the clip {clip} two persons, {person_of[clip]} and {told[line]}; "
-                    "a clip is of one, and may be in one split alone"
+                    f"clips: {self.path} gives the clip {shown(clip)} two persons, {shown(person_of[clip])} and "
+                    f"{shown(told[line])}; a clip is of one, and may be in one split alone"
                 )
         alone = set(clips) - set(person_of)
         if not person_of:
@@ -140,13 +145,13 @@ class ClipTable:
         for clip, line in zip(clips, lines, strict=True):
             found = split_word(told[line])
             if found is None:
-                said = f"says {told[line]!r}" if told[line] else "is empty"
+                said = f"says {shown(told[line])}" if told[line] else "is empty"
                 raise ValueError(
-                    f"clips: {self.path}, row {line + 1}: the column {self.split!r} {said}; allowed are train, "
+                    f"clips: {self.path}, row {line + 1}: the column {shown(self.split)} {said}; allowed are train, "
                     "validation, test"
                 )
             if of_clip.setdefault(clip, found) != found:
-                raise ValueError(f"clips: the frames of {clip} are in two splits; a clip is in one")
+                raise ValueError(f"clips: the frames of {shown(clip)} are in two splits; a clip is in one")
         return [of_clip[clip] for clip in clips]
 
     def columns(
@@ -161,14 +166,13 @@ class ClipTable:
         taken = datasets.Dataset(self.table.select(self.labels).take(pa.array(lines, pa.int64())))
         values = {name: [value for value in taken.unique(name) if value is not None] for name in self.labels}
         alike = {
-            name: map(str, found)
-            for name, found in values.items()
-            if len(found) < 2 and not (found and is_numeric(taken, name))
+            name: found for name, found in values.items() if len(found) < 2 and not (found and is_numeric(taken, name))
         }
         labels = [name for name in self.labels if name not in alike]
         if not labels:
             told = "; ".join(
-                f"{name!r} has no two classes: {', '.join(found) or 'empty'}" for name, found in alike.items()
+                f"{shown(name)} has no two classes: {shortened(map(shown, found), 8) or 'empty'}"
+                for name, found in alike.items()
             )
             raise ValueError(f"clips: {self.path} has no column of labels: {told}")
         kinds = {name: NUMBERS if is_numeric(taken, name) else CLASSES for name in labels}
@@ -187,7 +191,9 @@ class ClipTable:
         """The clip that each row names."""
         written = [plain_clip(name) for name in self._texts(self.clip)]
         if nameless := [row for row, name in enumerate(written) if not name]:
-            raise ValueError(f"clips: {self.path}, row {nameless[0] + 1} names no clip in the column {self.clip!r}")
+            raise ValueError(
+                f"clips: {self.path}, row {nameless[0] + 1} names no clip in the column {shown(self.clip)}"
+            )
         return written
 
     def _clips(self, clips: Sequence[str]) -> dict[str, str | None]:
@@ -236,13 +242,13 @@ def _whole_numbers(values: pa.Array, name: str, path: Path) -> pa.Array:
         whole = pc.equal(values, pc.floor(values))
         numbers = pc.if_else(whole, values, pa.scalar(None, values.type)).cast(pa.int64())
     if not pa.types.is_integer(numbers.type):
-        raise ValueError(f"clips: the column {name!r} of {path} holds no whole numbers, as frames have")
+        raise ValueError(f"clips: the column {shown(name)} of {path} holds no whole numbers, as frames have")
     if numbers.null_count:
         row = pc.index(pc.is_null(numbers), True).as_py()
         said = "is empty" if values[row].as_py() is None else f"says {values[row].as_py()}"
         raise ValueError(
-            f"clips: {path}, row {row + 1}: the column {name!r} {said}; each row names one frame by a whole number. "
-            "Labels of whole clips stand in a table without this column"
+            f"clips: {path}, row {row + 1}: the column {shown(name)} {said}; each row names one frame by a whole "
+            "number. Labels of whole clips stand in a table without this column"
         )
     return numbers
 
@@ -260,8 +266,8 @@ def _clips_called(written: Mapping[str, Any], clips: Mapping[str, Any], path: Pa
         fitting = [name] if name in plain else ends.get(name, [])
         if len(fitting) > 1:
             raise ValueError(
-                f"clips: {path} names the clip {name}, which may be {shortened(sorted(fitting))}; write their paths "
-                "below the folder"
+                f"clips: {path} names the clip {shown(name)}, which may be {shortened(map(shown, sorted(fitting)))}; "
+                "write their paths below the folder"
             )
         found[name] = plain[fitting[0]] if fitting else None
     return found

@@ -32,6 +32,7 @@ from hf_hmtl.data.sources._building import images_of_paths, make_dataset
 from hf_hmtl.data.sources._clip_labels import NO_LABELS, ClipTable, ends_of
 from hf_hmtl.data.sources._prepared import prepared_frames
 from hf_hmtl.data.splits import carve
+from hf_hmtl.parsing import shown
 
 LICENCE = "The user's own data: its terms are not known to hf_hmtl"
 CITATION = "The user's own data: none known"
@@ -195,8 +196,8 @@ def _joined(
     lost = [name for line, name in enumerate(table.names()) if line not in used]
     if not kept:
         raise ValueError(
-            f"clips: no row of {table.path} fits a frame: it names {lost[0] if lost else 'nothing'}, and the clips are "
-            f"called {found.clips[0]}, with frames such as {found.numbers[0]}"
+            f"clips: no row of {table.path} fits a frame: it names {shown(lost[0]) if lost else 'nothing'}, and the "
+            f"clips are called {shown(found.clips[0])}, with frames such as {found.numbers[0]}"
         )
     ledger.leave_out(FOLDER, NO_FRAME, lost)
     of_rows = Ledger(ledger.allowed)  # a row may be that of a whole clip, which counts as more than one frame
@@ -217,17 +218,17 @@ def _require_numbers(found: _Frames, table: ClipTable) -> None:
     if found.counted:
         clip, why = next(iter(found.counted.items()))
         raise ValueError(
-            f"clips: {table.path} has labels of single frames, and the frames of {clip} are not told apart by the "
-            f"numbers in their names: {why}. Name the files by their numbers"
+            f"clips: {table.path} has labels of single frames, and the frames of {shown(clip)} are not told apart by "
+            f"the numbers in their names: {why}. Name the files by their numbers"
         )
     labelled, there = table.ends(found.clips), found.ends()
     off = {(first - there[clip][0], last - there[clip][1]) for clip, (first, last) in labelled.items() if clip in there}
     if off in ({(1, 1)}, {(-1, -1)}):
         clip = next(clip for clip in labelled if clip in there)
         raise ValueError(
-            f"clips: {table.path} counts the frames of every clip from another number: those of {clip} from "
-            f"{labelled[clip][0]} to {labelled[clip][1]}, which are {there[clip][0]} to {there[clip][1]}. Write the "
-            "same numbers, or every label would be that of its neighbour"
+            f"clips: {table.path} counts the frames of every clip from another number: those of {shown(clip)} "
+            f"from {labelled[clip][0]} to {labelled[clip][1]}, which are {there[clip][0]} to {there[clip][1]}. Write "
+            "the same numbers, or every label would be that of its neighbour"
         )
 
 
@@ -273,6 +274,6 @@ def _divided(rows: datasets.Dataset, told: list[str] | None, ledger: Ledger) -> 
         notes.append("no test split was given: validation is both selected on and reported")
     for name in classes_among(rows, labels):
         for split, unseen in unseen_classes(splits, name).items():
-            shown = shortened(f"{label!r} ({count:,})" for label, count in unseen.items())
-            notes.append(f"{split}: training never shows {shown} of {name!r}, which no answer can be")
+            absent = shortened(f"{label!r} ({count:,})" for label, count in unseen.items())
+            notes.append(f"{split}: training never shows {absent} of {name!r}, which no answer can be")
     return datasets.DatasetDict({split: splits[split] for split in SPLITS if split in splits}), notes

@@ -100,11 +100,11 @@ def test_prepared_videos_are_clips(tmp_path):
     ("columns", "message"),
     [
         ({"name": ["c0"], "mood": ["a"]}, "of which none is called clip, video, sequence"),
-        ({"clip": ["c0"], "frame": [8]}, "has no column of labels, only clip, frame"),
-        ({"clip": ["c0", "c0"], "mood": ["a", "b"]}, "names c0 twice"),
+        ({"clip": ["c0"], "frame": [8]}, "has no column of labels, only 'clip', 'frame'"),
+        ({"clip": ["c0", "c0"], "mood": ["a", "b"]}, "names 'c0' twice"),
         ({"clip": ["c0", "c0"], "frame": ["x", "y"], "mood": ["a", "b"]}, "'frame' of .* holds no whole numbers"),
-        ({"clip": ["z0", "z1"], "mood": ["a", "b"]}, "it names z0, and the clips are called c0"),
-        ({"clip": ["c0", "c1"], "mood": ["a", "a"]}, "has no two classes: a"),
+        ({"clip": ["z0", "z1"], "mood": ["a", "b"]}, "it names 'z0', and the clips are called 'c0'"),
+        ({"clip": ["c0", "c1"], "mood": ["a", "a"]}, "has no two classes: 'a'"),
         (of_frames("c{}", 8) | {"split": ["train", "train", "x"] * COUNT}, "row 3: the column 'split' says 'x'"),
         (
             of_frames("c{}", 8) | {"split": ["train", "train", ""] * COUNT},
@@ -114,7 +114,10 @@ def test_prepared_videos_are_clips(tmp_path):
         (of_frames("c{}", 8) | {"clip": ["c0", "", *["c0"] * 28]}, "row 2 names no clip in the column 'clip'"),
         (of_frames("c{}", 8) | {"frame": [8, None, *[9] * 28]}, "row 2: the column 'frame' is empty; each row names"),
         (of_frames("c{}", 8) | {"frame": [8, 9, 9.5, *[9] * 27]}, "row 3: the column 'frame' says 9.5"),
-        (of_frames("c{}", 8) | {"person": ["p0", "p1", "p1"] * COUNT}, "gives the clip c0 two persons, p1 and p0"),
+        (
+            of_frames("c{}", 8) | {"person": ["p0", "p1", "p1"] * COUNT},
+            "the clip 'c0' two persons, 'p1' and 'p0'",
+        ),
         (of_frames("c{}", 9), "counts the frames of every clip from another number: .* 9 to 11, which are 8 to 10"),
         (of_frames("c{}", 7), "counts the frames of every clip from another number: .* 7 to 9, which are 8 to 10"),
         (of_frames("c{}", 8) | {"mood": ["Sad", "sad"] * 15}, "clips: column 'mood' writes one class in two ways"),
@@ -127,13 +130,33 @@ def test_prepared_videos_are_clips(tmp_path):
             | {"valence": [0.5] * 18 + [None] * 9, "split": ["train"] * 18 + ["dev"] * 9},
             "none of the 9 validation frames has a label",
         ),
-        (of_frames("c{}", 8) | {"split": ["train", "test", "test"] * COUNT}, "the frames of c0 are in two splits"),
+        (of_frames("c{}", 8) | {"split": ["train", "test", "test"] * COUNT}, "the frames of 'c0' are in two splits"),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(frames, columns, message):
     table(frames / "labels.csv", **columns)
     with pytest.raises(ValueError, match=message):
         sources.load("clips", frames, allow_left_out=["no_annotation", "missing_file"])
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        {"person": ["p" * 9_999, *["q" * 9_999] * 29]},
+        {"split": ["x" * 9_999] * 30},
+        {"clip": ["z" * 9_999] * 30},
+        {"mood" * 3_000: ["a"] * 30, "mood": ["b" * 9_999] * 30},
+    ],
+)
+def test_what_a_damaged_table_says_is_shown_in_part(frames, long):
+    columns = of_frames("c{}", 8)
+    table(
+        frames / "labels.csv",
+        **({name: columns[name] for name in ("clip", "frame")} | {"mood": ["a", "b"] * 15} | long),
+    )
+    with pytest.raises(ValueError) as told:
+        sources.load("clips", frames)
+    assert len(str(told.value)) < 1_000
 
 
 def torn(source, column):
@@ -189,7 +212,7 @@ def test_a_clip_of_a_bare_name_is_never_another_of_that_name(tmp_path):
             picture(clip, side=16).save(tmp_path / f"clips/{folder}/c{clip}/1.png")
     table(tmp_path / "labels.csv", clip=[f"c{clip}" for clip in range(6)], mood=["glad", "sad"] * 3)
     with pytest.raises(
-        ValueError, match="names the clip c0, which may be a/c0, b/c0; write their paths below the folder"
+        ValueError, match="names the clip 'c0', which may be 'a/c0', 'b/c0'; write their paths below the folder"
     ):
         sources.load("clips", tmp_path / "clips", labels=str(tmp_path / "labels.csv"))
     names = [f"{folder}/c{clip}" for folder in "ab" for clip in range(6)]
@@ -234,7 +257,7 @@ def test_frames_whose_names_tell_no_number_have_no_labels_of_single_frames(frame
     (frames / "c3/copy_8.png").write_bytes((frames / "c3/frame_8.png").read_bytes())
     table(frames / "labels.csv", **of_frames("c{}", 8))
     with pytest.raises(
-        ValueError, match="frames of c3 are not told apart .*c3/copy_8.png and c3/frame_8.png have the numb"
+        ValueError, match="frames of 'c3' are not told apart .*c3/copy_8.png and c3/frame_8.png have the numb"
     ):
         sources.load("clips", frames)
     table(frames / "labels.csv", clip=[f"c{clip}" for clip in range(COUNT)], mood=["glad", "sad"] * 5)
