@@ -29,6 +29,7 @@ def run(arguments: list[str]) -> None:
     from hf_hmtl.run import process
 
     process.set_up()
+    process.keep_large_blocks()
     if options.write_guard:
         guard.write_expected(guard.quick_rows(options.rounds), Path(options.write_guard))
         print(f"written: {options.write_guard}")

@@ -11,6 +11,8 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
+_ROWS_AT_ONCE = 1 << 16
+
 
 def column_array(dataset: datasets.Dataset, column: str) -> pa.Array:
     """One column of a dataset as an arrow array; no other column is read."""
@@ -43,11 +45,18 @@ def distinct_values(dataset: datasets.Dataset, column: str) -> tuple[pa.Array, n
     values, rows = encoded.chunks[-1].dictionary, _rows(dataset)  # which has grown from chunk to chunk
     if rows is not None:
         places = places[rows]
-    present = np.bincount(places, minlength=len(values)) > 0
+    present = frequencies(places, len(values)) > 0
     if present.all():
         return values, places
     renumbered = (np.cumsum(present) - 1).astype(np.int32)
     return values.filter(pa.array(present)), renumbered[places]
+
+
+def frequencies(numbers: np.ndarray, size: int) -> np.ndarray:
+    """(size,) how often each of 0 .. size - 1 is among some numbers; `np.bincount` alone would first lay all of them
+    down as int64."""
+    blocks = (numbers[first : first + _ROWS_AT_ONCE] for first in range(0, len(numbers), _ROWS_AT_ONCE))
+    return sum((np.bincount(block, minlength=size) for block in blocks), start=np.zeros(size, dtype=np.int64))
 
 
 def table_of(dataset: datasets.Dataset) -> pa.Table:
@@ -72,7 +81,7 @@ def over_table(dataset: datasets.Dataset, table: pa.Table, features: datasets.Fe
 def selected(dataset: datasets.Dataset, rows: np.ndarray) -> datasets.Dataset:
     """The rows of these numbers, in their order, as `dataset.select` gives them, which makes a Python number of each:
     50 bytes a row. The mark for the cache of `datasets` is drawn."""
-    below = pa.array(rows_below(dataset)[rows], pa.uint64())
+    below = pa.array(np.ascontiguousarray(_below(dataset, rows), dtype=np.int64).view(np.uint64))
     return datasets.Dataset(
         dataset.data,
         info=dataset.info.copy(),
@@ -84,14 +93,21 @@ def selected(dataset: datasets.Dataset, rows: np.ndarray) -> datasets.Dataset:
 
 def rows_below(dataset: datasets.Dataset) -> np.ndarray:
     """(rows,) the row of the table that each row of a dataset is."""
+    return _below(dataset, np.arange(len(dataset)))
+
+
+def _below(dataset: datasets.Dataset, numbers: np.ndarray) -> np.ndarray:
     rows = _rows(dataset)
-    return np.arange(len(dataset)) if rows is None else rows
+    return numbers if rows is None else rows[numbers]
 
 
 def _rows(dataset: datasets.Dataset) -> np.ndarray | None:
     """The rows of the table below a dataset that was selected or shuffled; None where it is the table itself."""
     selected = dataset._indices  # datasets has no public name for it
-    return None if selected is None else selected.column(0).to_numpy().astype(np.int64, copy=False)
+    if selected is None:
+        return None
+    numbers = selected.column(0)
+    return _together(numbers.chunks, numbers.type).to_numpy().view(np.int64)  # uint64 as they are; nothing is copied
 
 
 class _Chunks:

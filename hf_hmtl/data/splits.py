@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hf_hmtl.data.arrow_columns import column_array, column_batches, distinct_values, selected
+from hf_hmtl.data.arrow_columns import column_array, column_batches, distinct_values, frequencies, selected
 from hf_hmtl.data.identity import GROUP, ID, OF_CLIPS, RESERVED, has_groups
 from hf_hmtl.draws import Draws
 
@@ -42,7 +42,7 @@ def class_counts(dataset: datasets.Dataset, column: str) -> dict[str, int]:
     if not isinstance(feature, datasets.ClassLabel):
         raise ValueError(f"column {column!r} is {feature}, not a ClassLabel: only named classes can be counted")
     values, places = distinct_values(dataset, column)
-    counted = dict(zip(values.to_pylist(), np.bincount(places, minlength=len(values)).tolist(), strict=True))
+    counted = dict(zip(values.to_pylist(), frequencies(places, len(values)).tolist(), strict=True))
     return {name: counted.get(number, 0) for number, name in enumerate(feature.names)}
 
 
@@ -64,9 +64,7 @@ def stratified_fraction(
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction is {fraction}, allowed is 0 < fraction <= 1; a fifth of the rows is 0.2")
-    strata, sizes = strata_of(dataset, column)
-    quotas = _quotas(sizes, fraction, leave_one=False)
-    return selected(dataset, _taken(strata, quotas, seed))
+    return selected(dataset, _taken(dataset, column, fraction, seed, leave_one=False))
 
 
 def carve(
@@ -88,9 +86,7 @@ def carve(
     if grouped:
         taken = _taken_groups(dataset, fraction, seed)
     else:
-        strata, sizes = strata_of(dataset, column)
-        quotas = _quotas(sizes, fraction, leave_one=True)
-        taken = _taken(strata, quotas, seed)
+        taken = _taken(dataset, column, fraction, seed, leave_one=True)
     if len(taken) in (0, len(dataset)):
         unit = "groups" if grouped else "rows of a class"
         raise ValueError(
@@ -230,7 +226,7 @@ def strata_of(dataset: datasets.Dataset, column: str | None) -> tuple[np.ndarray
             numbers = np.where(numbers == second, first, numbers)
             numbers = numbers - (numbers > second)
             del names[second]
-    return numbers, dict(zip(names, np.bincount(numbers, minlength=len(names)).tolist(), strict=True))
+    return numbers, dict(zip(names, frequencies(numbers, len(names)).tolist(), strict=True))
 
 
 def _quotas(rows_of: dict, fraction: float, leave_one: bool) -> dict:
@@ -248,15 +244,17 @@ def _quotas(rows_of: dict, fraction: float, leave_one: bool) -> dict:
     return {name: quotas[name] for name in rows_of}
 
 
-def _taken(strata: np.ndarray, quotas: dict, seed: int) -> np.ndarray:
+def _taken(dataset: datasets.Dataset, column: str | None, fraction: float, seed: int, leave_one: bool) -> np.ndarray:
     """Row numbers in order: in each stratum, the rows with the smallest random words."""
-    words = Draws(seed, 0, np.arange(len(strata))).words("splits/share", 1)[:, 0]
+    strata, sizes = strata_of(dataset, column)
+    quotas = _quotas(sizes, fraction, leave_one)
     by_stratum = np.argsort(strata, kind="stable")
-    ends = np.cumsum(np.bincount(strata, minlength=len(quotas)))
+    ends = np.cumsum(frequencies(strata, len(quotas)))
     taken = [np.empty(0, dtype=np.int64)]
     for first, last, quota in zip([0, *ends[:-1]], ends, quotas.values(), strict=True):
         rows = by_stratum[first:last]
-        taken.append(rows[np.argsort(words[rows], kind="stable")[:quota]])
+        words = Draws(seed, 0, rows).words("splits/share", 1)[:, 0]
+        taken.append(rows[np.argsort(words, kind="stable")[:quota]])
     return np.sort(np.concatenate(taken))
 
 

@@ -116,6 +116,7 @@ def open_run(folder: Path, data_dir: str | Path | None, weights: str, split: str
         build_supervised(name, settings, loaded.splits["train"], recipe.name)
         for name, settings in recipe.supervised.items()
     )
+    process.keep_large_blocks()
     model = HMTLForImageClassification.from_pretrained(place).eval().to(PartialState().device)
     return OpenedRun(result, model, step, split, loaded.splits[split], supervised)
 

@@ -39,7 +39,7 @@ def run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
     Raises:
         ValueError, OSError: a mistake of the user, another run in the folder, or no room for a file.
     """
-    process.set_up(args.device.type == "cpu", options.cpu_threads, options.tune_allocator)
+    process.set_up(args.device.type == "cpu", options.cpu_threads)
     if args.process_index == 0:
         print(first_line(args), flush=True)
     if options.dry_run or args.process_index > 0:
@@ -63,6 +63,8 @@ def _run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
     if not options.dry_run:
         require_free_folder(Path(args.output_dir), resume, options.overwrite, args.process_index == 0, begins_anew)
     experiment = build(recipe, args, options.data_dir)
+    if options.tune_allocator:
+        process.keep_large_blocks()
     if options.dry_run:
         if args.process_index == 0:
             dry_run(experiment)

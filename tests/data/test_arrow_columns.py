@@ -10,6 +10,7 @@ from hf_hmtl.data.arrow_columns import (
     column_array,
     column_batches,
     distinct_values,
+    frequencies,
     over_table,
     rows_below,
     selected,
@@ -96,6 +97,12 @@ def test_distinct_values_put_each_row_together_again(taken):
     values, places = distinct_values(rows, "value")
     assert [values[int(place)].as_py() for place in places] == rows["value"][:]
     assert sorted(values.to_pylist(), key=str) == sorted(set(rows["value"][:]), key=str) and places.dtype == np.int32
+
+
+@pytest.mark.parametrize("rows", [0, 1, 1 << 16, (1 << 17) + 5])
+def test_frequencies_are_those_of_numpy(rows):
+    numbers = np.random.default_rng(0).integers(0, 7, rows, dtype=np.int32)
+    assert frequencies(numbers, 9).tolist() == np.bincount(numbers, minlength=9).tolist()
 
 
 def test_an_exchanged_column_stands_in_the_selected_rows():

@@ -5,10 +5,12 @@ import math
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pytest
 
 from hf_hmtl.data.splits import (
@@ -105,6 +107,18 @@ def test_carve_divides_every_row_once_and_every_class_with_two_rows():
     rest, part = carve(whole, "emotion", 0.2)
     assert class_counts(part, "emotion") == {"happy": 8, "sad": 3, "fear": 1}  # 8, 3.6, 0.4 make 12, at least one each
     assert sorted(contents(rest) + contents(part)) == sorted(contents(whole))
+
+
+def test_carve_holds_few_numbers_a_row():
+    rows, features = 200_000, datasets.Features(emotion=datasets.ClassLabel(names=list("abcdefgh")))
+    whole = datasets.Dataset.from_dict({"emotion": np.arange(rows) % 8}, features=features)
+    rest, _ = carve(whole, "emotion", 0.15)  # what a first call imports and keeps is not counted
+    for data in (whole, rest):
+        tracemalloc.start()
+        carve(data, "emotion", 0.2)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak <= 20 * len(data)  # the stratum and the place of a row, 12 bytes, and what sorting them takes
 
 
 def test_carve_leaves_a_lone_row_to_training():

@@ -39,6 +39,16 @@ def test_a_dry_run_counts_and_shows_what_the_run_would_take(tmp_path, capsys, mo
     assert torch.equal(seen[0], seen[1]) and not torch.equal(seen[0], seen[2])
 
 
+@pytest.mark.parametrize("tuned", [True, False])
+def test_freed_memory_is_kept_only_after_the_rows_are_read(tuned, tmp_path, monkeypatch):
+    order = []
+    monkeypatch.setattr("hf_hmtl.run.train.build", lambda *given: order.append("read") or build(*given))
+    monkeypatch.setattr("hf_hmtl.run.process.keep_large_blocks", lambda: order.append("kept"))
+    monkeypatch.setattr("hf_hmtl.run.train.dry_run", lambda experiment: order.append("begun"))
+    main(["quickstart", *TINY, "--dry_run", "--output_dir", str(tmp_path), "--tune_allocator", str(tuned).lower()])
+    assert order == ["read", "kept", "begun"] if tuned else ["read", "begun"]
+
+
 def test_a_dry_run_says_which_part_of_the_pictures_is_seen(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("hf_hmtl.run.dry_run.draw_batch", lambda *_: None)
     arguments = ["quickstart", *TINY, "--dry_run", "--output_dir", str(tmp_path)]

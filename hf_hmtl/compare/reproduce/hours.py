@@ -84,6 +84,7 @@ def measuring(at_a_time: int) -> CostOf:
             ValueError, OSError: a mistake of the user, such as a folder that is not there.
         """
         process.set_up(cpu_threads=threads)
+        process.keep_large_blocks()
         arguments = run.row.arguments(common)
         with tempfile.TemporaryDirectory() as folder:  # a trainer makes its folder when it is made
             return cost(*parse([*arguments, "--pretrained", "false", "--output_dir", folder]))

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hf_hmtl.data.arrow_columns import column_array, distinct_values
+from hf_hmtl.data.arrow_columns import column_array, distinct_values, frequencies
 from hf_hmtl.data.own_faces.spelling import spellings
 from hf_hmtl.data.own_faces.text_tables import NO_VALUE
 from hf_hmtl.data.sources import did_you_mean
@@ -198,13 +198,13 @@ class Texts:
             ValueError: a number that is no class, or a column that holds none.
         """
         values, places = distinct_values(dataset, column)
-        rows = np.bincount(places, minlength=len(values))
+        rows = frequencies(places, len(values))
         return cls(_as_texts(dataset, column, values, rows).to_pylist(), places)
 
     def counts(self) -> Counter:
         """{name: rows}, in the order in which they come."""
         counted: Counter = Counter()
-        for text, rows in zip(self.distinct, np.bincount(self.places, minlength=len(self.distinct)), strict=True):
+        for text, rows in zip(self.distinct, frequencies(self.places, len(self.distinct)), strict=True):
             if text is not None and rows:
                 counted[text] += int(rows)
         return counted
