@@ -117,7 +117,7 @@ class Recipe:
     name: str
     about: str = ""
     source: dict[str, Any] = field(default_factory=lambda: {"name": "drawn"})
-    mixed_with: list[dict] = field(default_factory=list)
+    mixed_with: list[dict[str, Any]] = field(default_factory=list)
     without_classes: dict[str, list[str]] = field(default_factory=dict)
     train_fraction: float = 1.0
     label_fraction: float = 1.0

@@ -136,6 +136,11 @@ def torch_equal(one, other):
         ("drawn/puzzle-2x2", ["--set", "mixed_with=[{name: drawn, share: yes}]"], "share .* is True"),
         ("drawn/puzzle-2x2", ["--set", "mixed_with=[{name: drawn, labels: all}]"], "labels .* allowed is none"),
         ("drawn/puzzle-2x2", ["--set", "mixed_with=drawn"], "mixed_with is 'drawn'"),
+        (
+            "drawn/puzzle-2x2",
+            ["--set", "mixed_with=[{name: drawn, 0.5: null}]"],
+            "mixed_with is .* a mapping of names each",
+        ),
         ("affectnet/supervised-strong", ["--set", "source=[]"], "source is"),
     ],
 )
