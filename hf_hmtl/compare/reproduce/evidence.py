@@ -114,6 +114,13 @@ class Evidence:
             if any(falling.values()):
                 raise NotTested(f"the validation loss of {row} still falls at the end")
 
+    def is_above_chance(self, row: str) -> bool:
+        """Whether the interval of a row lies above the answer that needs no image; never of a row without runs."""
+        if not self.groups.get(row):
+            return False
+        low, _ = of_mean(list(self.scores(row).values()))
+        return low > constant(in_order(self.groups[row])[0])
+
     def require_above_chance(self, *rows: str) -> None:
         """Raise unless the interval of these rows lies above the answer that needs no image.
 
@@ -121,10 +128,8 @@ class Evidence:
             NotTested: that of one does not.
         """
         for row in rows:
-            low, _ = of_mean(list(self.scores(row).values()))
-            chance = constant(in_order(self.groups[row])[0])
-            if not low > chance:
-                raise NotTested(f"{row} is not above chance ({chance:.3f})")
+            if not self.is_above_chance(row):
+                raise NotTested(f"{row} is not above chance ({constant(in_order(self.groups[row])[0]):.3f})")
 
 
 def constant(result: Result) -> float:

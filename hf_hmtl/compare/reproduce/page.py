@@ -111,7 +111,7 @@ def _verdicts(reproduction: Reproduction, groups: Groups, folder: Path) -> list[
         "A claim holds, or does not, where the whole 95 % paired t interval over seeds says so, and is open between; "
         "intervals cover what the seed changes, and are not corrected for the number of claims. It is tested with "
         f"{FEWEST_SEEDS} seeds or more of each row, and where these matter with puzzles of which 80 % of the tiles are "
-        "right, a supervised loss that falls no more, and a control above chance."
+        "right, a supervised loss that falls no more, and answers above chance."
     )
     return [Heading("What the paper claims"), Table(rows, texts=tuple(rows[0])), Paragraph(words)]
 

@@ -62,7 +62,8 @@ def test_the_heads_gain_over_both_supervised_training_and_the_same_images(puzzle
         ({"puzzle": {"tiles": None}}, "its log does not tell how many tiles are right"),
         ({"supervised": {"losses": STILL}}, "the validation loss of supervised-none still falls at the end"),
         ({"supervised": {"losses": None}}, "supervised-none, seed 1: its log holds no validation loss"),
-        ({"control": {"scores": [CHANCE, CHANCE + 0.01, CHANCE - 0.01]}}, "is not above chance (0.125)"),
+        ({"control": {"scores": [CHANCE, CHANCE + 0.01, CHANCE - 0.01]}}, "without-heads is not above chance (0.125)"),
+        ({"puzzle": {"scores": [CHANCE, CHANCE + 0.01, CHANCE - 0.01]}}, "puzzle-3x3-none is not above chance (0.125)"),
         ({"supervised": {"scores": [0.5, 0.5]}}, "supervised-none: 2 of 3 seeds are finished"),
     ],
 )
@@ -93,6 +94,26 @@ def test_a_smaller_loss_with_few_labels_is_no_gain():
     assert word_of(np.subtract(few, few_plain), np.subtract(every, every_plain)) == HOLDS
     assert word_of(few, few_plain) == FAILS
     assert verdict(claims.most_with_few_labels, *groups).word == FAILS
+
+
+def test_few_labels_of_which_nothing_is_learned_are_not_compared():
+    rows = ("puzzle-3x3-none-20", "supervised-none-20", "puzzle-3x3-none", "supervised-none")
+    for row in rows:
+        scores = dict.fromkeys(rows, BETTER) | {row: AT_CHANCE}
+        found = verdict(claims.most_with_few_labels, *(group(*each) for each in scores.items()))
+        assert found.word == NOT_TESTED and found.why == f"{row} is not above chance ({CHANCE:.3f})"
+
+
+def test_where_no_emotion_is_learned_beside_the_larger_puzzle_the_smaller_one_is_judged():
+    small = group("puzzle-2x2-none", BETTER), group("puzzle-2x2-none-without-heads", PLAIN)
+    large = group("puzzle-3x3-none-without-heads", PLAIN), group("supervised-none", PLAIN)
+    found = verdict(claims.heads_and_not_images, *small, *large, group("puzzle-3x3-none", AT_CHANCE))
+    assert found.word == HOLDS and found.why.startswith("puzzle-2x2-none - supervised-none")
+    found = verdict(claims.heads_and_not_images, *small, *large, group("puzzle-3x3-none", WORSE))
+    assert found.word == FAILS and found.why.startswith("puzzle-3x3-none - supervised-none")
+    at_chance = group("puzzle-2x2-none", AT_CHANCE), group("puzzle-2x2-none-without-heads", PLAIN)
+    found = verdict(claims.heads_and_not_images, *at_chance, *large, group("puzzle-3x3-none", AT_CHANCE))
+    assert found.word == NOT_TESTED and found.why.startswith("puzzle-3x3-none is not above chance")
 
 
 AT_CHANCE = [CHANCE, CHANCE + 0.01, CHANCE - 0.01]
