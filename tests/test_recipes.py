@@ -161,6 +161,20 @@ def test_the_rotation_of_the_augmentation_is_off_where_rotation_is_the_only_less
             assert loaded.augmentation == {"level": "strong", "rotation": 0}, name
 
 
+def test_a_fifth_of_the_drawn_faces_is_trained_for_as_many_steps_as_all():
+    rows = [row for row in recipe.available()["drawn-paper"] if row.endswith("-20")]
+    assert len(rows) == 6
+    for row in rows:
+        few, every = recipe.load(f"drawn-paper/{row}"), recipe.load(f"drawn-paper/{row.removesuffix('-20')}")
+        assert few.train_fraction == 0.2 and every.train_fraction == 1.0
+        seen = [each.train_fraction * each.training["num_train_epochs"] for each in (few, every)]
+        falls = [
+            [each.train_fraction * int(epoch) for epoch in each.training["decay_epochs"].split(",")]
+            for each in (few, every)
+        ]
+        assert seen == [80, 80] and falls == [[60, 72], [60, 72]], row
+
+
 SAME_ON_OTHER_DATA = ("auxiliary", "augmentation", "probe", "teacher", "train_fraction", "balancing")
 
 

@@ -192,6 +192,14 @@ def test_two_lines_tell_whether_the_loss_falls_faster_once_the_puzzle_is_solved(
     assert verdict(claims.loss_falls_once_solved, groups).word == HOLDS
     never = group("puzzle-3x3-none", PLAIN, tiles=[0.5] * 8, training=slow + fast)
     assert verdict(claims.loss_falls_once_solved, never).word == NOT_TESTED
+    at_chance = verdict(claims.loss_falls_once_solved, group("puzzle-3x3-none", AT_CHANCE, training=slow + fast))
+    assert at_chance.why == f"puzzle-3x3-none is not above chance ({CHANCE:.3f})"
+
+
+def test_the_steps_of_a_network_at_chance_to_its_best_are_not_counted():
+    groups = group("puzzle-3x3-none", AT_CHANCE), group("supervised-none", PLAIN)
+    found = verdict(claims.thirty_percent_more_steps, *groups)
+    assert found.word == NOT_TESTED and found.why == f"puzzle-3x3-none is not above chance ({CHANCE:.3f})"
 
 
 def test_ratios_of_steps_have_the_interval_of_their_logarithms():
