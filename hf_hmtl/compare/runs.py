@@ -19,6 +19,7 @@ from hf_hmtl.files import replacing, require_folder, without_place
 from hf_hmtl.results import result as results
 from hf_hmtl.run import process, train
 from hf_hmtl.run.command_line import parse
+from hf_hmtl.run.earlier_run import is_saved_model
 from hf_hmtl.run.record import DECISIVE
 from hf_hmtl.run.record import NAME as RUN_RECORD
 from hf_hmtl.training.checkpoint import last_complete_checkpoint
@@ -58,6 +59,7 @@ def train_all(name: str, runs: Sequence[Run], at_a_time: int, common: Sequence[s
     unfinished = [run for run in runs if not is_finished(run, common)]
     noted = [run for run in unfinished if go_on and has_diverged(run)]
     waiting = [run for run in unfinished if run not in noted]
+    require_models(waiting)
     left_out = f", {len(noted)} left out, which have diverged or begin with one that has" if noted else ""
     print(f"{name}: {len(runs)} runs, {len(runs) - len(unfinished)} of them finished{left_out}", flush=True)
     started = time.monotonic()
@@ -70,6 +72,20 @@ def train_all(name: str, runs: Sequence[Run], at_a_time: int, common: Sequence[s
             f"[{number}/{len(waiting)}] finished {run.title}; {minutes:.0f} minutes so far, about {left:.0f} left",
             flush=True,
         )
+
+
+def require_models(unfinished: Sequence[Run]) -> None:
+    """Raise where a run begins with one of which only the result is there, as in a folder of kept results.
+
+    Without this it would come out after the hours of the runs before it.
+    """
+    for run in unfinished:
+        for origin in run.origins.values():
+            if (origin.folder / "result.json").is_file() and not is_saved_model(origin.folder):
+                raise ValueError(
+                    f"{run.title} begins with the model of {origin.title}, and {origin.folder} holds its result "
+                    "without the model. Delete that folder, and it is trained again, or give another --output_dir"
+                )
 
 
 def _one_by_one(waiting: list[Run], common: Sequence[str], call: Callable[..., None]) -> Iterator[Run]:

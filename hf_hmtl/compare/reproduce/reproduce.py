@@ -15,7 +15,7 @@ from hf_hmtl.compare.reproduce.hours import CostOf, measuring, seconds_left
 from hf_hmtl.compare.reproduce.page import FIGURES, finished, is_shown, page, picture_link
 from hf_hmtl.compare.reproduce.plan import Reproduction
 from hf_hmtl.compare.rows import Run, planned, require_free, require_seeds, run_folder
-from hf_hmtl.compare.runs import DIVERGED, is_finished, train_all
+from hf_hmtl.compare.runs import DIVERGED, is_finished, require_models, train_all
 from hf_hmtl.compare.table import markdown
 from hf_hmtl.files import replacing, require_folder
 from hf_hmtl.results import result as results
@@ -112,7 +112,9 @@ def reproduce(
         require_own_results(_whole(narrowed, wish, folder), folder, common)
     at_a_time = max(each.at_a_time for each, _ in asked)
     if dry_run:
-        say(plan_text(plan.runs_of(asked, ROOT), common, at_a_time, cost_of or measuring(at_a_time)))
+        runs = plan.runs_of(asked, ROOT)
+        require_models([run for run in runs if not is_finished(run, common)])
+        say(plan_text(runs, common, at_a_time, cost_of or measuring(at_a_time)))
         return
     if train:
         runs, notes = with_weights(plan.runs_of(asked, ROOT), common)

@@ -91,6 +91,27 @@ def test_runs_without_their_weights_are_left_out_and_the_others_go_on(trained, t
     assert (tmp_path / "reproduction.html").is_file()
 
 
+def test_a_run_whose_origin_is_a_kept_result_is_refused_before_any_is_trained(folder, monkeypatch):
+    trained = []
+    monkeypatch.setattr(runs, "_side_by_side", lambda waiting, *_: trained.append(len(waiting)) or ())
+    folder.add("supervised-none", [0.5, 0.6])
+    models = [folder / "drawn-paper" / "supervised-none" / f"seed-{seed}" / "config.json" for seed in (1, 2)]
+    wish = reproduce.Wish(("drawn",), rows=("smoothing-0.0", "inpainting-perceptual-none"), output_dir=folder)
+    for dry_run in (False, True):
+        with pytest.raises(ValueError, match=r"seed 1 begins with .*seed-1 holds its result without the model"):
+            reproduce.reproduce(wish, [], dry_run=dry_run)
+    reproduce.reproduce(wish, [], train=False)  # a page needs results alone
+    assert not trained
+    for model in models:
+        model.write_text("{}")
+    reproduce.reproduce(wish, [])
+    folder.add("inpainting-perceptual-none", [0.5, 0.6])
+    for model in models:
+        model.unlink()
+    reproduce.reproduce(wish, [])  # what is finished begins with nothing any more
+    assert trained == [7, 5]  # smoothing, the third teacher, and its pupils that are left
+
+
 def test_a_budget_is_for_three_rows_and_keeps_its_steps(trained, tmp_path, monkeypatch):
     costs = {"supervised-none": 0.1, "puzzle-2x2-none": 0.2, "puzzle-2x2-none-without-heads": 0.1}
 
