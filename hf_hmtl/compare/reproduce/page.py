@@ -12,7 +12,7 @@ from hf_hmtl.compare import folds
 from hf_hmtl.compare.report import finished_groups
 from hf_hmtl.compare.reproduce import claims, paper
 from hf_hmtl.compare.reproduce.blocks import Block, Heading, Paragraph, Picture, Table
-from hf_hmtl.compare.reproduce.evidence import FEWEST_SEEDS, Evidence
+from hf_hmtl.compare.reproduce.evidence import FEWEST_SEEDS, LATE, Evidence
 from hf_hmtl.compare.reproduce.plan import Part, Reproduction, part_folder
 from hf_hmtl.compare.runs import DIVERGED
 from hf_hmtl.compare.statistics import PREFIXES, Groups, by_seed, paired_difference, select_on_validation, spread
@@ -111,7 +111,8 @@ def _verdicts(reproduction: Reproduction, groups: Groups, folder: Path) -> list[
         "A claim holds, or does not, where the whole 95 % paired t interval over seeds says so, and is open between; "
         "intervals cover what the seed changes, and are not corrected for the number of claims. It is tested with "
         f"{FEWEST_SEEDS} seeds or more of each row, and where these matter with puzzles of which 80 % of the tiles are "
-        "right, a supervised loss that falls no more, and answers above chance."
+        f"right, a supervised loss that falls no more (the last quarter of a training brought less than {LATE:.0%} "
+        "of its fall), and answers above chance."
     )
     return [Heading("What the paper claims"), Table(rows, texts=tuple(rows[0])), Paragraph(words)]
 

@@ -8,7 +8,14 @@ from scipy import stats
 
 from hf_hmtl.compare.reproduce import claims
 from hf_hmtl.compare.reproduce.claims import FAILS, HOLDS, NOT_TESTED, OPEN, RADIUS, Claim, judge
-from hf_hmtl.compare.reproduce.evidence import Evidence, NotTested, loss_falls_faster, ratio, restlessness
+from hf_hmtl.compare.reproduce.evidence import (
+    Evidence,
+    NotTested,
+    loss_falls_faster,
+    ratio,
+    restlessness,
+    still_falling,
+)
 
 from .conftest import CHANCE, log, result
 
@@ -50,6 +57,22 @@ def test_the_heads_gain_over_both_supervised_training_and_the_same_images(puzzle
     mean = np.mean(np.subtract(puzzle, PLAIN))
     expected = f"puzzle-3x3-none - supervised-none: {100 * mean:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
     assert expected in found.why
+
+
+@pytest.mark.parametrize(
+    ("losses", "falling"),
+    [
+        ([2.1, 0.6, 0.3, 0.2, 0.15, 0.13, 0.1, 0.1], 0),  # a rate that falls late: 0.03 of 2.0, a quarter of the loss
+        ([2.1, 2.9, 0.7, 0.6, 0.5, 0.5, 0.46, 0.46], 1),  # 0.04 of 1.64; a spike is no part of the fall
+        ([2.1, 1.9, 1.7, 1.6, 1.5, 1.45, 1.40, 1.35], 1),  # 0.1 of 0.75, and 7 % of the loss
+        ([2.1, 1.0, 0.6, 0.5, 0.5, 0.5, 0.6, 0.8], 0),  # overfits
+        ([1.0, 0.019, 0.019, 0.019, 0.019, 0.019, 0.0, 0.0], 0),
+        ([1.0, 0.021, 0.021, 0.021, 0.021, 0.021, 0.0, 0.0], 1),
+        ([2.1] * 8, 0),
+    ],
+)
+def test_a_loss_falls_no_more_where_its_last_quarter_brought_almost_nothing_of_its_fall(losses, falling):
+    assert still_falling(result("supervised-none", 1, 0.5, history=log([0.5] * 8, losses))) == falling
 
 
 @pytest.mark.parametrize(
