@@ -12,6 +12,7 @@ from hf_hmtl.data.mixture import reader_for
 from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.run.experiment import Experiment
+from hf_hmtl.training.image_size import check_image_size
 from hf_hmtl.training.smallest_batch import check_smallest_batch
 
 TIMED_STEPS = 5
@@ -49,7 +50,7 @@ class Rehearsal:
     """Real steps of an experiment, on a copy of its model.
 
     Raises:
-        ValueError: its batches are too small to be trained on.
+        ValueError: its batches are too small to be trained on, or its images are of a size that the backbone refuses.
     """
 
     def __init__(self, experiment: Experiment):
@@ -57,6 +58,7 @@ class Rehearsal:
         rehearsal = copy.copy(experiment)
         rehearsal.model = copy.deepcopy(experiment.model)
         self.trainer = rehearsal.trainer()
+        check_image_size(rehearsal.model, self.trainer.args.device)
         check_smallest_batch(self.trainer)
         self.model = self.trainer.model.train()
         self.optimizer = self.trainer.create_optimizer()
