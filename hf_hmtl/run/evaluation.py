@@ -17,7 +17,7 @@ from hf_hmtl.run.experiment import Experiment, targets_of
 from hf_hmtl.tasks.attributes import Attributes
 from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.tasks.regression import Regression
-from hf_hmtl.training.image_size import check_image_size
+from hf_hmtl.training.image_size import image_size_named
 from hf_hmtl.training.trainer import HMTLTrainer
 
 PROBE_SEEDS = (0, 1, 2)
@@ -77,10 +77,10 @@ def evaluate_probe(experiment: Experiment, folder: str | Path) -> tuple[Evaluati
     from hf_hmtl.analysis.probe import cached_features, probe  # scikit-learn takes a second to import
 
     (task,), evaluation = experiment.supervised, Evaluation()
-    check_image_size(experiment.model, experiment.model.device)
-    extracted = cached_features(
-        folder, experiment.model, experiment.splits, experiment.evaluation_collator(), experiment.fingerprint
-    )
+    with image_size_named(experiment.model.config):
+        extracted = cached_features(
+            folder, experiment.model, experiment.splits, experiment.evaluation_collator(), experiment.fingerprint
+        )
     evaluation.broken_images = {split: len(each.broken) for split, each in extracted.items()}
     features = {split: each.labelled for split, each in extracted.items()}
     found = probe(experiment.recipe.probe, features, task.labels, PROBE_SEEDS)

@@ -12,7 +12,7 @@ from hf_hmtl.data.mixture import reader_for
 from hf_hmtl.data.sampler import EpochRowSampler
 from hf_hmtl.model.modeling_hmtl import HMTLForImageClassification
 from hf_hmtl.run.experiment import Experiment
-from hf_hmtl.training.image_size import check_image_size
+from hf_hmtl.training.image_size import image_size_named
 from hf_hmtl.training.smallest_batch import check_smallest_batch
 
 TIMED_STEPS = 5
@@ -50,7 +50,7 @@ class Rehearsal:
     """Real steps of an experiment, on a copy of its model.
 
     Raises:
-        ValueError: its batches are too small to be trained on, or its images are of a size that the backbone refuses.
+        ValueError: its batches are too small to be trained on.
     """
 
     def __init__(self, experiment: Experiment):
@@ -58,18 +58,22 @@ class Rehearsal:
         rehearsal = copy.copy(experiment)
         rehearsal.model = copy.deepcopy(experiment.model)
         self.trainer = rehearsal.trainer()
-        check_image_size(rehearsal.model, self.trainer.args.device)
         check_smallest_batch(self.trainer)
         self.model = self.trainer.model.train()
         self.optimizer = self.trainer.create_optimizer()
 
     def step(self) -> float:
-        """Seconds of one more: decoding, forward, backward and update."""
+        """Seconds of one more: decoding, forward, backward and update.
+
+        Raises:
+            ValueError: the backbone cannot compute images of this size.
+        """
         started, trainer = time.perf_counter(), self.trainer
         batches = first_batches(self.experiment, trainer.args.gradient_accumulation_steps)
         count = trainer._get_num_items_in_batch(batches, trainer.args.device)
         for batch in batches:
-            trainer.compute_loss(self.model, trainer._prepare_inputs(batch), num_items_in_batch=count).backward()
+            with image_size_named(self.model.config):
+                trainer.compute_loss(self.model, trainer._prepare_inputs(batch), num_items_in_batch=count).backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
         finish()

@@ -30,7 +30,7 @@ from hf_hmtl.training.ending import EndsWhenTold
 from hf_hmtl.training.evaluating import Evaluating
 from hf_hmtl.training.final import save_final
 from hf_hmtl.training.finite_steps import FiniteSteps
-from hf_hmtl.training.image_size import check_image_size
+from hf_hmtl.training.image_size import image_size_named
 from hf_hmtl.training.loading import Loading, checked_datasets
 from hf_hmtl.training.log_sums import LogSums
 from hf_hmtl.training.optimizing import Optimizing
@@ -340,10 +340,10 @@ class HMTLTrainer(Loading, Optimizing, Evaluating, Publishing, EndsWhenTold):
         elif self._planned_steps() == 0:
             self.seconds = 0.0
             return TrainOutput(0, math.nan, {})
-        check_image_size(self.accelerator.unwrap_model(self.model), self.args.device)
         check_smallest_batch(self)
         self._began = time.perf_counter() - earlier.seconds
-        output = super().train(None if checkpoint is None else str(checkpoint), **kwargs)
+        with image_size_named(self.accelerator.unwrap_model(self.model).config):
+            output = super().train(None if checkpoint is None else str(checkpoint), **kwargs)
         self.seconds = self._seconds_so_far()
         if self.args.push_to_hub:
             self.push_to_hub()
