@@ -3,7 +3,7 @@
 import pytest
 
 from hf_hmtl.benchmark import guard
-from hf_hmtl.benchmark.rows import missing_row, value_row
+from hf_hmtl.benchmark.rows import Row, missing_row, value_row
 from hf_hmtl.commands import bench
 
 
@@ -75,3 +75,16 @@ def test_the_command_writes_a_file_and_fails_by_it(monkeypatch, tmp_path, capsys
     with pytest.raises(SystemExit) as ended:
         bench.run(["--guard", path])
     assert ended.value.code == 1 and "speed: 0.1, was 1" in capsys.readouterr().out
+
+
+def test_a_row_whose_limit_is_the_machines_is_kept_to_another_design(monkeypatch):
+    """Ours of 3 ms beside a loop of 10 ms, on machines whose copies take 2 and 1 ms."""
+    monkeypatch.setattr(guard.loops, "hybrids", lambda *_, **__: ())
+    monkeypatch.setattr(guard.loops, "inpaintings", lambda *_, **__: ())
+    for copying in (2.0, 1.0):
+        row = Row("puzzle 3x3 on uint8 / a copy", "ms", 3.0, None, copying, 3.0 / copying, "<= 1.3", False, 3, 0.1,
+                  {"a loop over tiles": 10.0})  # fmt: skip
+        monkeypatch.setattr(guard.images, "rows", lambda *_, row=row, **__: [row, more(1.0)])
+        puzzle, other = guard.quick_rows(1)
+        assert (puzzle.row, puzzle.ratio) == ("puzzle 3x3 on uint8 / a loop over tiles", 0.3) and other.row == "speed"
+        assert guard.fallen(puzzle, 0.2) and not guard.fallen(puzzle, 0.3)
