@@ -15,8 +15,6 @@ TOLERANCE = 1 / 3
 ATTEMPTS = 3
 """Ratios that are worse are measured again, and one that is good once is good: another process beside it is no change
 of ours."""
-
-
 BESIDE = {"puzzle 3x3 on uint8 / a copy": "a loop over tiles"}
 """{row: the design that its ratio is kept to}. How fast a copy is depends on the cache, 1.5 to 2.9 times as fast as the
 puzzle on two machines, on both of which the puzzle takes 0.31 of a loop over tiles."""

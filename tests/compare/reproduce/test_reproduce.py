@@ -167,6 +167,8 @@ def test_what_is_kept_gives_the_same_page(folder, tmp_path):
     assert reproduce.write_pages(whole, kept, tmp_path / "again.md").read_text(encoding="utf-8") == text
     assert (tmp_path / "cards" / "figures" / "drawn-figure-14.png").is_file() and "drawn-figure-14.png" in text
     assert not list(kept.rglob("*.png"))
+    copied = [run for run in plan.runs_of([(whole, kept)], kept.parent) if runs.is_finished(run, [])]
+    assert len(copied) == 9  # on another machine the command goes on behind them
     history = results.read(kept / "drawn-paper" / "puzzle-3x3-none" / "seed-1" / "result.json").history
     assert {key for entry in history for key in entry} == {
         "step", "epoch", "loss_emotion", "eval_emotion_loss", "eval_emotion_accuracy", "puzzle_tile_accuracy",
