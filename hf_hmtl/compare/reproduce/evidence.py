@@ -13,6 +13,7 @@ from hf_hmtl.compare.statistics import (
     by_seed,
     in_order,
     paired_difference,
+    select_on_validation,
     steps_to,
 )
 from hf_hmtl.results.end import validation_curve
@@ -41,11 +42,14 @@ class Evidence:
         groups: {row of AffectNet's tables: {seed: Result}}.
         attacked: the numbers of Figure 16, rows of its table; none where it was not drawn.
         diverged: {row: how many of its trainings came to nothing}.
+        settings: {row: further settings, one of which validation may choose to stand for it}; without them the paper's
+            own are judged.
     """
 
     groups: Groups
     attacked: list[dict] = field(default_factory=list)
     diverged: dict[str, int] = field(default_factory=dict)
+    settings: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def require(self, *rows: str) -> None:
         """Raise unless each row has enough seeds.
@@ -57,6 +61,16 @@ class Evidence:
             seeds = len(self.groups.get(row, {}))
             if seeds < FEWEST_SEEDS:
                 raise NotTested(f"{row}: {seeds} of {FEWEST_SEEDS} seeds are finished")
+
+    def setting(self, row: str) -> str:
+        """The row itself, or of it and its further settings the one with the best mean validation score.
+
+        Raises:
+            NotTested: one of those has too few seeds.
+        """
+        among = (row, *self.settings.get(row, ()))
+        self.require(*among)
+        return select_on_validation({each: self.groups[each] for each in among}, TASK)
 
     def scores(self, row: str) -> dict[int, float]:
         """{seed: accuracy on the reported split}, 0 to 1."""

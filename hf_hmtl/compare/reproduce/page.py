@@ -6,6 +6,7 @@ Everything is read off result.json files and the numbers of figures, so that the
 import csv
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hf_hmtl.compare import folds
@@ -103,10 +104,6 @@ def _verdicts(reproduction: Reproduction, groups: Groups, folder: Path) -> list[
     if part is None:
         return []
     evidence = Evidence(groups, numbers_of(folder, "16"), diverged(part_folder(folder, part)))
-    rows = [["claim", "where", "verdict", "numbers, or why not"]]
-    for claim in claims.CLAIMS:
-        verdict = claims.judge(claim, evidence)
-        rows.append([claim.sentence, claim.place, verdict.word, verdict.why])
     words = (
         "A claim holds, or does not, where the whole 95 % paired t interval over seeds says so, and is open between; "
         "intervals cover what the seed changes, and are not corrected for the number of claims. It is tested with "
@@ -114,7 +111,20 @@ def _verdicts(reproduction: Reproduction, groups: Groups, folder: Path) -> list[
         f"right, a supervised loss that falls no more (the last quarter of a training brought less than {LATE:.0%} "
         "of its fall), and answers above chance."
     )
-    return [Heading("What the paper claims"), Table(rows, texts=tuple(rows[0])), Paragraph(words)]
+    blocks: list[Block] = [Heading("What the paper claims"), _judged(claims.CLAIMS, evidence), Paragraph(words)]
+    if reproduction.chosen:
+        of_settings = [claim for claim in claims.CLAIMS if claim.takes_settings]
+        words = "The same with the puzzle that is best on validation, of the paper's own and further settings:"
+        blocks += [Paragraph(words), _judged(of_settings, replace(evidence, settings=reproduction.chosen))]
+    return blocks
+
+
+def _judged(of: Sequence[claims.Claim], evidence: Evidence) -> Table:
+    rows = [["claim", "where", "verdict", "numbers, or why not"]]
+    for claim in of:
+        verdict = claims.judge(claim, evidence)
+        rows.append([claim.sentence, claim.place, verdict.word, verdict.why])
+    return Table(rows, texts=tuple(rows[0]))
 
 
 def diverged(folder: Path) -> dict[str, int]:

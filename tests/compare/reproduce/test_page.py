@@ -14,6 +14,8 @@ from hf_hmtl.compare.reproduce.blocks import Heading, Paragraph, Picture, Table,
 from hf_hmtl.compare.reproduce.page import _best_of, page
 from hf_hmtl.results.result import read
 
+from .conftest import log
+
 ROOT = Path(__file__).parents[3]
 CARDS = ROOT / "model_cards"
 EXAMPLE = read(ROOT / "tests" / "results" / "version_2.json")
@@ -58,6 +60,18 @@ def test_a_row_has_the_papers_figures_and_ours(drawn, folder):
     }
     baseline = cells(page(drawn, folder), "Table 6")["supervised-none"]
     assert baseline["ours, to supervised-none"] == baseline["paper, to supervised-none"] == "-"
+
+
+def test_claims_are_judged_of_the_settings_that_validation_chose_too(drawn, folder):
+    judged = [block.rows for block in page(drawn, folder) if isinstance(block, Table)][:2]
+    own, chosen = ({row[0] for row in rows[1:]} for rows in judged)
+    assert len(own) == 12 and len(chosen) == 3 and chosen < own
+    folder.add("supervised-none", PLAIN)
+    history = log([0.5] * 8, tiles=[0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 0.9, 0.9])
+    folder.add("puzzle-3x3-none", PUZZLE, history=history)
+    folder.add("puzzle-2x2-half-none", HALF, history=history)
+    text = to_markdown(page(drawn, folder))
+    assert "puzzle-3x3-none: faster" in text and "puzzle-2x2-half-none: faster" in text
 
 
 def test_fewer_than_three_seeds_are_a_dash_and_the_command_that_fills_it(drawn, folder):
