@@ -129,7 +129,10 @@ def weights_of(folder: Path, result: Result, weights: str) -> tuple[Path, int]:
         FileNotFoundError: it saved no model.
     """
     if not is_saved_model(str(folder)):
-        raise FileNotFoundError(f"{folder} holds no model (a probe saves none); give the folder of a training")
+        raise FileNotFoundError(
+            f"{folder} holds a result without a model: a probe saves none, and kept results are copied without. "
+            "Give a folder that a training wrote"
+        )
     selection = result.protocol["selection"]
     kept = selection["step"] if selection else result.steps
     if weights == KEPT:

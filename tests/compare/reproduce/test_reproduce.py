@@ -142,7 +142,7 @@ def test_figures_are_drawn_once_and_again_when_a_run_is_new(folder):
     folder.add("supervised-none", [0.5, 0.6, 0.7], history=curve)
     drawn = plan.load("drawn").narrowed((), ["14", "16"], ())
     (note,) = reproduce.draw_figures(drawn, folder, None)
-    assert note.startswith("figure 16 is not drawn: ")  # these runs are results alone
+    assert note.startswith("figure 16 is not drawn: ") and "holds a result without a model" in note
     picture = folder / "figures" / "figure-14.png"
     before = picture.stat().st_mtime_ns
     reproduce.draw_figures(drawn, folder, None)
