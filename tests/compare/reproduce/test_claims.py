@@ -250,6 +250,12 @@ def test_the_steps_of_a_network_at_chance_to_its_best_are_not_counted():
     groups = group("puzzle-3x3-none", AT_CHANCE), group("supervised-none", PLAIN)
     found = verdict(claims.thirty_percent_more_steps, *groups)
     assert found.word == NOT_TESTED and found.why == f"puzzle-3x3-none is not above chance ({CHANCE:.3f})"
+
+
+def test_where_no_emotion_is_learned_beside_the_larger_puzzle_its_settings_are_judged_before_the_smaller_one():
+    groups = group("puzzle-3x3-none", AT_CHANCE), group("puzzle-2x2-none", BETTER), group("supervised-none", PLAIN)
+    found = verdict(claims.thirty_percent_more_steps, *groups)
+    assert found.why.startswith("puzzle-2x2-none 1.00 times")
     found = verdict(
         claims.thirty_percent_more_steps, *groups, group(HALF, BETTER), settings={"puzzle-3x3-none": (HALF,)}
     )
