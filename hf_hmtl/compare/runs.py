@@ -67,11 +67,17 @@ def train_all(name: str, runs: Sequence[Run], at_a_time: int, common: Sequence[s
     trained = _side_by_side(waiting, common, at_a_time, call) if at_a_time > 1 else _one_by_one(waiting, common, call)
     for number, run in enumerate(trained, 1):
         minutes = (time.monotonic() - started) / 60
-        left = minutes / number * (len(waiting) - number)
+        left = minutes_left(minutes, number, len(waiting), at_a_time)
         print(
             f"[{number}/{len(waiting)}] finished {run.title}; {minutes:.0f} minutes so far, about {left:.0f} left",
             flush=True,
         )
+
+
+def minutes_left(minutes: float, finished: int, of: int, at_a_time: int) -> float:
+    """An estimate from the time so far; what is at work beside the one that has just finished counts half."""
+    done = finished + min(at_a_time - 1, of - finished) / 2
+    return minutes / done * (of - done)
 
 
 def require_models(unfinished: Sequence[Run]) -> None:

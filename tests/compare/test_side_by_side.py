@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from hf_hmtl.compare.runs import minutes_left
 from hf_hmtl.compare.side_by_side import side_by_side
 
 
@@ -49,3 +50,18 @@ def test_a_failing_call_is_raised_and_nothing_begins_after_it():
     with ThreadPoolExecutor(1) as pool, pytest.raises(OSError, match="no room for first"):
         list(side_by_side(call, {"first": "first", "second": "second"}, {"first": set(), "second": set()}, pool, 1))
     assert begun == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("finished", "at_a_time", "left"),
+    [
+        (2, 1, 10.0),  # 10 minutes for two, of four
+        (1, 2, 10.0 * 2.5 / 1.5),  # one and a half are made
+        (3, 2, 10.0 * 0.5 / 3.5),
+        (4, 1, 0.0),
+        (4, 2, 0.0),
+        (1, 8, 10.0 * 1.5 / 2.5),  # no more than the three others can be at work
+    ],
+)
+def test_minutes_left_reckon_with_what_is_at_work(finished, at_a_time, left):
+    assert minutes_left(10.0, finished, 4, at_a_time) == pytest.approx(left)
