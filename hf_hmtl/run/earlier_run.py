@@ -51,7 +51,7 @@ def located(origin: Origin, recipe: Recipe, option: str) -> bool | str | None:
     return folder
 
 
-def is_saved_model(origin: str) -> bool:
+def is_saved_model(origin: str | Path) -> bool:
     """Whether the origin is a folder that a model was saved to."""
     return (Path(origin) / "config.json").is_file()
 

@@ -128,7 +128,7 @@ def weights_of(folder: Path, result: Result, weights: str) -> tuple[Path, int]:
         ValueError: the run logged no validation loss, or did not keep the weights that had the lowest.
         FileNotFoundError: it saved no model.
     """
-    if not is_saved_model(str(folder)):
+    if not is_saved_model(folder):
         raise FileNotFoundError(
             f"{folder} holds a result without a model: a probe saves none, and kept results are copied without. "
             "Give a folder that a training wrote"
@@ -148,7 +148,7 @@ def weights_of(folder: Path, result: Result, weights: str) -> tuple[Path, int]:
     if place := lowest_loss.kept(folder, lowest):
         return place, lowest
     checkpoints = {int(path.name.split("-")[1]): path for path in numbered_checkpoints(folder)}
-    if lowest in checkpoints and is_saved_model(str(checkpoints[lowest])):
+    if lowest in checkpoints and is_saved_model(checkpoints[lowest]):
         return checkpoints[lowest], lowest
     by = f", chosen by {selection['metric']}" if selection else ""
     raise ValueError(
