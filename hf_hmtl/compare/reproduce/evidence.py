@@ -183,6 +183,12 @@ def best_step(result: Result) -> float | None:
     return max(curve, key=lambda step: curve[step]) if curve else None
 
 
+def best_share(result: Result) -> float | None:
+    """`best_step` as a share of the last evaluated one, 0 to 1."""
+    curve = validation_curve(result, f"{TASK}_{SCORE.name}")
+    return max(curve, key=lambda step: curve[step]) / max(curve) if curve else None
+
+
 def restlessness(result: Result) -> float | None:
     """Mean change of the validation accuracy from evaluation to evaluation over the second half of the training."""
     curve = validation_curve(result, f"{TASK}_{SCORE.name}")

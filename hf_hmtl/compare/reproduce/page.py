@@ -108,8 +108,8 @@ def _verdicts(reproduction: Reproduction, groups: Groups, folder: Path) -> list[
         "A claim holds, or does not, where the whole 95 % paired t interval over seeds says so, and is open between; "
         "intervals cover what the seed changes, and are not corrected for the number of claims. It is tested with "
         f"{FEWEST_SEEDS} seeds or more of each row, and where these matter with puzzles of which 80 % of the tiles are "
-        f"right, a supervised loss that falls no more (its last quarter brought {LATE:.0%} of its fall or less, in the "
-        "mean over seeds), and answers above chance."
+        f"right, an emotion loss on validation that falls no more (its last quarter brought {LATE:.0%} of its fall or "
+        "less, in the mean over seeds), and answers above chance."
     )
     blocks: list[Block] = [Heading("What the paper claims"), _judged(claims.CLAIMS, evidence), Paragraph(words)]
     if reproduction.chosen:
