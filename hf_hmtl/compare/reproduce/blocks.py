@@ -30,9 +30,10 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Plain text."""
+    """Plain text, and behind it what is typed."""
 
     text: str
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def _markdown(block: Block) -> str:
     match block:
         case Heading(text, level):
             return f"{'#' * level} {escape(text)}"
-        case Paragraph(text):
-            return escape(text)
+        case Paragraph(text, code):
+            return escape(text) + f" `{code}`" * bool(code)
         case Picture(title, link, _):
             return f"![{escape(title)}]({link})"
     code = None if block.code is None else block.rows[0].index(block.code)
@@ -95,8 +96,8 @@ def _html(block: Block) -> str:
     match block:
         case Heading(text, level):
             return f"<h{level}>{html.escape(text)}</h{level}>"
-        case Paragraph(text):
-            return f"<p>{html.escape(text)}</p>"
+        case Paragraph(text, code):
+            return f"<p>{html.escape(text)}{f' <code>{html.escape(code)}</code>' * bool(code)}</p>"
         case Picture(title, _, path):
             if not path.is_file():
                 return ""

@@ -13,19 +13,22 @@ from hf_hmtl.compare import folds
 from hf_hmtl.compare.report import finished_groups
 from hf_hmtl.compare.reproduce import claims, paper
 from hf_hmtl.compare.reproduce.blocks import Block, Heading, Paragraph, Picture, Table
+from hf_hmtl.compare.reproduce.drawing import FIGURES, drawn_of, path_of, rows_of, runs_of
 from hf_hmtl.compare.reproduce.evidence import FEWEST_SEEDS, LATE, Evidence
 from hf_hmtl.compare.reproduce.plan import Part, Reproduction, part_folder
 from hf_hmtl.compare.runs import DIVERGED
 from hf_hmtl.compare.statistics import PREFIXES, Groups, by_seed, paired_difference, select_on_validation, spread
 from hf_hmtl.compare.table import with_deviation, with_interval
+from hf_hmtl.parsing import text_of
 from hf_hmtl.results.intervals import of_mean
 from hf_hmtl.results.result import Result
 
 NOTHING = "-"
-FIGURES = "figures"
 SHOWS_FACES = ("11",)
 MAY_BE_SHOWN = ("drawn",)
 """Data sets whose faces may stand on a published page; of others, figures of `SHOWS_FACES` stay where they are."""
+ATTACKED = ("method", "seed", "attack", "radius", "accuracy")
+"""What is read off the numbers of Figure 16."""
 BEST_OF = 3
 """The paper reports the best of so many seeds, by the score that it reports (section 4.2)."""
 
@@ -63,6 +66,7 @@ def page(reproduction: Reproduction, folder: Path, published: bool = False) -> l
             "arXiv 2105.06421."
         ),
         Paragraph(reproduction.about),
+        *_budget(reproduction),
         Paragraph(f"{len(every)} of {wanted} runs are finished{_machines(every)}."),
         *_came_to_nothing(reproduction, folder),
         *_verdicts(reproduction, groups.get(paper.AFFECTNET, {}), folder),
@@ -74,8 +78,18 @@ def page(reproduction: Reproduction, folder: Path, published: bool = False) -> l
     if reproduction.missing:
         left_out = "; ".join(f"table {name} {why}" for name, why in reproduction.missing.items())
         blocks.append(Paragraph(f"Not on {reproduction.name}: {left_out}."))
-    blocks += _figures(reproduction, folder, published)
+    blocks += _figures(reproduction, groups, folder, published)
     return blocks
+
+
+def _budget(reproduction: Reproduction) -> list[Block]:
+    """What is not the paper's of a reproduction within a budget."""
+    steps = ", ".join(f"{row} {steps:,}" for row, steps in reproduction.steps.items())
+    words = (
+        f"Within a budget: every row has the same time, in which so many optimiser steps fit: {steps}. The rate "
+        "follows a cosine that ends with them, in place of the paper's epochs and steps."
+    )
+    return [Paragraph(words)] if steps else []
 
 
 def _came_to_nothing(reproduction: Reproduction, folder: Path) -> list[Block]:
@@ -103,7 +117,7 @@ def _verdicts(reproduction: Reproduction, groups: Groups, folder: Path) -> list[
     part = reproduction.part_of(paper.AFFECTNET)
     if part is None:
         return []
-    evidence = Evidence(groups, numbers_of(folder, "16"), diverged(part_folder(folder, part)))
+    evidence = Evidence(groups, attacked_of(folder), diverged(part_folder(folder, part)))
     words = (
         "A claim holds, or does not, where the whole 95 % paired t interval over seeds says so, and is open between; "
         "intervals cover what the seed changes, and are not corrected for the number of claims. It is tested with "
@@ -136,13 +150,24 @@ def diverged(folder: Path) -> dict[str, int]:
     return found
 
 
-def numbers_of(folder: Path, figure: str) -> list[dict[str, str]]:
-    """The numbers of a figure that was drawn into a folder; none where it was not."""
-    path = folder / FIGURES / f"figure-{figure}.csv"
+def attacked_of(folder: Path) -> list[dict[str, str]]:
+    """The numbers of Figure 16 that was drawn into a folder; none where it was not.
+
+    Raises:
+        ValueError: the file is another table, or has been cut off.
+    """
+    path = path_of(folder, "16", "csv")
     if not path.is_file():
         return []
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    text = text_of(path)
+    header, *rows = csv.reader(text.splitlines() or [""])
+    whole = text.endswith("\n") and set(ATTACKED) <= set(header) and all(len(row) == len(header) for row in rows)
+    if not whole:
+        raise ValueError(
+            f"{path} is cut off, or is no table of {', '.join(ATTACKED)}. Remove it; hf-hmtl reproduce --figures 16 "
+            "draws the figure anew"
+        )
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def _explanation(reproduction: Reproduction) -> str:
@@ -274,19 +299,31 @@ def is_shown(reproduction: Reproduction, figure: str, published: bool) -> bool:
     return not (published and figure in SHOWS_FACES and reproduction.name not in MAY_BE_SHOWN)
 
 
-def _figures(reproduction: Reproduction, folder: Path, published: bool) -> list[Block]:
+def _figures(reproduction: Reproduction, groups: dict[str, Groups], folder: Path, published: bool) -> list[Block]:
     blocks: list[Block] = []
     missing = []
     for name in reproduction.figures():
         if not is_shown(reproduction, name, published):
             continue
         title = f"Figure {name}, {paper.FIGURES[name][1]}"
-        if (folder / FIGURES / f"figure-{name}.csv").is_file():
-            link = picture_link(reproduction, name, published)
-            blocks += [Heading(title, 3), Picture(title, link, folder / FIGURES / f"figure-{name}.png")]
+        picture = path_of(folder, name, "png")
+        # Published pictures lie beside the page, and of kept results there are only numbers.
+        if path_of(folder, name, "csv").is_file() and (published or picture.is_file()):
+            blocks += [Heading(title, 3), Picture(title, picture_link(reproduction, name, published), picture)]
+            blocks += _drawn_of(reproduction, name, groups.get(paper.FIGURES[name][0], {}), folder)
         else:
             missing.append(name)
     if missing and not reproduction.steps:
         command = f"hf-hmtl reproduce --on {reproduction.name} --figures {' '.join(missing)}"
-        blocks.append(Paragraph(f"Not drawn yet: figures {', '.join(missing)}; {command} draws them."))
+        blocks.append(Paragraph(f"Not drawn yet: figures {', '.join(missing)}. What draws them:", command))
     return [Heading("Figures"), *blocks] if blocks else []
+
+
+def _drawn_of(reproduction: Reproduction, figure: str, groups: Groups, folder: Path) -> list[Block]:
+    """What a picture does not show: rows without a run, and runs that came after it."""
+    drawn, there = drawn_of(folder, figure), runs_of(reproduction, figure, groups)
+    if drawn != there:
+        command = f"hf-hmtl reproduce --on {reproduction.name} --figures {figure} --report"
+        return [Paragraph("Drawn of other runs than those of the tables. What draws it anew:", command)]
+    without = [row for row in rows_of(reproduction, figure) if not groups.get(row)]
+    return [Paragraph(f"Without {', '.join(without)}: no run of theirs is finished.")] if without else []

@@ -249,19 +249,38 @@ def write_steps(folder: Path, budget: float, steps: dict[str, int]) -> None:
         temporary.write_text(json.dumps({"budget": budget, "steps": steps}, indent=1) + "\n", encoding="utf-8")
 
 
-def kept_steps(folder: Path, budget: float | None = None) -> dict[str, int] | None:
+def kept_steps(folder: Path, budget: float) -> dict[str, int] | None:
     """{row: steps} of a folder, where it is that of a budget.
 
     Raises:
-        ValueError: it was begun with another budget.
+        ValueError: it was begun with another budget, or its file is not what `write_steps` wrote.
     """
     path = folder / STEPS
     if not path.is_file():
         return None
-    content = read_json(path)
-    if budget is not None and content["budget"] != budget:
+    begun_with, steps = _steps_of(path)
+    if begun_with != budget:
         raise ValueError(
-            f"{folder} was begun with a budget of {content['budget'] / 60:g} minutes; type that, or give another "
+            f"{folder} was begun with a budget of {begun_with / 60:g} minutes; type that, or give another --output_dir"
+        )
+    return steps
+
+
+def require_no_budget(folder: Path) -> None:
+    """Raise where a folder was begun with a budget: its runs are none of a reproduction without one."""
+    path = folder / STEPS
+    if path.is_file():
+        budget, _ = _steps_of(path)
+        raise ValueError(
+            f"{folder} was begun with a budget. Type --budget {budget / 60:g}m to go on with it, or give another "
             "--output_dir"
         )
-    return content["steps"]
+
+
+def _steps_of(path: Path) -> tuple[float, dict[str, int]]:
+    """The budget in seconds, and {row: steps} that fit into it."""
+    content = read_json(path)
+    budget, steps = (content.get(key) if isinstance(content, dict) else None for key in ("budget", "steps"))
+    if not isinstance(budget, int | float) or not isinstance(steps, dict):
+        raise ValueError(f"{path} does not hold a budget and the steps that fit into it; remove {path.parent}")
+    return budget, steps

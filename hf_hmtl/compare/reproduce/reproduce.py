@@ -8,13 +8,13 @@ from pathlib import Path
 import timm
 
 from hf_hmtl.compare.cards import slimmed
-from hf_hmtl.compare.figures import FigureOptions, write_figure
-from hf_hmtl.compare.reproduce import paper, plan
+from hf_hmtl.compare.reproduce import plan
 from hf_hmtl.compare.reproduce.blocks import to_html, to_markdown
+from hf_hmtl.compare.reproduce.drawing import draw_figures, path_of
 from hf_hmtl.compare.reproduce.hours import CostOf, measuring, seconds_left
-from hf_hmtl.compare.reproduce.page import FIGURES, finished, is_shown, page, picture_link
+from hf_hmtl.compare.reproduce.page import finished, is_shown, page, picture_link
 from hf_hmtl.compare.reproduce.plan import Reproduction
-from hf_hmtl.compare.rows import Run, planned, require_free, require_seeds, run_folder
+from hf_hmtl.compare.rows import Run, planned, require_free, require_seeds
 from hf_hmtl.compare.runs import DIVERGED, is_finished, require_models, train_all
 from hf_hmtl.compare.table import markdown
 from hf_hmtl.files import replacing, require_folder
@@ -32,7 +32,6 @@ OF_BUDGET = dict.fromkeys(
 )  # fmt: skip
 """Options of the command train that a budget decides."""
 _START = 8.0  # seconds in which a run reads its data, is scored at its end, and writes its folder
-_LOOKS_AT_IMAGES = ("11", "12", "16")
 
 
 @dataclass(frozen=True)
@@ -107,9 +106,13 @@ def reproduce(
     for folder, option in ((wish.output_dir, "--output_dir"), (keep, "--keep"), (page and page.parent, "--page")):
         if folder is not None:
             require_folder(folder, option)
-    asked = [(_asked(name, wish, common, cost_of), wish.folder(name)) for name in wish.on]
+    if not (train or dry_run):
+        _require_something_to_report(wish)
+    asked = [(_asked(name, wish, common, cost_of, keep_steps=not dry_run), wish.folder(name)) for name in wish.on]
     for narrowed, folder in asked:
-        require_own_results(_whole(narrowed, wish, folder), folder, common)
+        require_own_results(_whole(narrowed, wish), folder, common)
+    if keep is not None:
+        _require_apart(keep, asked)
     at_a_time = max(each.at_a_time for each, _ in asked)
     if dry_run:
         runs = plan.runs_of(asked, ROOT)
@@ -122,13 +125,24 @@ def reproduce(
             say(note)
         train_all(f"reproduction on {', '.join(wish.on)}", runs, at_a_time, common, go_on=True)
     for narrowed, folder in asked:
-        whole = _whole(narrowed, wish, folder)
+        whole = _whole(narrowed, wish)
         for note in draw_figures(narrowed, folder, wish.data_dir):
             say(note)
         if keep is not None:
-            keep_results(whole, folder, keep / narrowed.name)
-            say(f"results {keep / narrowed.name}, of {_so_far(whole, folder)}")
+            kept = keep_results(whole, folder, keep / narrowed.name)
+            say(f"results {kept}, of {_so_far(whole, folder)}" if kept.is_dir() else f"no results to keep in {kept}")
         say(f"page {write_pages(whole, folder, page)}, of {_so_far(whole, folder)}")
+
+
+def _require_apart(keep: Path, asked: Sequence[tuple[Reproduction, Path]]) -> None:
+    """Raise where copies of results would go among the results, which they would take the place of."""
+    for reproduction, folder in asked:
+        copies, originals = (keep / reproduction.name).resolve(), folder.resolve()
+        if copies == originals or originals in copies.parents or copies in originals.parents:
+            raise ValueError(
+                f"--keep {keep} copies shortened results into {keep / reproduction.name}, and the results themselves "
+                f"are in {folder}. Give a folder apart from it"
+            )
 
 
 def _so_far(reproduction: Reproduction, folder: Path) -> str:
@@ -149,8 +163,23 @@ def require_own_results(reproduction: Reproduction, folder: Path, common: Sequen
             is_finished(run, common, but_for=("precision",))  # another machine may report what a GPU has trained
 
 
-def _asked(name: str, wish: Wish, common: Sequence[str], cost_of: CostOf | None) -> Reproduction:
-    """What is wished of one data set."""
+def _require_something_to_report(wish: Wish) -> None:
+    for name in wish.on:
+        if not wish.folder(name).is_dir():
+            raise ValueError(
+                f"there is nothing to report: {wish.folder(name)} is not there. Without --report, hf-hmtl reproduce "
+                f"--on {name} trains; --output_dir names another folder"
+            )
+
+
+def _asked(
+    name: str, wish: Wish, common: Sequence[str], cost_of: CostOf | None, keep_steps: bool = True
+) -> Reproduction:
+    """What is wished of one data set.
+
+    Args:
+        keep_steps: write down how many steps fit into a budget, for the runs that follow.
+    """
     whole = plan.load(name)
     whole = dataclasses.replace(
         whole,
@@ -160,6 +189,7 @@ def _asked(name: str, wish: Wish, common: Sequence[str], cost_of: CostOf | None)
     if whole.at_a_time < 1:
         raise ValueError(f"--at_a_time is {whole.at_a_time}, allowed are whole numbers of runs from 1")
     if wish.budget is None:
+        plan.require_no_budget(wish.folder(name))
         return whole.narrowed(wish.tables, wish.figures, wish.rows)
     if not whole.quick:
         raise ValueError(f"{name} has no rows for a --budget; leave it out")
@@ -167,7 +197,8 @@ def _asked(name: str, wish: Wish, common: Sequence[str], cost_of: CostOf | None)
     steps = plan.kept_steps(folder, wish.budget)
     if steps is None:
         steps = steps_within(quick, wish.budget, common, cost_of or measuring(quick.at_a_time))
-        plan.write_steps(folder, wish.budget, steps)
+        if keep_steps:
+            plan.write_steps(folder, wish.budget, steps)
     figures = tuple(name for name in QUICK_FIGURES if name in quick.figures())
     return dataclasses.replace(quick, steps=steps, drawn=figures)
 
@@ -194,9 +225,9 @@ def steps_within(quick: Reproduction, budget: float, common: Sequence[str], cost
     return steps
 
 
-def _whole(narrowed: Reproduction, wish: Wish, folder: Path) -> Reproduction:
+def _whole(narrowed: Reproduction, wish: Wish) -> Reproduction:
     """What the page shows: all rows, whatever was asked for now; of a budget its own."""
-    if wish.budget is not None or plan.kept_steps(folder) is not None:
+    if wish.budget is not None:
         return narrowed
     everything = plan.load(narrowed.name).narrowed((), (), ())
     return dataclasses.replace(everything, seeds=narrowed.seeds)
@@ -255,28 +286,6 @@ def _why_missing(backbone: str) -> str | None:
     return None
 
 
-def draw_figures(reproduction: Reproduction, folder: Path, data_dir: str | None) -> list[str]:
-    """Draw the figures that are wanted, if a run of theirs has finished since; sentences on what is left out."""
-    notes = []
-    for name in reproduction.drawn:
-        part = reproduction.part_of(paper.FIGURES[name][0])
-        rows = [row for row in paper.rows_of_figure(name) if part is not None and row in part.rows]
-        place = folder / part.recipe if part is not None else folder
-        folders = [run_folder(place, row, seed) for row in rows for seed in reproduction.seeds]
-        folders = [each for each in folders if (each / "result.json").is_file()]
-        numbers = folder / FIGURES / f"figure-{name}.csv"
-        newest = max(((each / "result.json").stat().st_mtime for each in folders), default=0.0)
-        if not folders or (numbers.is_file() and numbers.stat().st_mtime >= newest):
-            continue
-        told = FigureOptions(data_dir=data_dir if name in _LOOKS_AT_IMAGES else None)
-        try:
-            drawn, _ = write_figure(name, folders, told, folder / FIGURES)
-            notes += [f"figure {name}: {note}" for note in drawn.notes]
-        except (ValueError, FileNotFoundError) as error:
-            notes.append(f"figure {name} is not drawn: {error}")
-    return notes
-
-
 def write_pages(reproduction: Reproduction, folder: Path, path: Path | None = None) -> Path:
     """Write the page in Markdown, and in the folder also as HTML with its pictures inside.
 
@@ -293,7 +302,7 @@ def write_pages(reproduction: Reproduction, folder: Path, path: Path | None = No
         with replacing(target) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
     for name in reproduction.figures() if published else ():
-        picture = folder / FIGURES / f"figure-{name}.png"
+        picture = path_of(folder, name, "png")
         if picture.is_file() and is_shown(reproduction, name, published):
             with replacing(path.parent / picture_link(reproduction, name, published)) as temporary:
                 temporary.write_bytes(picture.read_bytes())
@@ -310,8 +319,9 @@ def keep_results(reproduction: Reproduction, folder: Path, into: Path) -> Path:
             with replacing(into / path.relative_to(folder)) as temporary:
                 temporary.write_bytes(path.read_bytes())
     for name in reproduction.figures():
-        numbers = folder / FIGURES / f"figure-{name}.csv"
-        if numbers.is_file() and is_shown(reproduction, name, published=True):
-            with replacing(into / FIGURES / numbers.name) as temporary:
-                temporary.write_bytes(numbers.read_bytes())
+        for ending in ("csv", "runs.json"):
+            path = path_of(folder, name, ending)
+            if path.is_file() and is_shown(reproduction, name, published=True):
+                with replacing(path_of(into, name, ending)) as temporary:
+                    temporary.write_bytes(path.read_bytes())
     return into

@@ -11,7 +11,8 @@ from scipy import stats
 
 from hf_hmtl.compare.reproduce import paper, plan
 from hf_hmtl.compare.reproduce.blocks import Heading, Paragraph, Picture, Table, to_html, to_markdown
-from hf_hmtl.compare.reproduce.page import _best_of, page
+from hf_hmtl.compare.reproduce.drawing import draw_figures
+from hf_hmtl.compare.reproduce.page import ATTACKED, _best_of, page
 from hf_hmtl.results.result import read
 
 from .conftest import log
@@ -126,6 +127,38 @@ def test_figures_that_were_drawn_are_linked_and_in_the_html(drawn, folder):
     )
 
 
+def test_of_a_figure_it_is_told_which_rows_it_lacks_and_whether_runs_came_after_it(drawn, folder):
+    for row in ("supervised-none", "puzzle-2x2-none"):
+        folder.add(row, PLAIN, history=log([0.2, 0.4, 0.5], [2.0, 1.5, 1.2]))
+    only = plan.load("drawn").narrowed((), ["13"], ())
+    assert draw_figures(only, folder, None) == []
+    lacking = "Without puzzle-3x3-none, puzzle-4x4-none, puzzle-4x4-none-weighted: no run of theirs is finished."
+    assert lacking in to_markdown(page(drawn, folder))
+    folder.add("puzzle-4x4-none", PLAIN[:1])
+    again = "Drawn of other runs than those of the tables. What draws it anew: "
+    text = to_markdown(page(drawn, folder))
+    assert f"{again}`hf-hmtl reproduce --on drawn --figures 13 --report`" in text and lacking not in text
+    (folder / "figures" / "figure-13.png").unlink()  # as in a copy of what was kept
+    text = to_markdown(page(drawn, folder))
+    assert again not in text and "figure-13.png" not in text and "Not drawn yet: figures 9, 10, 11, 12, 13" in text
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"a,b\n1,2\n", b"method,seed,attack,radius,accuracy\na,1,fgsm,0.1,0.5\na,2,fg", b"\xff\xfe\n"]
+)
+def test_numbers_of_an_attack_that_are_cut_off_give_no_page(drawn, folder, content):
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures" / "figure-16.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"figure-16\.csv"):
+        page(drawn, folder)
+
+
+def test_a_page_within_a_budget_says_so(drawn, folder):
+    quick = dataclasses.replace(drawn.narrowed((), (), drawn.quick), steps={"supervised-none": 1050})
+    words = "Within a budget: every row has the same time, in which so many optimiser steps fit: supervised-none 1,050."
+    assert words in to_markdown(page(quick, folder)) and "Within a budget" not in to_markdown(page(drawn, folder))
+
+
 def test_a_table_that_is_wider_than_the_window_scrolls_alone(drawn, folder):
     text = to_html(page(drawn, folder), "Title")
     assert text.count("<table>") == text.count('<div class="table">\n<table>') > len(drawn.tables())
@@ -135,7 +168,8 @@ def test_a_table_that_is_wider_than_the_window_scrolls_alone(drawn, folder):
 def test_faces_of_people_stand_on_no_published_page(folder):
     (folder / "figures").mkdir(parents=True)
     for name in ("11", "16"):
-        (folder / "figures" / f"figure-{name}.csv").write_text("a\n1\n")
+        (folder / "figures" / f"figure-{name}.csv").write_text(f"{','.join(ATTACKED)}\n")
+        (folder / "figures" / f"figure-{name}.png").write_bytes(b"pixels")
     fer2013, drawn = (plan.load(name).narrowed((), (), ()) for name in ("fer2013", "drawn"))
     shown = [to_markdown(page(each, folder, published=True)) for each in (fer2013, drawn)]
     assert "(figures/fer2013-figure-16.png)" in shown[0] and "figure-11" not in shown[0]
@@ -145,14 +179,15 @@ def test_faces_of_people_stand_on_no_published_page(folder):
 
 def test_both_forms_show_text_as_it_is():
     rows = [["name", "score", "command"], ["a|b <i>", "0.5", "hf-hmtl x_y"]]
-    blocks = [Heading("One & two", 1), Paragraph("3 < 4"), Table(rows, ("name", "command"), "command")]
+    blocks = [Heading("One & two", 1), Paragraph("3 < 4", "x_y"), Table(rows, ("name", "command"), "command")]
     assert to_markdown(blocks) == (
-        "# One &amp; two\n\n3 &lt; 4\n\n"
+        "# One &amp; two\n\n3 &lt; 4 `x_y`\n\n"
         "| name           | score |       command |\n| -------------- | ----: | ------------: |\n"
         "| a\\|b &lt;i&gt; |   0.5 | `hf-hmtl x_y` |\n"
     )
     text = to_html([*blocks, Picture("lost", "lost.png", Path("lost.png"))], "T")
     assert "<h1>One &amp; two</h1>" in text and "lost" not in text
+    assert "<p>3 &lt; 4 <code>x_y</code></p>" in text
     assert "<tr><td>a|b &lt;i&gt;</td>" in text and "<td><code>hf-hmtl x_y</code></td>" in text
 
 

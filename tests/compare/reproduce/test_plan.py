@@ -127,6 +127,12 @@ def test_rows_in_time_begin_with_backbones_of_the_same_reproduction():
 def test_the_steps_of_a_budget_are_kept_with_it(tmp_path):
     assert plan.kept_steps(tmp_path, 60.0) is None
     plan.write_steps(tmp_path, 60.0, {"supervised-none": 70})
-    assert plan.kept_steps(tmp_path) == plan.kept_steps(tmp_path, 60.0) == {"supervised-none": 70}
+    assert plan.kept_steps(tmp_path, 60.0) == {"supervised-none": 70}
     with pytest.raises(ValueError, match="begun with a budget of 1 minutes"):
         plan.kept_steps(tmp_path, 120.0)
+    with pytest.raises(ValueError, match="Type --budget 1m to go on with it, or give another --output_dir"):
+        plan.require_no_budget(tmp_path)
+    for damaged in ("[]", '{"budget": 60.0}', '{"budget": "60", "steps": {}}'):
+        (tmp_path / plan.STEPS).write_text(damaged)
+        with pytest.raises(ValueError, match=f"{plan.STEPS} does not hold a budget and the steps that fit into it"):
+            plan.require_no_budget(tmp_path)

@@ -3,12 +3,13 @@
 import dataclasses
 import json
 import os
+import shutil
 
 import pytest
 
 from hf_hmtl.commands import reproduce as command
 from hf_hmtl.compare import runs
-from hf_hmtl.compare.reproduce import hours, plan, reproduce
+from hf_hmtl.compare.reproduce import drawing, hours, plan, reproduce
 from hf_hmtl.compare.reproduce.blocks import to_markdown
 from hf_hmtl.compare.reproduce.hours import Cost
 from hf_hmtl.compare.reproduce.page import page
@@ -119,6 +120,8 @@ def test_a_budget_is_for_three_rows_and_keeps_its_steps(trained, tmp_path, monke
         return Cost(costs[run.row.label], 1, 1.0, 1)
 
     wish = reproduce.Wish(("drawn",), budget=9 * 30.0, output_dir=tmp_path)
+    reproduce.reproduce(wish, [], dry_run=True, cost_of=cost_of)
+    assert not list(tmp_path.iterdir())
     reproduce.reproduce(wish, [], cost_of=cost_of)
     ((runs, _),) = trained
     # 270 s, two at a time, for nine runs: 60 s each, of which 8 to start and ten evaluations of a second.
@@ -132,25 +135,59 @@ def test_a_budget_is_for_three_rows_and_keeps_its_steps(trained, tmp_path, monke
     assert trained[1] == trained[0]
     text = (tmp_path / "reproduction.md").read_text(encoding="utf-8")
     assert "0 of 9 runs are finished" in text and "Table 6" in text and "Table 5" not in text
+    with pytest.raises(ValueError, match=r"Type --budget 4\.5m to go on with it"):
+        reproduce.reproduce(reproduce.Wish(("drawn",), output_dir=tmp_path), [], cost_of=cost_of)
     costs.update(dict.fromkeys(steps, 100.0))
     with pytest.raises(ValueError, match=r"leaves 0 steps of .*Type --budget \d+m or more"):
         reproduce.reproduce(reproduce.Wish(("drawn",), budget=60.0, output_dir=tmp_path / "new"), [], cost_of=cost_of)
 
 
-def test_figures_are_drawn_once_and_again_when_a_run_is_new(folder):
+def test_figures_are_drawn_once_and_again_where_their_runs_are_others(folder):
     curve = log([0.2, 0.4, 0.5], [2.0, 1.5, 1.2])
     folder.add("supervised-none", [0.5, 0.6, 0.7], history=curve)
     drawn = plan.load("drawn").narrowed((), ["14", "16"], ())
-    (note,) = reproduce.draw_figures(drawn, folder, None)
+    (note,) = drawing.draw_figures(drawn, folder, None)
     assert note.startswith("figure 16 is not drawn: ") and "holds a result without a model" in note
     picture = folder / "figures" / "figure-14.png"
-    before = picture.stat().st_mtime_ns
-    reproduce.draw_figures(drawn, folder, None)
-    assert picture.stat().st_mtime_ns == before
-    folder.add("puzzle-2x2-none", [0.5], history=curve)
-    os.utime(folder / "drawn-paper" / "puzzle-2x2-none" / "seed-1" / "result.json", ns=(before, before + 10**9))
-    reproduce.draw_figures(drawn, folder, None)
-    assert picture.stat().st_mtime_ns > before and "puzzle-2x2-none" in picture.with_suffix(".csv").read_text()
+
+    def is_drawn_again(reproduction=drawn):
+        os.utime(picture, ns=(0, 0))
+        drawing.draw_figures(reproduction, folder, None)
+        return picture.stat().st_mtime_ns > 0
+
+    assert not is_drawn_again()
+    folder.add("puzzle-2x2-none", [0.5], history=curve)  # a run more
+    assert is_drawn_again() and "puzzle-2x2-none" in picture.with_suffix(".csv").read_text()
+    folder.add("puzzle-2x2-none", [0.6], history=curve)  # another one in its place
+    assert is_drawn_again() and not is_drawn_again()
+    shutil.rmtree(folder / "drawn-paper" / "puzzle-2x2-none")  # one fewer
+    assert is_drawn_again() and "puzzle-2x2-none" not in picture.with_suffix(".csv").read_text()
+    assert is_drawn_again(dataclasses.replace(drawn, seeds=(1,)))
+    picture.unlink()  # as in a copy of what was kept
+    drawing.draw_figures(drawn, folder, None)
+    assert picture.is_file()
+
+
+def test_copies_of_results_go_nowhere_near_the_results(folder, tmp_path):
+    folder.add("supervised-none", [0.5, 0.6, 0.7], history=log([0.2, 0.4], [2.0, 1.5]))
+    own = folder / "drawn-paper" / "supervised-none" / "seed-1" / "result.json"
+    before = own.read_bytes()
+    whole = folder.parent / "drawn"
+    folder.rename(whole)
+    for keep in (whole.parent, whole, whole / "drawn-paper"):
+        with pytest.raises(ValueError, match="--keep .* copies shortened results .* Give a folder apart from it"):
+            command.run(["--on", "drawn", "--report", "--output_dir", str(whole), "--keep", str(keep)])
+    assert (whole / own.relative_to(folder)).read_bytes() == before
+
+
+def test_of_nothing_there_is_no_report(tmp_path, capsys):
+    arguments = ["--on", "drawn", "--report", "--output_dir", str(tmp_path / "nowhere")]
+    with pytest.raises(ValueError, match="nothing to report: .*nowhere is not there"):
+        command.run(arguments)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "nowhere").mkdir()
+    command.run([*arguments, "--keep", str(tmp_path / "kept")])
+    assert f"no results to keep in {tmp_path / 'kept' / 'drawn'}" in capsys.readouterr().out
 
 
 def test_what_is_kept_gives_the_same_page(folder, tmp_path):
@@ -158,7 +195,7 @@ def test_what_is_kept_gives_the_same_page(folder, tmp_path):
     for row in ("supervised-none", "puzzle-3x3-none", "puzzle-3x3-none-without-heads"):
         folder.add(row, [0.5, 0.6, 0.7], history=curve)
     whole = plan.load("drawn").narrowed((), (), ())
-    reproduce.draw_figures(whole, folder, None)
+    drawing.draw_figures(whole, folder, None)
     target = tmp_path / "cards" / "drawn.md"
     command.run(["--on", "drawn", "--report", "--output_dir", str(folder), "--keep", str(tmp_path / "cards" / "paper"),
                  "--page", str(target)])  # fmt: skip
