@@ -11,7 +11,8 @@ from scipy import stats
 
 from hf_hmtl.compare.reproduce import paper, plan
 from hf_hmtl.compare.reproduce.blocks import Heading, Paragraph, Picture, Table, to_html, to_markdown
-from hf_hmtl.compare.reproduce.page import _best_of, page
+from hf_hmtl.compare.reproduce.page import page
+from hf_hmtl.compare.reproduce.tables import _best_of
 from hf_hmtl.results.result import read
 
 from .conftest import log
