@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 
-from hf_hmtl.compare.reproduce import paper
-from hf_hmtl.compare.reproduce.blocks import Block, Heading, Table
+from hf_hmtl.compare.reproduce import measures, paper
+from hf_hmtl.compare.reproduce.blocks import Block, Heading, Paragraph, Table
 from hf_hmtl.compare.reproduce.evidence import FEWEST_SEEDS
 from hf_hmtl.compare.reproduce.plan import Part, Reproduction
 from hf_hmtl.compare.statistics import PREFIXES, Groups, by_seed, paired_difference, select_on_validation, spread
@@ -26,7 +27,9 @@ def explanation(reproduction: Reproduction) -> str:
         f"95 % interval of the mean; a cell with fewer than {FEWEST_SEEDS} seeds has a dash. Best of {BEST_OF} is the "
         f"paper's protocol: of the first {BEST_OF} seeds the one that is best on validation. Differences are paired by "
         "seed, with their 95 % interval. Chosen on validation is the best of the paper's own setting and further ones, "
-        f"by mean validation score.{levels * (not same)}"
+        f"by mean validation score.{levels * (not same)} The paper's figures are not rounded, and are shares where "
+        "it prints percent. Rows of other publications in its tables (ResNet50, ESR-9, RAN, PSR, HopeNet and others) "
+        "are left out."
     )
 
 
@@ -47,15 +50,35 @@ def blocks_of_table(name: str, reproduction: Reproduction, groups: Groups) -> li
     ]  # fmt: skip
     rows = [header]
     for row in labels:
-        cells = _cells(row, part, groups, metric, baseline, same)
+        cells = _cells(name, row, groups, metric, same)
         if chosen:
             cells += _chosen_cells(row, reproduction, groups, metric, baseline)
         seeds = len(_scores(groups.get(row, {}), metric))
         command = f"hf-hmtl reproduce --on {reproduction.name} --rows {reproduction.typed(part, row)}"
         rows.append([*cells, command if seeds < len(reproduction.seeds) else ""])
     texts = ("row", "of the paper", "chosen on validation", "what fills it")
-    heading = Heading(f"{_called(name)}: {table.title}, {metric.replace('_', ' ')}", 3)
-    return [heading, Table(rows, texts=texts, code="what fills it")]
+    return [
+        Heading(f"{_called(name)}: {table.title}", 3),
+        Paragraph(measures.sentence(metric)),
+        Table(rows, texts=texts, code="what fills it"),
+        *_further_measures(name, labels, groups),
+        *[Paragraph(table.note)] * bool(table.note),
+    ]
+
+
+def _further_measures(name: str, labels: Sequence[str], groups: Groups) -> list[Block]:
+    """What else a table prints of its rows, the paper's beside ours; nothing where it prints one measure."""
+    printed = {row: paper.printed_in(name, row).get("also", {}) for row in labels}
+    shown = list(dict.fromkeys(measure for of_row in printed.values() for measure in of_row))
+    if not shown:
+        return []
+    rows = [["row", *(f"{measures.title(each)}, {whose}" for each in shown for whose in ("paper", "ours"))]]
+    for row, of_row in printed.items():
+        runs = groups.get(row, {})
+        pairs = [(as_printed(of_row.get(each)), _mean_over_seeds(_scores(runs, each))) for each in shown]
+        rows += [[row, *(cell for pair in pairs for cell in pair)]] * bool(of_row)
+    explained = "; ".join(dict.fromkeys(measures.score_of(each).explained() for each in shown))
+    return [Paragraph(f"{_called(name)} also prints: {explained}."), Table(rows, texts=("row",))]
 
 
 def _called(name: str) -> str:
@@ -77,9 +100,9 @@ def _scores(runs: dict[int, Result], metric: str) -> dict[int, float]:
     return found
 
 
-def _cells(row: str, part: Part, groups: Groups, metric: str, baseline: str, same: bool) -> list[str]:
-    printed = paper.figures_printed(part.original)
-    value, base = printed[row]["value"], printed[baseline]["value"]
+def _cells(name: str, row: str, groups: Groups, metric: str, same: bool) -> list[str]:
+    baseline = paper.TABLES[name].baseline
+    printed, base = paper.printed_in(name, row), paper.printed_in(name, baseline)["value"]
     runs = groups.get(row, {})
     scores, of_baseline = _scores(runs, metric), _scores(groups.get(baseline, {}), metric)
     enough = len(scores) >= FEWEST_SEEDS
@@ -89,16 +112,33 @@ def _cells(row: str, part: Part, groups: Groups, metric: str, baseline: str, sam
     low, high = of_mean(list(scores.values()))
     return [
         row,
-        printed[row]["row"],
-        _number(value),
-        NOTHING if is_baseline else _signed(value - base),
-        with_deviation(spread(scores.values())) if enough else NOTHING,
+        printed["row"],
+        as_printed(printed["value"], printed.get("plus_minus")),
+        NOTHING if is_baseline else printed_difference(printed["value"], base),
+        _mean_over_seeds(scores),
         f"{len(scores)}",
         f"[{low:.3f}, {high:.3f}]" if enough else NOTHING,
         _number(_best_of(runs, metric)) if enough else NOTHING,
         with_interval(paired_difference(scores, of_baseline), len(scores)) if compared else NOTHING,
-        *[_signed(mean - value) if enough else NOTHING] * same,
+        *[_signed(mean - printed["value"]) if enough else NOTHING] * same,
     ]
+
+
+def _mean_over_seeds(scores: dict[int, float]) -> str:
+    return with_deviation(spread(scores.values())) if len(scores) >= FEWEST_SEEDS else NOTHING
+
+
+def as_printed(value: float | None, plus_minus: float | None = None) -> str:
+    """A figure of the paper with all of its digits, and what stands behind its ±; a dash for none."""
+    if value is None:
+        return NOTHING
+    figure = f"{Decimal(str(value)):f}"
+    return figure if plus_minus is None else f"{figure} ± {Decimal(str(plus_minus)):f}"
+
+
+def printed_difference(value: float, baseline: float) -> str:
+    """What two figures of the paper differ by, with the digits of the finer one."""
+    return f"{Decimal(str(value)) - Decimal(str(baseline)):+f}"
 
 
 def _best_of(runs: dict[int, Result], metric: str) -> float:
