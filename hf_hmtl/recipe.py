@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hf_hmtl import printed
 from hf_hmtl.files import without_place
 from hf_hmtl.option_types import require_mapping, require_types
 from hf_hmtl.parsing import shown, text_of, yaml_of
@@ -23,7 +24,6 @@ from hf_hmtl.parsing import shown, text_of, yaml_of
 FOLDER = Path(__file__).parent / "recipes"
 _LONGEST_NAME = 1000
 FILE_KEYS = ("about", "default_row", "defaults", "rows", "like", "leave_out")
-PAPER_KEYS = ("table", "row", "metric", "value")
 NEUTRAL = ("on_broken_image", "report_batch_norm", "report_train", "report_columns", "report_groups", "about")
 OF_THE_USER = ("source", "supervised")
 OF_IMAGES = {
@@ -110,8 +110,8 @@ class Recipe:
         training: defaults of the training arguments.
         report_columns: further columns of the data that stand in predictions.parquet beside every answer.
         report_groups: columns of the data by whose values the scores are also reported, each column by itself.
-        paper: {table, row, metric, value}: the paper's own figure for this row, if it has one, in the unit of the
-            measure; accuracies are shares, not percent.
+        paper: {table, row, metric, value, and further ones}: the paper's own figures for this row, if it has any, as
+            `hf_hmtl.printed` describes them.
     """
 
     name: str
@@ -171,13 +171,9 @@ class Recipe:
             if not 0 < fraction <= 1:
                 raise ValueError(f"crop.{split} is {fraction}, allowed is 0 < fraction <= 1 (1 keeps the whole image)")
         if self.paper is not None:
-            require_known(self.paper, PAPER_KEYS, f"key of `paper` in recipe {self.name}")
-            share = str(self.paper.get("metric", "")).endswith(("accuracy", "f1"))
-            if set(self.paper) != set(PAPER_KEYS) or (share and not 0 <= self.paper["value"] <= 1):
-                raise ValueError(
-                    f"`paper` of recipe {self.name} is {self.paper}; it needs {', '.join(PAPER_KEYS)}, and the value "
-                    "is in the unit of the measure: an accuracy or F1 is a share from 0 to 1, not percent"
-                )
+            what = f"`paper` of recipe {self.name}"
+            require_known(self.paper, (*printed.KEYS, *printed.FURTHER_KEYS), f"key of {what}")
+            printed.require_paper(self.paper, self.supervised, what)
         if not self.supervised and not self.auxiliary:
             raise ValueError(f"recipe {self.name} has no task; give it a supervised or an auxiliary one")
         for key, allowed in CHOICES.items():

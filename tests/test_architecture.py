@@ -24,13 +24,14 @@ GROUND = {
     "option_types": {"parsing"},
     "parquet": {"parsing"},
     "_version": set(),
-    "recipe": {"files", "option_types", "parsing"},
+    "printed": {"option_types", "parsing"},
+    "recipe": {"printed", "files", "option_types", "parsing"},
     "model": set(),
     "metrics": set(),
 }
 ALLOWED = GROUND | {
     "tasks": {"metrics", "draws", "schedule"},
-    "results": {"metrics", "_version", "files", "option_types", "parquet", "parsing", "workers"},
+    "results": {"metrics", "printed", "_version", "files", "option_types", "parquet", "parsing", "workers"},
     "hub": {"model", "results", "files", "parsing"},
     "data": {
         "tasks",
@@ -89,6 +90,7 @@ ALLOWED = GROUND | {
         "analysis",
         "tasks",
         "recipe",
+        "printed",
         "files",
         "option_types",
         "parsing",

@@ -80,11 +80,79 @@ TABLE_12 = {  # yaw, pitch, roll and their mean, degrees
     "puzzle-3x3-without-heads": (4.589, 6.223, 4.465, 5.092),
     "puzzle-3x3": (3.898, 5.962, 4.479, 4.78),
 }
-TABLE_13 = {  # epochs, and accuracy in percent
-    "supervised": (35, 91.51), "inpainting-without-heads": (40, 91.59), "inpainting-perceptual": (40, 92.12),
-    "puzzle-2x2-without-heads": (35, 91.33), "puzzle-2x2": (25, 91.98), "puzzle-3x3-without-heads": (45, 91.58),
-    "puzzle-3x3": (35, 92.41),
+TABLE_13 = {  # epochs, and accuracy in percent with what stands behind its ±
+    "supervised": (35, 91.51, 0.02), "inpainting-without-heads": (40, 91.59, 0.02),
+    "inpainting-perceptual": (40, 92.12, 0.01), "puzzle-2x2-without-heads": (35, 91.33, 0.03),
+    "puzzle-2x2": (25, 91.98, 0.01), "puzzle-3x3-without-heads": (45, 91.58, 0.04), "puzzle-3x3": (35, 92.41, 0.01),
 }  # fmt: skip
+MACRO_F1 = {  # Tables 2 and 7
+    "nonlinear-inpainting": 0.3372, "nonlinear-puzzle": 0.3227, "nonlinear-rotation": 0.1070,
+    "nonlinear-puzzle-rotation": 0.2754, "nonlinear-random": 0.04, "linear-barlow-twins": 0.4116,
+}  # fmt: skip
+TABLE_4 = {  # CCC and RMSE of valence, of arousal, and their means
+    "affect-regression": (0.55, 0.39, 0.33, 0.41, 0.44, 0.43),
+    "affect-classified": (0.57, 0.38, 0.42, 0.37, 0.49, 0.38),
+    "affect-classified-puzzle-3x3": (0.58, 0.38, 0.45, 0.36, 0.51, 0.37),
+}
+TABLE_8 = {  # CCC and MSE of valence, of arousal, and their means
+    "random-112": (0.158, 0.148, 0.199, 0.199, 0.179, 0.118),
+    "random-224": (0.268, 0.093, 0.245, 0.102, 0.256, 0.097),
+    "supervised-112": (0.165, 0.137, 0.205, 0.091, 0.185, 0.114),
+    "supervised-224": (0.281, 0.11, 0.292, 0.102, 0.286, 0.106),
+    "puzzle-3x3-112": (0.194, 0.124, 0.204, 0.094, 0.199, 0.109),
+    "puzzle-3x3-224": (0.342, 0.09, 0.312, 0.103, 0.327, 0.097),
+}
+
+
+def test_macro_f1_stands_beside_the_accuracy_of_probes():
+    loaded = {name: recipe.load(name) for name in ROWS}
+    found = {
+        name: row.paper["also"]
+        for name, row in loaded.items()
+        if "emotion_macro_f1" in (row.paper or {}).get("also", {})
+    }
+    assert found == {f"affectnet/{row}": {"emotion_macro_f1": value} for row, value in MACRO_F1.items()}
+
+
+@pytest.mark.parametrize(
+    ("file", "table", "error", "half_a_digit", "contradicting"),
+    [
+        ("affectnet", TABLE_4, "rmse", 0.005, {("affect-regression", "rmse")}),
+        ("aff-wild", TABLE_8, "mse", 0.0005, {("random-112", "mse")}),
+    ],
+)
+def test_tables_4_and_8_have_both_columns_and_their_means(file, table, error, half_a_digit, contradicting):
+    """The means of the paper are those of its columns, but for one figure of each table, of which the page says so."""
+    for row, (valence, of_valence, arousal, of_arousal, mean, of_both) in table.items():
+        paper = recipe.load(f"{file}/{row}").paper
+        assert (paper["metric"], paper["value"]) == ("affect_ccc", mean)
+        assert paper["also"] == {
+            "affect_ccc_valence": valence, f"affect_{error}_valence": of_valence,
+            "affect_ccc_arousal": arousal, f"affect_{error}_arousal": of_arousal, f"affect_{error}": of_both,
+        }  # fmt: skip
+        for kind, each, both in (("ccc", (valence, arousal), mean), (error, (of_valence, of_arousal), of_both)):
+            agrees = abs(sum(each) / 2 - both) < half_a_digit + 1e-9
+            assert agrees == ((row, kind) not in contradicting), (row, kind)
+
+
+def test_table_9_has_arousal_too():
+    figures = {"lstm-supervised": 0.252, "lstm-puzzle-3x3": 0.243}
+    for row, arousal in figures.items():
+        paper = recipe.load(f"afew-va/{row}").paper
+        assert (paper["metric"], paper["also"]) == ("affect_rmse_valence", {"affect_rmse_arousal": arousal})
+
+
+def test_table_6_prints_another_figure_of_in_painting_than_table_5():
+    loaded = {name: recipe.load(name).paper or {} for name in ROWS}
+    others = {
+        (name, table): other["value"]
+        for name, paper in loaded.items()
+        for table, other in paper.get("in_table", {}).items()
+        if "value" in other
+    }
+    assert others == {("affectnet/inpainting-perceptual-none", "Table 6"): 0.5871}
+    row = recipe.load("affectnet/inpainting-perceptual-none").paper
+    assert row["value"] == 0.5876 and row["in_table"]["Table 6"]["row"] == "SL + SSL in-painting"
 
 
 def test_table_12_is_hopenets_protocol():
@@ -92,7 +160,9 @@ def test_table_12_is_hopenets_protocol():
     for row, (*angles, mean) in TABLE_12.items():
         loaded = recipe.load(f"300w-lp/{row}")
         assert (loaded.paper["metric"], loaded.paper["value"]) == ("pose_mae", mean)
-        assert all(str(angle) in loaded.about for angle in angles)
+        assert loaded.paper["also"] == dict(
+            zip(("pose_mae_yaw", "pose_mae_pitch", "pose_mae_roll"), angles, strict=True)
+        )
         assert sum(angles) / 3 == pytest.approx(mean, abs=0.001)
         assert loaded.backbone == "resnet50" and loaded.augmentation == {"level": "pose"}
         assert loaded.source == {"name": "the300w_lp", "landmarks": "all", "validation_fraction": 0.0}
@@ -100,10 +170,11 @@ def test_table_12_is_hopenets_protocol():
 
 def test_table_13_has_the_epochs_that_it_prints():
     assert set(recipe.available()["fairface"]) == set(TABLE_13)
-    for row, (epochs, accuracy) in TABLE_13.items():
+    for row, (epochs, accuracy, plus_minus) in TABLE_13.items():
         loaded = recipe.load(f"fairface/{row}")
         assert loaded.paper["metric"] == "gender_accuracy"
         assert loaded.paper["value"] == pytest.approx(accuracy / 100)
+        assert loaded.paper["plus_minus"] == pytest.approx(plus_minus / 100)
         assert loaded.training["num_train_epochs"] == epochs
         assert loaded.backbone == "efficientnet_b0" and loaded.augmentation == {"level": "none"}
         first, second = map(int, loaded.training["decay_epochs"].split(","))

@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, StrictUndefined
 
+from hf_hmtl import printed
 from hf_hmtl.files import replacing
 from hf_hmtl.metrics.measure import SHARE, Measure
 from hf_hmtl.results.by_row import ERROR
@@ -227,8 +228,8 @@ def _learned_classes(result: Result) -> bool:
 
 
 def _measures(result: Result) -> list[dict[str, Any]]:
-    """Rows of the table of results: a measure on each split, beside the baseline and the paper's figure."""
-    splits, paper = _reported_splits(result), result.paper or {}
+    """Rows of the table of results: a measure on each split, beside the baseline and the paper's figures."""
+    splits, of_paper = _reported_splits(result), printed.figures(result.paper) if result.paper else {}
     keys = [key for key in result.metrics if not key.startswith("train_") and not re.search("_recall_|_count$", key)]
     names = list(dict.fromkeys(key.split("_", 1)[1] for key in keys))
     measured = [(task, measure) for task in result.measures for measure in result.measures_of(task)]
@@ -238,7 +239,7 @@ def _measures(result: Result) -> list[dict[str, Any]]:
             "name": _words(name) + (f" ({escape(units[name])})" if units.get(name) else ""),
             "scores": [_metric(result, split, name) for split in splits],
             "baseline": _baseline(result, name),
-            "paper": paper["value"] if paper.get("metric") == name else math.nan,
+            "paper": of_paper.get(name, math.nan),
         }
         for name in names
     ]

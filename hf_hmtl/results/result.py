@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hf_hmtl import printed
 from hf_hmtl._version import __version__
 from hf_hmtl.files import replacing
 from hf_hmtl.metrics.measure import SHARE, Measure
@@ -32,12 +33,13 @@ _GROUPS = {
     "model": ("backbone", "image_size", "base_model", "primary", "supervised", "auxiliary"),
     "protocol": ("selection", "reported_on", "notes"),
     "data": ("source", "fingerprint", "licence", "citation", "notes"),
-    "paper": ("table", "row", "metric", "value"),
+    "paper": printed.KEYS,
     "hardware": ("system", "cpu", "cores", "gpus"),
     "seconds": ("total", "per_step"),
     "parameters": ("total", "supervised", "auxiliary"),
     "execution": ("processes", "device", "precision", "global_batch"),
 }
+_FURTHER = {"paper": printed.FURTHER_KEYS}  # keys that a group may have
 _JSON: dict[str, Any] = {"indent": 2, "ensure_ascii": False, "allow_nan": False}
 _SELECTION = ("metric", "split", "step", "epoch")
 _OPTIONAL = ("paper", "execution")
@@ -70,8 +72,9 @@ class Result:
         scored: {split: {task: rows that its scores are over}}.
         measures: {task: [its measures, the headline first: {name, greater_is_better, unit}]}.
         history: the log of the run, a list of dicts as transformers' Trainer.state.log_history.
-        paper: the paper's own figure {table, row, metric: key of `metrics` without its split, value in the unit of that
-            measure} or None.
+        paper: the paper's own figures, as `hf_hmtl.printed` describes them: {table, row, metric: key of `metrics`
+            without its split, value in the unit of that measure, and where it prints more, also, plus_minus and
+            in_table}, or None.
         finished: ISO time at which the run ended, or None.
         execution: {processes, device, precision: float32 | bfloat16 | float16, global_batch: rows a step}; None in
             files of version 1.
@@ -142,7 +145,7 @@ class Result:
             setattr(self, field.name, _plain(getattr(self, field.name), field.name))
         for group, keys in _GROUPS.items():
             if getattr(self, group) is not None or group not in _OPTIONAL:
-                _require(getattr(self, group), keys, group)
+                _require(getattr(self, group), keys, group, _FURTHER.get(group, ()))
         if self.protocol["selection"] is not None:
             _require(self.protocol["selection"], _SELECTION, "protocol.selection")
         self._check_splits()
@@ -188,20 +191,20 @@ class Result:
     def _check_paper(self) -> None:
         if self.paper is None:
             return
-        metric, value = self.paper["metric"], self.paper["value"]
-        if metric.startswith(tuple(SPLITS)):
-            raise ValueError(f"paper.metric is {shown(metric)}; leave out its split: {metric.split('_', 1)[1]!r}.")
         shares = {
             f"{task}_{measure.name}"
             for task in self.measures
             for measure in self.measures_of(task)
             if measure.unit == SHARE
         }
-        if metric in shares and not 0 <= value <= 1:
-            raise ValueError(
-                f"paper.value of {metric} is {value}, but it is measured as a share from 0 to 1; "
-                f"if it is in percent, write {value / 100:.6g}."
-            )
+        for metric, value in printed.figures(self.paper).items():
+            if metric.startswith(tuple(SPLITS)):
+                raise ValueError(f"paper.metric is {shown(metric)}; leave out its split: {metric.split('_', 1)[1]!r}.")
+            if metric in shares and not 0 <= value <= 1:
+                raise ValueError(
+                    f"paper.value of {metric} is {value}, but it is measured as a share from 0 to 1; "
+                    f"if it is in percent, write {value / 100:.6g}."
+                )
 
 
 def read(path: str | Path) -> Result:
@@ -276,16 +279,16 @@ def _cpu_name() -> str:
     return models[0] if models else platform.processor() or platform.machine()
 
 
-def _require(values: dict[str, Any], keys, where: str) -> None:
+def _require(values: dict[str, Any], keys, where: str, further=()) -> None:
     if not isinstance(values, dict):
         raise ValueError(f"{where} must be a dict with the keys {', '.join(keys)}; got {values!r}.")
     missing = [key for key in keys if key not in values]
-    unknown = [key for key in values if key not in keys]
+    unknown = [key for key in values if key not in (*keys, *further)]
     if missing or unknown:
         found = [f"lacks {', '.join(missing)}"] * bool(missing) + [
             f"has the unknown {', '.join(unknown)[:200]}"
         ] * bool(unknown)
-        raise ValueError(f"{where} {' and '.join(found)}; its keys are {', '.join(keys)}.")
+        raise ValueError(f"{where} {' and '.join(found)}; its keys are {', '.join((*keys, *further))}.")
 
 
 def _plain(value: Any, where: str) -> Any:

@@ -67,7 +67,10 @@ SHAPE: dict[str, Any] = {
     "scored": dict[str, _COUNTS],
     "measures": Each(Each(Needed(name=str, greater_is_better=bool, unit=str), list)),
     "history": list[dict[str, Any]],
-    "paper": {"table": Any, "row": str, "metric": str, "value": float},
+    "paper": {
+        "table": Any, "row": str, "metric": str, "value": float, "also": dict[str, float], "plus_minus": float,
+        "in_table": Each({"row": str, "value": float}),
+    },
     "finished": Any,
     "execution": {"processes": float, "device": str, "precision": str, "global_batch": float},
     "left_out": Each(Each((_LEFT_OUT, Needed(count=float)))),

@@ -116,6 +116,14 @@ def test_the_table_of_results(result):
     assert "no like-for-like comparison" in render(result)
 
 
+def test_every_figure_of_the_paper_stands_beside_its_measure(result):
+    further = {"also": {"emotion_macro_f1": 0.1070}, "plus_minus": 0.0002, "in_table": {"Table 6": {"value": 0.5871}}}
+    card = render(dataclasses.replace(result, paper=result.paper | further))
+    printed = {row[0]: row[-1] for row in table(card, "## Results")}
+    assert (printed["emotion accuracy"], printed["emotion macro F1"], printed["loss"]) == ("0.6109", "0.1070", "–")
+    assert "emotion accuracy 0.6109 ± 0.0002 (" in card and "; 0.5871 in Table 6)" in card
+
+
 def test_classes_and_confusion(result):
     assert table(render(result), "### Recall of each class: emotion") == [
         ["Class", "Training rows", "Validation", "Test"],

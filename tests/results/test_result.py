@@ -83,6 +83,17 @@ def test_the_paper_is_quoted_in_the_unit_of_the_measure(result):
         dataclasses.replace(result, paper=result.paper | {"value": 61.09})
 
 
+def test_further_figures_of_the_paper_are_kept_and_checked_like_the_first(result, tmp_path):
+    assert set(result.paper) == {"table", "row", "metric", "value"}  # as every file had them before
+    others = {"Table 6": {"row": "SL", "value": 0.5871}}
+    further = {"also": {"emotion_macro_f1": 0.5}, "plus_minus": 0.0002, "in_table": others}
+    found = dataclasses.replace(result, paper=result.paper | further)
+    found.write(tmp_path / "result.json")
+    assert read(tmp_path / "result.json").paper == result.paper | further
+    with pytest.raises(ValueError, match="emotion_macro_f1 is 50.0.*in percent, write 0.5"):
+        dataclasses.replace(result, paper=result.paper | {"also": {"emotion_macro_f1": 50.0}})
+
+
 def test_every_field_is_written_and_read(result, tmp_path):
     result.write(tmp_path / "result.json")
     again = read(tmp_path / "result.json")
@@ -201,6 +212,12 @@ def changed_file(tmp_path, change):
         (lambda values: values["confusion"]["test"]["emotion"]["matrix"].pop(), "a row and a column for each"),
         (lambda values: values["paper"].update(value=61.09), "in percent, write 0.6109"),
         (lambda values: values["paper"].update(metric="eval_emotion_accuracy"), "leave out its split: 'emotion_acc"),
+        (lambda values: values["paper"].update(also={"emotion_macro_f1": "x"}), "paper.also is .*of another type"),
+        (
+            lambda values: values["paper"].update(in_table={"Table 6": {"value": "x"}}),
+            "value is 'x', which is of another",
+        ),
+        (lambda values: values["paper"].update(others={}), "paper has the unknown others"),
     ],
 )
 def test_files_off_the_schema_are_refused(change, message, tmp_path):

@@ -4,33 +4,27 @@ Everything is read off result.json files and the numbers of figures, so that the
 """
 
 import csv
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from hf_hmtl.compare import folds
 from hf_hmtl.compare.report import finished_groups
-from hf_hmtl.compare.reproduce import claims, paper
+from hf_hmtl.compare.reproduce import claims, paper, tables
 from hf_hmtl.compare.reproduce.blocks import Block, Heading, Paragraph, Picture, Table
 from hf_hmtl.compare.reproduce.drawing import FIGURES, drawn_of, path_of, rows_of, runs_of
 from hf_hmtl.compare.reproduce.evidence import FEWEST_SEEDS, LATE, Evidence
-from hf_hmtl.compare.reproduce.plan import Part, Reproduction, part_folder
+from hf_hmtl.compare.reproduce.plan import Reproduction, part_folder
 from hf_hmtl.compare.runs import DIVERGED
-from hf_hmtl.compare.statistics import PREFIXES, Groups, by_seed, paired_difference, select_on_validation, spread
-from hf_hmtl.compare.table import with_deviation, with_interval
+from hf_hmtl.compare.statistics import Groups
 from hf_hmtl.parsing import text_of
-from hf_hmtl.results.intervals import of_mean
 from hf_hmtl.results.result import Result
 
-NOTHING = "-"
 SHOWS_FACES = ("11",)
 MAY_BE_SHOWN = ("drawn",)
 """Data sets whose faces may stand on a published page; of others, figures of `SHOWS_FACES` stay where they are."""
 ATTACKED = ("method", "seed", "attack", "radius", "accuracy")
 """What is read off the numbers of Figure 16."""
-BEST_OF = 3
-"""The paper reports the best of so many seeds, by the score that it reports (section 4.2)."""
 
 
 def finished(reproduction: Reproduction, folder: Path) -> dict[str, Groups]:
@@ -71,10 +65,10 @@ def page(reproduction: Reproduction, folder: Path, published: bool = False) -> l
         *_came_to_nothing(reproduction, folder),
         *_verdicts(reproduction, groups.get(paper.AFFECTNET, {}), folder),
         Heading("Tables"),
-        Paragraph(_explanation(reproduction)),
+        Paragraph(tables.explanation(reproduction)),
     ]
     for name in reproduction.tables():
-        blocks += _table(name, reproduction, groups[paper.TABLES[name].file])
+        blocks += tables.blocks_of_table(name, reproduction, groups[paper.TABLES[name].file])
     if reproduction.missing:
         left_out = "; ".join(f"table {name} {why}" for name, why in reproduction.missing.items())
         blocks.append(Paragraph(f"Not on {reproduction.name}: {left_out}."))
@@ -168,125 +162,6 @@ def attacked_of(folder: Path) -> list[dict[str, str]]:
             "draws the figure anew"
         )
     return [dict(zip(header, row, strict=True)) for row in rows]
-
-
-def _explanation(reproduction: Reproduction) -> str:
-    same = all(part.recipe == part.original for part in reproduction.parts)
-    levels = " Levels of two data sets cannot be compared; differences to the baseline tell which way it goes."
-    return (
-        "Scores are means over seeds ± their sample standard deviation, of the split that is reported, with Student's "
-        f"95 % interval of the mean; a cell with fewer than {FEWEST_SEEDS} seeds has a dash. Best of {BEST_OF} is the "
-        f"paper's protocol: of the first {BEST_OF} seeds the one that is best on validation. Differences are paired by "
-        "seed, with their 95 % interval. Chosen on validation is the best of the paper's own setting and further ones, "
-        f"by mean validation score.{levels * (not same)}"
-    )
-
-
-def _table(name: str, reproduction: Reproduction, groups: Groups) -> list[Block]:
-    table, part = paper.TABLES[name], reproduction.part_of(paper.TABLES[name].file)
-    labels = [row for row in paper.rows_of_table(name) if part is not None and row in part.rows]
-    if part is None or len(labels) < 2:
-        return []
-    metric = _metric(part, labels)
-    chosen = any(row in reproduction.chosen for row in labels)
-    same = part.recipe == part.original
-    baseline = table.baseline
-    header = [
-        "row", "of the paper", "paper", f"paper, to {baseline}", "ours", "seeds", "interval", f"best of {BEST_OF}",
-        f"ours, to {baseline}", *["ours - paper"] * same,
-        *["chosen on validation", "its score", f"its difference to {baseline}"] * chosen, "what fills it",
-    ]  # fmt: skip
-    rows = [header]
-    for row in labels:
-        cells = _cells(row, part, groups, metric, baseline, same)
-        if chosen:
-            cells += _chosen_cells(row, reproduction, groups, metric, baseline)
-        seeds = len(_scores(groups.get(row, {}), metric))
-        command = f"hf-hmtl reproduce --on {reproduction.name} --rows {reproduction.typed(part, row)}"
-        rows.append([*cells, command if seeds < len(reproduction.seeds) else ""])
-    texts = ("row", "of the paper", "chosen on validation", "what fills it")
-    heading = Heading(f"{_called(name)}: {table.title}, {metric.replace('_', ' ')}", 3)
-    return [heading, Table(rows, texts=texts, code="what fills it")]
-
-
-def _called(name: str) -> str:
-    return f"Table {name}" if name.isdigit() else f"Appendix {name}"
-
-
-def _metric(part: Part, labels: Sequence[str]) -> str:
-    """The measure of a table; that of its first row, which all of them share."""
-    return paper.figures_printed(part.original)[labels[0]]["metric"]
-
-
-def _scores(runs: dict[int, Result], metric: str) -> dict[int, float]:
-    """{seed: score on the reported split}, those that there are."""
-    found = {}
-    for seed, run in runs.items():
-        value = run.metrics.get(f"{PREFIXES[run.protocol['reported_on']]}{metric}", math.nan)
-        if math.isfinite(value):
-            found[seed] = value
-    return found
-
-
-def _cells(row: str, part: Part, groups: Groups, metric: str, baseline: str, same: bool) -> list[str]:
-    printed = paper.figures_printed(part.original)
-    value, base = printed[row]["value"], printed[baseline]["value"]
-    runs = groups.get(row, {})
-    scores, of_baseline = _scores(runs, metric), _scores(groups.get(baseline, {}), metric)
-    enough = len(scores) >= FEWEST_SEEDS
-    is_baseline = row == baseline
-    compared = enough and len(of_baseline) >= FEWEST_SEEDS and not is_baseline
-    mean = sum(scores.values()) / len(scores) if scores else math.nan
-    low, high = of_mean(list(scores.values()))
-    return [
-        row,
-        printed[row]["row"],
-        _number(value),
-        NOTHING if is_baseline else _signed(value - base),
-        with_deviation(spread(scores.values())) if enough else NOTHING,
-        f"{len(scores)}",
-        f"[{low:.3f}, {high:.3f}]" if enough else NOTHING,
-        _number(_best_of(runs, metric)) if enough else NOTHING,
-        with_interval(paired_difference(scores, of_baseline), len(scores)) if compared else NOTHING,
-        *[_signed(mean - value) if enough else NOTHING] * same,
-    ]
-
-
-def _best_of(runs: dict[int, Result], metric: str) -> float:
-    """The reported score of that of the first seeds that is best on validation."""
-    first = sorted(runs)[:BEST_OF]
-    validation = by_seed({seed: runs[seed] for seed in first}, f"eval_{metric}")
-    task = next(name for name in runs[first[0]].measures if metric.startswith(f"{name}_"))
-    # That of one column, such as affect_rmse_valence, is judged like that of all: affect_rmse.
-    measure = next(each for each in runs[first[0]].measures_of(task) if f"{metric}_".startswith(f"{task}_{each.name}_"))
-    known = {seed: value for seed, value in validation.items() if math.isfinite(value)}
-    if not known:
-        return math.nan
-    best = measure.best(known.values())
-    chosen = next(seed for seed, value in known.items() if value == best)
-    return _scores(runs, metric).get(chosen, math.nan)
-
-
-def _chosen_cells(row: str, reproduction: Reproduction, groups: Groups, metric: str, baseline: str) -> list[str]:
-    settings = reproduction.chosen.get(row)
-    if settings is None:
-        return [NOTHING] * 3
-    candidates = {each: groups.get(each, {}) for each in (row, *settings)}
-    if any(len(_scores(runs, metric)) < FEWEST_SEEDS for runs in candidates.values()):
-        return [NOTHING] * 3
-    best = select_on_validation(candidates, metric.partition("_")[0])
-    scores, of_baseline = _scores(groups[best], metric), _scores(groups.get(baseline, {}), metric)
-    compared = len(of_baseline) >= FEWEST_SEEDS
-    difference = with_interval(paired_difference(scores, of_baseline), len(scores)) if compared else NOTHING
-    return [best, with_deviation(spread(scores.values())), difference]
-
-
-def _number(value: float) -> str:
-    return NOTHING if math.isnan(value) else f"{value:.3f}"
-
-
-def _signed(value: float) -> str:
-    return NOTHING if math.isnan(value) else f"{round(value, 3) + 0.0:+.3f}"
 
 
 def picture_link(reproduction: Reproduction, figure: str, published: bool) -> str:

@@ -4,9 +4,10 @@ Which rows stand in a table is told by the rows themselves (`paper` in a recipe 
 """
 
 import functools
-import re
 from dataclasses import dataclass
+from typing import Any
 
+from hf_hmtl import printed
 from hf_hmtl import recipe as recipes
 
 AFFECTNET, POSE, GENDER, JAFFE = "affectnet", "300w-lp", "fairface", "jaffe"
@@ -23,27 +24,40 @@ class PaperTable:
         title: of the page.
         file: recipe file of its rows.
         baseline: row that the others are compared with.
+        note: what is odd in the figures that it prints.
     """
 
     title: str
     file: str
     baseline: str
+    note: str = ""
 
 
 TABLES = {
     "1": PaperTable("levels of augmentation and weights to begin with", AFFECTNET, "supervised-none"),
     "2": PaperTable("nonlinear evaluation of pre-trained backbones", AFFECTNET, "nonlinear-random"),
     "3": PaperTable("fine-tuning of pre-trained backbones", AFFECTNET, "supervised-none"),
-    "4": PaperTable("valence and arousal", AFFECTNET, "affect-regression"),
+    "4": PaperTable(
+        "valence and arousal",
+        AFFECTNET,
+        "affect-regression",
+        "The paper prints a mean RMSE of 0.43 for SL (B0); the mean of its 0.39 and 0.41 is 0.40.",
+    ),
     "5": PaperTable("supervised and hybrid methods", AFFECTNET, "supervised-weak"),
     "6": PaperTable("with and without the heads", AFFECTNET, "supervised-none"),
     "7": PaperTable("Barlow Twins beside other ways", AFFECTNET, "supervised-weak"),
-    "8": PaperTable("valence and arousal of videos, fine-tuned end to end", AFF_WILD, "supervised-224"),
+    "8": PaperTable(
+        "valence and arousal of videos, fine-tuned end to end",
+        AFF_WILD,
+        "supervised-224",
+        "The paper prints 0.199 as CCC and as MSE of arousal of random weights at 112 px; its mean MSE of 0.118 asks "
+        "for 0.088.",
+    ),
     "9": PaperTable("valence and arousal of videos, frozen features, ten folds", AFEW_VA, "lstm-supervised"),
     "10": PaperTable("expressions of sequences, frozen features, ten folds", CKPLUS, "lstm-supervised"),
     "11": PaperTable("linear evaluation on JAFFE, ten folds", JAFFE, "linear-supervised"),
     "12": PaperTable("head pose", POSE, "supervised"),
-    "13": PaperTable("gender", GENDER, "supervised"),
+    "13": PaperTable("gender", GENDER, "supervised", "The paper does not say what stands behind its ±."),
     "B": PaperTable("label smoothing", AFFECTNET, "smoothing-0.0"),
 }
 
@@ -91,16 +105,17 @@ def rows_of_figure(name: str) -> tuple[str, ...]:
 
 @functools.cache
 def figures_printed(file: str) -> dict[str, dict]:
-    """{row: the paper's figure of it} of a recipe file, of the rows that have one."""
+    """{row: the paper's figures of it} of a recipe file, of the rows that have one."""
     found = {row: recipes.load(f"{file}/{row}").paper for row in recipes.available()[file]}
     return {row: paper for row, paper in found.items() if paper}
 
 
 def tables_of(file: str, row: str) -> set[str]:
     """The tables in which a row stands: {"1", "5"} for "Tables 1 and 5", {"B"} for appendix B."""
-    printed = figures_printed(file).get(row)
-    if printed is None:
-        return set()
-    if printed["table"].startswith("Appendix B"):
-        return {"B"}
-    return set(re.findall(r"\d+", printed["table"]))
+    found = figures_printed(file).get(row)
+    return printed.tables_named(found["table"]) if found else set()
+
+
+def printed_in(table: str, row: str) -> dict[str, Any]:
+    """What a table prints of one of its rows, as `hf_hmtl.printed` describes it."""
+    return printed.in_table(figures_printed(TABLES[table].file)[row], table)
