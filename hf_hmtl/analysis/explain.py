@@ -58,6 +58,31 @@ def grad_cam(model: PreTrainedModel, head: str, pixels: Tensor, score: Score) ->
         Unexplained: the backbone ends neither in maps nor in tokens of a square, or in a single place.
         ValueError: the score is not one number a row.
     """
+    return enlarged(heat_of_places(model, head, pixels, score), pixels.shape[-2:])
+
+
+def enlarged(heat: Tensor, size: tuple[int, int]) -> Tensor:
+    """The heat of places as that of pixels, bilinear, and the hottest pixel of each row at 1.
+
+    Args:
+        heat: (rows, places down, places across), 0 or more.
+        size: (height, width).
+
+    Returns:
+        (rows, height, width) from 0 to 1.
+    """
+    heat = nn.functional.interpolate(heat[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+    return heat / heat.amax((1, 2), keepdim=True).clamp_min(torch.finfo(heat.dtype).tiny)
+
+
+def heat_of_places(model: PreTrainedModel, head: str, pixels: Tensor, score: Score) -> Tensor:
+    """The heat where the network computes it, in places that may be few: 2x2 of a picture of 48 px by a stride of 32.
+
+    Args, errors: of `grad_cam`.
+
+    Returns:
+        (rows, places down, places across) float32, 0 or more.
+    """
     backbone, seen = model.base_model.backbone, {}
     block = _last_block(backbone)
     hooks = [model.base_model.register_forward_hook(lambda _, __, out: seen.update(maps=out.last_hidden_state))]
@@ -82,9 +107,7 @@ def grad_cam(model: PreTrainedModel, head: str, pixels: Tensor, score: Score) ->
         side = pixels.shape[-1]
         raise _unexplained(f"{model.config.backbone} sees a picture of {side} px in one place; give it a larger one")
     weights = gradients.mean((2, 3), keepdim=True)
-    heat = (weights * maps).sum(1, keepdim=True).relu()
-    heat = nn.functional.interpolate(heat, size=pixels.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
-    return heat / heat.amax((1, 2), keepdim=True).clamp_min(torch.finfo(heat.dtype).tiny)
+    return (weights * maps).sum(1).relu()
 
 
 def heat_inside(heat: Tensor, mask: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from hf_hmtl.compare.canvas import styles
@@ -47,6 +48,9 @@ def draw_curves(axis: Axes, rows: Sequence[dict[str, Any]], position: str, label
         places = [row[position] for row in own]
         axis.plot(places, [row["mean"] for row in own], linewidth=1.4, markersize=4, label=label, **looks)
         low, high = ([row[bound] for row in own] for bound in ("low", "high"))
-        axis.fill_between(places, low, high, color=looks["color"], alpha=0.15, linewidth=0)
+        # An interval of few seeds may reach below 0, where no loss, error or share is.
+        axis.fill_between(
+            places, np.clip(low, 0, None), np.clip(high, 0, None), color=looks["color"], alpha=0.15, linewidth=0
+        )
     axis.set_xlabel("optimiser step" if position == "step" else "epoch")
     axis.grid(alpha=0.3)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from hf_hmtl.analysis.explain import Unexplained, grad_cam, heat_inside, of_class
+from hf_hmtl.analysis.explain import Unexplained, enlarged, heat_inside, heat_of_places, of_class
 from hf_hmtl.compare.canvas import new_figure
 from hf_hmtl.compare.figures import Drawn, FigureOptions
 from hf_hmtl.compare.figures.runs import (
@@ -34,14 +34,14 @@ MEAN = "mean"
 def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     """Explain every run's network on the same validation rows.
 
-    The numbers: a row for each run and face: the true class, the answer and its probability, and of drawn faces the
-    share of the heat that is on the face and the share of the picture that is; then a row `mean` for each label, with
-    the interval over seeds, or of one seed over faces. The picture shows the first face of each class, and of several
-    seeds the first.
+    The numbers: a row for each run and face: the true class, the answer and its probability, in how many places the
+    heat is computed, and of drawn faces the share of the heat that is on the face and the share of the picture that is;
+    then a row `mean` for each label, with the interval over seeds, or of one seed over faces. The picture shows the
+    first face of each class, and of several seeds the first.
     """
     kept, notes = fitting(runs, _unfit, "figure 11")
     require_comparable(kept, "validation", "figure 11")
-    numbers, shown, unexplained = [], {}, {}
+    numbers, shown, unexplained, classes = [], {}, {}, set()
     for run in tqdm(kept, desc="runs explained", disable=None):
         opened = open_run(run.folder, options.data_dir, options.weights or KEPT, "validation")
         try:
@@ -50,12 +50,15 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
             unexplained[run.folder] = str(error)
             continue
         numbers += found
+        classes |= set(_task_of(opened).labels)
         shown.setdefault(run.label, (found, heats))
     notes += left_out(kept, unexplained)
     if not shown:
         raise ValueError(f"figure 11 has nothing to show: {'; '.join(notes)}")
     if len({len(found) for found, _ in shown.values()}) > 1:
         raise ValueError("these runs were validated on different faces, which cannot stand in one figure")
+    if unseen := sorted(classes - {row["true_class"] for row in numbers}):
+        notes.append(f"none of the faces that were looked at shows {', '.join(unseen)}; --rows takes more of them")
     means = [_mean([row for row in numbers if row["method"] == label]) for label in shown]
     return Drawn([*numbers, *means], draw(shown, {row["method"]: row for row in means}), notes)
 
@@ -66,15 +69,20 @@ def _unfit(run: FinishedRun) -> str | None:
     return None if first_classification(run) else "it learned no classes"
 
 
+def _task_of(opened: OpenedRun) -> Classification:
+    return next(task for task in opened.supervised if isinstance(task, Classification))
+
+
 def _explained(run: FinishedRun, opened: OpenedRun, chosen: list[int]) -> tuple[list[dict], list[tuple]]:
     """The numbers of each labelled face, and its pixels with their heat."""
-    task = next(task for task in opened.supervised if isinstance(task, Classification))
+    task = _task_of(opened)
     numbers, pictures = [], []
     for batch in opened.batches(chosen):
         target, rows = batch["targets"][task.name], batch["rows"]
         labelled = target != MISSING
         pixels, target, rows = batch["pixel_values"][labelled], target[labelled], rows[labelled]
-        heat = grad_cam(opened.model, task.name, pixels.to(opened.model.device), of_class(target)).cpu()
+        places = heat_of_places(opened.model, task.name, pixels.to(opened.model.device), of_class(target)).cpu()
+        heat = enlarged(places, pixels.shape[-2:])
         with torch.no_grad():
             logits = opened.model(pixel_values=pixels.to(opened.model.device)).predictions[task.name]
         probabilities = logits.float().softmax(-1).cpu()
@@ -95,6 +103,7 @@ def _explained(run: FinishedRun, opened: OpenedRun, chosen: list[int]) -> tuple[
                     "heat_on_face": float(on_face[place]),
                     "low": "",
                     "high": "",
+                    "places": "x".join(map(str, places.shape[1:])),
                     "face_of_picture": float(masks[place].mean()) if masks is not None else float("nan"),
                 }
             )
@@ -115,7 +124,7 @@ def _mean(rows: list[dict]) -> dict:
     blank = dict.fromkeys(rows[0], "")
     area = float(np.mean([row["face_of_picture"] for row in rows]))
     own = {"method": rows[0]["method"], "seed": MEAN, "heat_on_face": over_seeds["mean"], "low": low, "high": high}
-    return blank | own | {"face_of_picture": area}
+    return blank | own | {"places": rows[0]["places"], "face_of_picture": area}
 
 
 def draw(shown: dict[str, tuple[list[dict], list[tuple]]], means: dict[str, dict]):
@@ -150,7 +159,9 @@ def draw(shown: dict[str, tuple[list[dict], list[tuple]]], means: dict[str, dict
     label = "heat of the true class\n(Grad-CAM), hottest place 1"
     figure.colorbar(shown_heat, ax=axes[:, 1:], location="bottom", shrink=0.8, aspect=30, pad=0.01, label=label)
     figure.supxlabel(
-        "true class on the left; below a face the answer\nand its probability, wrong ones red and slanted", fontsize=8
+        "true class on the left; below a face the answer\nand its probability, wrong ones red and slanted;\n"
+        "brackets: 95 % intervals over seeds, of one over faces",
+        fontsize=8,
     )
     for axis, label in zip(axes[0, 1:], shown, strict=True):
         mean = means[label]
@@ -158,7 +169,7 @@ def draw(shown: dict[str, tuple[list[dict], list[tuple]]], means: dict[str, dict
         share, area = mean["heat_on_face"], mean["face_of_picture"]
         interval = f"\n[{mean['low']:.2f}, {mean['high']:.2f}]" if np.isfinite(mean["low"]) else ""
         beside = f"\nheat on face {share:.2f}{interval}\n(face is {area:.2f})" if known else ""
-        axis.set_title(f"{_broken(label)}{beside}", fontsize=9)
+        axis.set_title(f"{_broken(label)}\nheat of {mean['places']} places{beside}", fontsize=9)
     return figure
 
 

@@ -84,7 +84,7 @@ def draw(numbers: list[dict]) -> Figure:
             middle = (low + high) / 2
             for row in own:
                 half = (row["high"] - row["low"]) / 2
-                text = f"{row['mean']:.3f}" + (f"\n± {half:.3f}" if math.isfinite(half) else "")
+                text = f"{round(row['mean'], 3) + 0.0:.3f}" + (f"\n± {half:.3f}" if math.isfinite(half) else "")
                 colour = "black" if row["mean"] > middle else "white"
                 axis.text(row["column"] - 1, row["row"] - 1, text, ha="center", va="center", fontsize=8, color=colour)
             axis.set(xticks=[], yticks=[])

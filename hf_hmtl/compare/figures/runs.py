@@ -221,8 +221,10 @@ def saves_no_network(run: FinishedRun) -> str | None:
 
 
 def first_classification(run: FinishedRun) -> str | None:
-    """The task that figures of classes are about: the first that has some."""
-    return next((task for task in run.result.model["supervised"] if task in run.result.rows["train"]["classes"]), None)
+    """The task that figures of classes are about: the first that has some, in any split; all folds together have only
+    the one that is reported."""
+    of_classes = {task for split in run.result.rows.values() for task in split["classes"]}
+    return next((task for task in run.result.model["supervised"] if task in of_classes), None)
 
 
 def by_label(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:

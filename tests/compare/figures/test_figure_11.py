@@ -5,7 +5,7 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from hf_hmtl.analysis.explain import Unexplained, grad_cam, heat_inside, of_class
+from hf_hmtl.analysis.explain import Unexplained, grad_cam, heat_inside, heat_of_places, of_class
 from hf_hmtl.compare.figures import FigureOptions, figure_11, write_figure
 from hf_hmtl.data.drawn_faces.dataset import face_masks
 from hf_hmtl.run.finished import open_run
@@ -32,6 +32,18 @@ def test_the_numbers_are_those_of_the_same_faces_by_every_network(rewritten, tmp
     finite = expected[np.isfinite(expected)]
     assert mean["heat_on_face"] == pytest.approx(finite.mean(), abs=0.01)
     assert mean["face_of_picture"] == pytest.approx(masks.mean(), abs=0.01)
+    maps = opened.model.base_model(pixel_values=batch["pixel_values"]).last_hidden_state
+    assert mean["places"] == faces[0]["places"] == f"{maps.shape[2]}x{maps.shape[3]}" == "2x2"
+    told = {name for note in drawn.notes for name in names if "looked at shows" in note and name in note}
+    assert told == set(names) - {row["true_class"] for row in faces[:16]}
+
+
+def test_a_class_of_which_no_face_was_looked_at_is_told(rewritten, tmp_path):
+    drawn, _ = write_figure("11", [rewritten("one")], FigureOptions(rows=2), tmp_path)
+    seen = {row["true_class"] for row in drawn.numbers if row["seed"] == 1}
+    (note,) = drawn.notes
+    assert len(seen) <= 2 and not any(name in note for name in seen)
+    assert note.startswith("none of the faces that were looked at shows ") and note.endswith("--rows takes more of them")
 
 
 def test_a_network_that_cannot_be_explained_is_left_out_and_told(rewritten, tmp_path, monkeypatch):
@@ -42,11 +54,11 @@ def test_a_network_that_cannot_be_explained_is_left_out_and_told(rewritten, tmp_
         if not refused:
             refused.append(model)
             raise Unexplained("tnt ends in no maps")
-        return grad_cam(model, *rest)
+        return heat_of_places(model, *rest)
 
-    monkeypatch.setattr(figure_11, "grad_cam", explain)
+    monkeypatch.setattr(figure_11, "heat_of_places", explain)
     drawn, path = write_figure("11", folders, FigureOptions(rows=16), tmp_path)
-    assert drawn.notes == ["left out supervised, seed 1: tnt ends in no maps"]
+    assert drawn.notes[0] == "left out supervised, seed 1: tnt ends in no maps"
     assert {row["method"] for row in drawn.numbers} == {"puzzle-3x3"} and np.ptp(imread(path)) > 0
     refused.clear()
     with pytest.raises(ValueError, match="figure 11 has nothing to show: left out supervised, seed 1: tnt ends in no"):

@@ -35,6 +35,8 @@ def test_means_and_intervals_stand_at_the_steps_that_all_seeds_have(rewritten, t
     assert found["supervised", "loss", 10]["mean"] == pytest.approx(1.85)
     assert found["puzzle-3x3", "accuracy", 30]["mean"] == 0.7
     assert math.isnan(found["puzzle-3x3", "accuracy", 30]["low"])
+    bands = [path for axis in drawn.figure.axes for band in axis.collections for path in band.get_paths()]
+    assert min(row["low"] for row in drawn.numbers) < 0 <= min(np.nanmin(path.vertices[:, 1]) for path in bands)
 
 
 def test_a_run_without_such_a_log_is_left_out_and_told(rewritten, tmp_path):

@@ -18,7 +18,8 @@ def fold(rewritten, trained):
         name = known.name.replace("supervised", row)
         changes = {"metrics": known.metrics | {"test_emotion_accuracy": score}, "fold": {"number": number, "of": 3}}
         if number is None:
-            return rewritten(f"{row}/pooled", name=name, history=[], **changes)
+            rows = {"test": known.rows["test"]}
+            return rewritten(f"{row}/pooled", name=name, history=[], rows=rows, **changes)
         source = known.recipe["source"] | {"fold": [number, 3]}
         recipe = known.recipe | {"source": source}
         return rewritten(f"{row}/fold-{number}", name=f"{name}, source.fold=[{number}, 3]", recipe=recipe, **changes)
