@@ -12,6 +12,7 @@ from hf_hmtl.compare import folds
 from hf_hmtl.compare.report import finished_groups
 from hf_hmtl.compare.reproduce import claims, paper, tables
 from hf_hmtl.compare.reproduce.blocks import Block, Heading, Paragraph, Picture, Table
+from hf_hmtl.compare.reproduce.departures import blocks_of_departures
 from hf_hmtl.compare.reproduce.drawing import FIGURES, drawn_of, path_of, rows_of, runs_of
 from hf_hmtl.compare.reproduce.evidence import FEWEST_SEEDS, LATE, Evidence
 from hf_hmtl.compare.reproduce.plan import Reproduction, part_folder
@@ -73,6 +74,7 @@ def page(reproduction: Reproduction, folder: Path, published: bool = False) -> l
         left_out = "; ".join(f"table {name} {why}" for name, why in reproduction.missing.items())
         blocks.append(Paragraph(f"Not on {reproduction.name}: {left_out}."))
     blocks += _figures(reproduction, groups, folder, published)
+    blocks += blocks_of_departures(reproduction)
     return blocks
 
 

@@ -68,7 +68,11 @@ FIGURES = {
     "10": (AFFECTNET, "all settings", ("table 1", "table 5")),
     "11": (AFFECTNET, "where networks look", ("supervised-weak", "puzzle-3x3-weak")),
     "12": (AFFECTNET, "which tiles carry the label", ("supervised-none",)),
-    "13": (AFFECTNET, "puzzle sizes", ("supervised-none", *_SIZES)),
+    "13": (
+        AFFECTNET,
+        "puzzle sizes (the paper's of 20 epochs, these of as many as in the tables)",
+        ("supervised-none", *_SIZES),
+    ),
     "14": (AFFECTNET, "loss and accuracy with and without heads", ("supervised-none", *_HEADS)),
     "15": (POSE, "head pose by epoch, smoothed", ("table 12",)),
     "16": (

@@ -43,7 +43,9 @@ def test_a_class_of_which_no_face_was_looked_at_is_told(rewritten, tmp_path):
     seen = {row["true_class"] for row in drawn.numbers if row["seed"] == 1}
     (note,) = drawn.notes
     assert len(seen) <= 2 and not any(name in note for name in seen)
-    assert note.startswith("none of the faces that were looked at shows ") and note.endswith("--rows takes more of them")
+    assert note.startswith("none of the faces that were looked at shows ") and note.endswith(
+        "--rows takes more of them"
+    )
 
 
 def test_a_network_that_cannot_be_explained_is_left_out_and_told(rewritten, tmp_path, monkeypatch):
