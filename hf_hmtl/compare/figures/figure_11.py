@@ -19,6 +19,7 @@ from hf_hmtl.compare.figures.runs import (
     left_out,
     mean_and_interval,
     require_comparable,
+    require_weights,
     saves_no_network,
 )
 from hf_hmtl.results.intervals import of_mean
@@ -41,6 +42,7 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     """
     kept, notes = fitting(runs, _unfit, "figure 11")
     require_comparable(kept, "validation", "figure 11")
+    require_weights(kept, options.weights or KEPT)
     numbers, shown, unexplained, classes = [], {}, {}, set()
     for run in tqdm(kept, desc="runs explained", disable=None):
         opened = open_run(run.folder, options.data_dir, options.weights or KEPT, "validation")

@@ -17,6 +17,7 @@ from hf_hmtl.compare.figures.runs import (
     fitting,
     mean_and_interval,
     require_comparable,
+    require_weights,
     saves_no_network,
 )
 from hf_hmtl.run.finished import KEPT, open_run, some_rows
@@ -35,6 +36,7 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     """
     kept, notes = fitting(runs, _unfit, "figure 12")
     require_comparable(kept, "validation", "figure 12")
+    require_weights(kept, options.weights or KEPT)
     found = {}
     for run in tqdm(kept, desc="runs asked", disable=None):
         opened = open_run(run.folder, options.data_dir, options.weights or KEPT, "validation")

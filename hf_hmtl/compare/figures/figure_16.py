@@ -14,6 +14,7 @@ from hf_hmtl.compare.figures.runs import (
     fitting,
     mean_and_interval,
     require_comparable,
+    require_weights,
     saves_no_network,
 )
 from hf_hmtl.results.intervals import of_share
@@ -34,6 +35,7 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     """
     kept, notes = fitting(runs, _unfit, "figure 16")
     require_comparable(kept, "validation", "figure 16")
+    require_weights(kept, options.weights or LOWEST_LOSS)
     radii = tuple(sorted({0.0, *(options.radii or RADII)}))
     numbers = []
     for run in tqdm(kept, desc="runs under attack", disable=None):

@@ -220,6 +220,18 @@ def saves_no_network(run: FinishedRun) -> str | None:
     return "it reads clips, and pictures are looked at here" if run.result.recipe.get("sequence") else None
 
 
+def require_weights(runs: Sequence[FinishedRun], weights: str) -> None:
+    """Raise where a run has not the weights that are to be looked at: before the minutes that looking takes.
+
+    Args:
+        weights: one of `run.finished.WEIGHTS`.
+    """
+    from hf_hmtl.run.finished import weights_of  # here: figures of logs alone need no torch
+
+    for run in runs:
+        weights_of(run.folder, run.result, weights)
+
+
 def first_classification(run: FinishedRun) -> str | None:
     """The task that figures of classes are about: the first that has some, in any split; all folds together have only
     the one that is reported."""

@@ -139,7 +139,10 @@ class Reproduction:
             raise ValueError(f"table {name} on {self.name}: it {self.missing[name]}. Allowed: {', '.join(allowed)}")
         if name not in allowed:
             why = f"is not on {self.name}" if name in every else "is not of the paper or has no rows here"
-            raise ValueError(f"{what} {name} {why}. Allowed: {', '.join(allowed)}")
+            whole = [load(each) for each in available()]
+            others = [each.name for each in whole if name in (each.tables() if what == "table" else each.figures())]
+            elsewhere = f"; it is on {', '.join(others)}" if others else ""
+            raise ValueError(f"{what} {name} {why}{elsewhere}. Allowed: {', '.join(allowed)}")
 
 
 def _of_steps(steps: int) -> tuple[str, ...]:

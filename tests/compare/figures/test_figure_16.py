@@ -160,6 +160,19 @@ def test_mistakes_say_what_is_allowed(trained, rewritten, tmp_path):
         write_figure("16", [trained, again], FigureOptions(), tmp_path)
 
 
+def test_weights_that_are_gone_are_told_before_anything_is_looked_at(trained, rewritten, tmp_path, monkeypatch):
+    """Of the last run, too: attacking those before it would take minutes."""
+    history = [{"step": 1, "eval_loss": 1.0}, {"step": 2, "eval_loss": 2.0}]
+    selection = {"metric": "eval_emotion_accuracy", "split": "validation", "step": 2, "epoch": 1.0}
+    protocol = {"selection": selection, "reported_on": "test", "notes": []}
+    without = rewritten("without", seed=2, history=history, protocol=protocol)
+    lowest_loss.remove(without)
+    shutil.rmtree(without / "checkpoint-1")
+    monkeypatch.setattr(figure_16, "open_run", lambda *_: pytest.fail("looked at"))
+    with pytest.raises(ValueError, match="without: validation loss was lowest at step 1, whose weights were not kept"):
+        write_figure("16", [trained, without], FigureOptions(), tmp_path)
+
+
 def test_the_help_names_every_figure():
     named = [
         line.split()[0] for line in figure.__doc__.splitlines() if line.startswith("    ") and "hf-hmtl" not in line

@@ -89,8 +89,10 @@ def test_what_the_data_do_not_allow_is_refused_with_the_reason():
     ):
         with pytest.raises(ValueError, match=message):
             drawn.narrowed(tables, figures, rows)
-    with pytest.raises(ValueError, match="figure 15 is not on fer2013"):
+    with pytest.raises(ValueError, match="figure 15 is not on fer2013; it is on 300w-lp, drawn. Allowed"):
         plan.load("fer2013").narrowed((), ["15"], ())
+    with pytest.raises(ValueError, match="table 12 is not on affectnet; it is on 300w-lp, drawn. Allowed: 1, 2"):
+        plan.load("affectnet").narrowed(["12"], (), ())
     with pytest.raises(ValueError, match="data set to reproduce on, 'drwn'. Did you mean 'drawn'"):
         plan.load("drwn")
 
