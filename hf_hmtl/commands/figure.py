@@ -32,11 +32,8 @@ def run(arguments: list[str]) -> None:
 
     radii = None if options.radii is None else tuple(map(radius_of, options.radii))
     told = FigureOptions(options.data_dir, options.weights, options.rows, radii)
-    drawn, path = write_figure(options.figure, options.run, told, options.output_dir)
-    for note in drawn.notes:
-        print(note)
-    print(path)
-    print(path.with_suffix(".csv"))
+    drawn, path = write_figure(options.figure, options.run, told, options.output_dir, options.without)
+    print(*drawn.notes, path, path.with_suffix(".csv"), sep="\n")
 
 
 def radius_of(text: str) -> float:
@@ -60,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     options.add_argument("figure", metavar="NAME", help="a figure of the paper, such as 16")
     options.add_argument("run", type=Path, nargs="+", help="folders of finished runs, or of comparisons")
+    options.add_argument("--without", nargs="+", default=[], metavar="LABEL", help="leave out runs of these labels")
     options.add_argument("--data_dir", help="folder of the data set, where images are looked at; drawn faces need none")
     options.add_argument("--output_dir", type=Path, default=Path("outputs/figures"), help="outputs/figures")
     options.add_argument(

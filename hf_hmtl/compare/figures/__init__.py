@@ -66,7 +66,9 @@ def available() -> list[str]:
     return [*numbers, *map(str.upper, letters)]
 
 
-def write_figure(name: str, folders: Sequence[Path], options: FigureOptions, output_dir: Path) -> tuple[Drawn, Path]:
+def write_figure(
+    name: str, folders: Sequence[Path], options: FigureOptions, output_dir: Path, without: Sequence[str] = ()
+) -> tuple[Drawn, Path]:
     """Make a figure and write `figure-NAME.png` and `figure-NAME.csv`.
 
     Args:
@@ -74,6 +76,7 @@ def write_figure(name: str, folders: Sequence[Path], options: FigureOptions, out
         folders: of runs and comparisons.
         options: what it is told.
         output_dir: where the two files go.
+        without: labels of runs that are left out.
 
     Returns:
         The figure, and the path of its picture.
@@ -92,9 +95,9 @@ def write_figure(name: str, folders: Sequence[Path], options: FigureOptions, out
             raise ValueError(f"figure {name} has no use for --{option}; its options are: {known}")
     require_folder(output_dir, "--output_dir")
     from hf_hmtl.compare import canvas
-    from hf_hmtl.compare.figures.runs import finished_runs
+    from hf_hmtl.compare.figures.runs import finished_runs, without_labels
 
-    drawn = module.make(finished_runs(folders), options)
+    drawn = module.make(without_labels(finished_runs(folders), without), options)
     path = output_dir / f"figure-{name.upper()}.png"
     canvas.save(drawn.figure, path)
     with replacing(path.with_suffix(".csv")) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:

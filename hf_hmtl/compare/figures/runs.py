@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hf_hmtl.compare.folds import POOLED, name_without_fold
+from hf_hmtl.recipe import require_known
 from hf_hmtl.results import result as results
 from hf_hmtl.results.intervals import of_mean
 from hf_hmtl.results.result import Result
@@ -63,6 +64,16 @@ def finished_runs(folders: Sequence[Path]) -> list[FinishedRun]:
     _require_same_training(runs)
     order = list(dict.fromkeys(run.label for run in runs))
     return sorted(runs, key=lambda run: (order.index(run.label), run.seed))
+
+
+def without_labels(runs: list[FinishedRun], labels: Sequence[str]) -> list[FinishedRun]:
+    """The runs but for those of some labels.
+
+    Raises:
+        ValueError: a label is of no run.
+    """
+    require_known(labels, [run.label for run in runs], "label of these runs")
+    return [run for run in runs if run.label not in labels]
 
 
 def _without_folds(found: dict[Path, Result]) -> dict[Path, Result]:
@@ -206,7 +217,7 @@ def require_comparable(runs: Sequence[FinishedRun], split: str, figure: str) -> 
             counts = [f"{each.label} {each.result.rows.get(split, {}).get('rows', 0):,} rows" for each in (first, run)]
             raise ValueError(
                 f"{figure} shows scores of the same faces, and these runs have other ones in {split}: "
-                f"{' and '.join(counts)}. Leave one of them out"
+                f"{' and '.join(counts)}. Leave one of them out: --without {run.label}"
             )
     return tasks[0]
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hf_hmtl.commands import figure
 from hf_hmtl.compare.figures import FigureOptions, write_figure
 from hf_hmtl.compare.figures.runs import finished_runs, fitting
 from hf_hmtl.results import result as results
@@ -124,3 +125,17 @@ def test_what_is_said_of_many_runs_is_a_sentence_a_reason(rewritten):
     assert notes == [
         "left out row-0; row-1; row-2; row-3 and 1 more: it is odd", "left out row-5, seed 2: it is late",
     ]  # fmt: skip
+
+
+def test_runs_of_some_labels_can_be_left_out_of_a_whole_comparison(rewritten, tmp_path):
+    one = rewritten("runs/one")
+    fewer = results.read(one / "result.json").rows | {"test": {"rows": 7, "classes": {"emotion": {"happy": 7}}}}
+    rewritten("runs/other", row="puzzle-3x3", rows=fewer)
+    given = ["10", str(one.parent), "--output_dir", str(tmp_path)]
+    with pytest.raises(ValueError, match="other ones in test: .*Leave one of them out: --without (supervised|puzzle)"):
+        figure.run(given)
+    figure.run([*given, "--without", "puzzle-3x3"])
+    table = (tmp_path / "figure-10.csv").read_text()
+    assert "supervised" in table and "puzzle-3x3" not in table
+    with pytest.raises(ValueError, match="unknown label of these runs 'puzle-3x3'. Did you mean 'puzzle-3x3'"):
+        figure.run([*given, "--without", "puzle-3x3"])
