@@ -78,6 +78,7 @@ def draw_interval(
     """A point at the mean, and its 95 % interval over seeds where there is one."""
     mean, low, high = (spread[name] for name in ("mean", "low", "high"))
     known = math.isfinite(low)
+    low, high = max(low, 0.0), min(high, 1.0)  # an interval of few seeds may leave the shares, and its cap the picture
     errors = [[max(mean - low, 0)], [max(high - mean, 0)]] if known else None
     if upright:
         axis.errorbar([place], [mean], yerr=errors, fmt=marker, capsize=4, color=color)

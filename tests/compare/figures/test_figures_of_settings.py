@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from scipy import stats
 
 from hf_hmtl.compare.figures import FigureOptions, write_figure
+from hf_hmtl.compare.figures.settings import draw_interval
 from hf_hmtl.results import result as results
 
 
@@ -116,3 +118,11 @@ def test_maps_of_tiles_share_the_scale_of_their_measure(trained, rewritten, tmp_
     found, _ = write_figure("12", [trained, rewritten("two", row="other")], FigureOptions(rows=12), tmp_path)
     maps = [axis.images[0].get_clim() for axis in found.figure.axes if axis.images]
     assert len(maps) == 4 and maps[:2] == maps[2:]
+
+
+@pytest.mark.parametrize("upright", [True, False])
+def test_an_interval_that_leaves_the_shares_ends_with_a_cap_at_their_ends(upright):
+    axis = Figure().subplots()
+    draw_interval(axis, 3.0, {"mean": 0.5, "low": -0.2, "high": 1.1}, "C0", upright=upright)
+    (bars,) = axis.collections
+    assert bars.get_segments()[0][:, int(upright)].tolist() == [0.0, 1.0]
