@@ -65,6 +65,6 @@ def _parser() -> argparse.ArgumentParser:
     either = options.add_mutually_exclusive_group()
     either.add_argument("--dry_run", action="store_true", help="print what would be trained, with hours, and stop")
     either.add_argument("--report", action="store_true", help="train nothing; figures and page of what is finished")
-    options.add_argument("--keep", type=Path, metavar="FOLDER", help="copy the results, without their logs, into it")
+    options.add_argument("--keep", type=Path, metavar="FOLDER", help="copy results, with few of their logs, into it")
     options.add_argument("--page", type=Path, metavar="FILE.md", help="where the page goes, if not into the folder")
     return options

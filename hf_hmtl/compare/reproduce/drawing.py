@@ -42,7 +42,6 @@ def runs_of(reproduction: Reproduction, figure: str, groups: Groups) -> dict[str
         f"{row}/seed-{seed}": _came_of(result)
         for row in rows_of(reproduction, figure)
         for seed, result in groups.get(row, {}).items()
-        if seed in reproduction.seeds
     }
 
 

@@ -163,6 +163,7 @@ def test_figures_are_drawn_once_and_again_where_their_runs_are_others(folder):
     shutil.rmtree(folder / "drawn-paper" / "puzzle-2x2-none")  # one fewer
     assert is_drawn_again() and "puzzle-2x2-none" not in picture.with_suffix(".csv").read_text()
     assert is_drawn_again(dataclasses.replace(drawn, seeds=(1,)))
+    drawing.draw_figures(drawn, folder, None)
     picture.unlink()  # as in a copy of what was kept
     drawing.draw_figures(drawn, folder, None)
     assert picture.is_file()
