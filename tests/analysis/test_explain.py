@@ -5,7 +5,8 @@ import torch
 from torch.nn.functional import interpolate
 
 from hf_hmtl import HMTLConfig, HMTLForImageClassification
-from hf_hmtl.analysis.explain import Unexplained, grad_cam, heat_inside, of_class
+from hf_hmtl.analysis.attack import as_floats
+from hf_hmtl.analysis.explain import Unexplained, grad_cam, heat_inside, heat_of_places, of_class
 from hf_hmtl.data.drawn_faces.dataset import face_masks, face_parameters
 from hf_hmtl.data.drawn_faces.drawing import draw_faces, face_areas
 from hf_hmtl.tasks.classification import Classification
@@ -24,7 +25,7 @@ def model_of(backbone, *tasks):
 def test_of_pooled_maps_and_a_linear_head_it_is_the_class_activation_map():
     # Selvaraju et al. 2017, section 3.1: CAM (Zhou et al. 2016) is the special case, up to a factor.
     model, classes = model_of("test_resnet").train(), torch.tensor([0, 1, 2, 3])
-    found = grad_cam(model, "emotion", PIXELS, of_class(classes))
+    found = grad_cam(model, "emotion", PIXELS, of_class(classes), least_side=1)
     with torch.no_grad():
         maps = model.eval().hmtl(PIXELS).last_hidden_state
         weight = next(each for each in model.heads["emotion"].parameters() if each.ndim == 2)
@@ -49,12 +50,61 @@ def test_a_backbone_that_cannot_be_explained_is_told_of_which_can(backbone):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "size", "layer", "side"),
+    [
+        ("test_resnet", 128, "last", 4),
+        ("test_resnet", 96, "layer3", 6),
+        ("test_resnet", 48, "layer2", 6),
+        ("test_efficientnet", 48, "blocks.2", 6),
+        ("swin_tiny_patch4_window7_224", 48, "layers.1", 6),
+        ("hrnet_w18_small", 96, "last", 3),
+    ],
+)
+def test_last_maps_of_few_places_give_way_to_the_deepest_stage_that_has_them(backbone, size, layer, side):
+    model = HMTLForImageClassification(
+        HMTLConfig(backbone=backbone, image_size=size, heads={"emotion": EMOTION.head()})
+    )
+    pixels, score = PIXELS[:2].repeat(1, 1, 2, 2)[..., :size, :size], of_class(torch.tensor([0, 1]))
+    heat, found = heat_of_places(model, "emotion", pixels, score)
+    assert (found, heat.shape) == (layer, (2, side, side))
+    last, found = heat_of_places(model, "emotion", pixels, score, least_side=1)
+    assert (found, last.shape[1]) == ("last", -(-size // 32))
+
+
+def test_where_no_stage_has_the_places_it_is_the_one_with_most():
+    model, score = model_of("test_resnet"), of_class(torch.tensor([0, 1, 2, 3]))
+    heat, layer = heat_of_places(model, "emotion", PIXELS, score, least_side=100)
+    assert (layer, heat.shape) == ("act1", (4, 32, 32))
+
+
+def test_the_heat_of_a_stage_by_hand():
+    """Equations 1 and 2 of Selvaraju et al. 2017 on the stage that timm itself returns."""
+    model = HMTLForImageClassification(
+        HMTLConfig(backbone="test_resnet", image_size=48, heads={"emotion": EMOTION.head()})
+    ).eval()
+    pixels = PIXELS[..., :48, :48]
+    heat, layer = heat_of_places(model, "emotion", pixels, lambda logits: logits[:, 2])
+    backbone, normalized = model.hmtl.backbone, []
+    hook = backbone.conv1.register_forward_pre_hook(lambda _, inputs: normalized.append(inputs[0]))
+    model(pixel_values=as_floats(pixels))
+    hook.remove()
+    final, (maps,) = backbone.forward_intermediates(normalized[0], indices=[2])
+    score = model.heads["emotion"].layers(final.mean((2, 3)))[:, 2].sum()
+    (gradient,) = torch.autograd.grad(score, maps)
+    by_hand = torch.einsum("rchw,rc->rhw", maps, gradient.mean((2, 3))).relu()
+    assert layer == "layer2"
+    torch.testing.assert_close(heat, by_hand.detach(), atol=1e-7, rtol=1e-4)
+
+
 def test_a_picture_that_is_seen_in_one_place_is_refused():
     model = HMTLForImageClassification(
         HMTLConfig(backbone="test_resnet", image_size=32, heads={"emotion": EMOTION.head()})
     )
+    pixels, score = PIXELS[..., :32, :32], of_class(torch.tensor([0, 1, 2, 3]))
     with pytest.raises(Unexplained, match="test_resnet sees a picture of 32 px in one place; give it a larger one"):
-        grad_cam(model, "emotion", PIXELS[..., :32, :32], of_class(torch.tensor([0, 1, 2, 3])))
+        grad_cam(model, "emotion", pixels, score, least_side=1)
+    assert grad_cam(model, "emotion", pixels, score).shape == (4, 32, 32)
 
 
 def test_an_answer_that_is_read_off_elsewhere_is_refused():

@@ -35,10 +35,10 @@ MEAN = "mean"
 def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     """Explain every run's network on the same validation rows.
 
-    The numbers: a row for each run and face: the true class, the answer and its probability, in how many places the
-    heat is computed, and of drawn faces the share of the heat that is on the face and the share of the picture that is;
-    then a row `mean` for each label, with the interval over seeds, or of one seed over faces. The picture shows the
-    first face of each class, and of several seeds the first.
+    The numbers: a row for each run and face: the true class, the answer and its probability, in how many places of
+    which layer the heat is computed, and of drawn faces the share of the heat that is on the face and the share of the
+    picture that is; then a row `mean` for each label, with the interval over seeds, or of one seed over faces. The
+    picture shows the first face of each class, and of several seeds the first.
     """
     kept, notes = fitting(runs, _unfit, "figure 11")
     require_comparable(kept, "validation", "figure 11")
@@ -61,7 +61,9 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
         raise ValueError("these runs were validated on different faces, which cannot stand in one figure")
     if unseen := sorted(classes - {row["true_class"] for row in numbers}):
         notes.append(f"none of the faces that were looked at shows {', '.join(unseen)}; --rows takes more of them")
-    means = [_mean([row for row in numbers if row["method"] == label]) for label in shown]
+    of_label = {label: [row for row in numbers if row["method"] == label] for label in shown}
+    means = [_mean(rows) for rows in of_label.values()]
+    notes += [note for label, rows in of_label.items() for note in _without_heat(label, rows)]
     return Drawn([*numbers, *means], draw(shown, {row["method"]: row for row in means}), notes)
 
 
@@ -83,10 +85,11 @@ def _explained(run: FinishedRun, opened: OpenedRun, chosen: list[int]) -> tuple[
         target, rows = batch["targets"][task.name], batch["rows"]
         labelled = target != MISSING
         pixels, target, rows = batch["pixel_values"][labelled], target[labelled], rows[labelled]
-        places = heat_of_places(opened.model, task.name, pixels.to(opened.model.device), of_class(target)).cpu()
-        heat = enlarged(places, pixels.shape[-2:])
+        on_device = pixels.to(opened.model.device)
+        places, layer = heat_of_places(opened.model, task.name, on_device, of_class(target))
+        heat = enlarged(places.cpu(), pixels.shape[-2:])
         with torch.no_grad():
-            logits = opened.model(pixel_values=pixels.to(opened.model.device)).predictions[task.name]
+            logits = opened.model(pixel_values=on_device).predictions[task.name]
         probabilities = logits.float().softmax(-1).cpu()
         masks = opened.face_masks(rows.tolist())
         on_face = torch.full((len(rows),), torch.nan)
@@ -106,11 +109,19 @@ def _explained(run: FinishedRun, opened: OpenedRun, chosen: list[int]) -> tuple[
                     "low": "",
                     "high": "",
                     "places": "x".join(map(str, places.shape[1:])),
+                    "layer": layer,
                     "face_of_picture": float(masks[place].mean()) if masks is not None else float("nan"),
                 }
             )
             pictures.append((pixels[place].permute(1, 2, 0).numpy(), heat[place].numpy()))
     return numbers, pictures
+
+
+def _without_heat(label: str, rows: list[dict]) -> list[str]:
+    """How many drawn faces of a label are not in its mean, if any."""
+    cold = sum(np.isnan(row["heat_on_face"]) and np.isfinite(row["face_of_picture"]) for row in rows)
+    said = f"{label}: nothing speaks for the true class of {cold:,} of {len(rows):,} faces, which are not in its mean"
+    return [said] if cold else []
 
 
 def _mean(rows: list[dict]) -> dict:
@@ -126,7 +137,7 @@ def _mean(rows: list[dict]) -> dict:
     blank = dict.fromkeys(rows[0], "")
     area = float(np.mean([row["face_of_picture"] for row in rows]))
     own = {"method": rows[0]["method"], "seed": MEAN, "heat_on_face": over_seeds["mean"], "low": low, "high": high}
-    return blank | own | {"places": rows[0]["places"], "face_of_picture": area}
+    return blank | own | {name: rows[0][name] for name in ("places", "layer")} | {"face_of_picture": area}
 
 
 def draw(shown: dict[str, tuple[list[dict], list[tuple]]], means: dict[str, dict]):
@@ -171,7 +182,7 @@ def draw(shown: dict[str, tuple[list[dict], list[tuple]]], means: dict[str, dict
         share, area = mean["heat_on_face"], mean["face_of_picture"]
         interval = f"\n[{mean['low']:.2f}, {mean['high']:.2f}]" if np.isfinite(mean["low"]) else ""
         beside = f"\nheat on face {share:.2f}{interval}\n(face is {area:.2f})" if known else ""
-        axis.set_title(f"{_broken(label)}\nheat of {mean['places']} places{beside}", fontsize=9)
+        axis.set_title(f"{_broken(label)}\nheat of {mean['places']} places ({mean['layer']}){beside}", fontsize=9)
     return figure
 
 

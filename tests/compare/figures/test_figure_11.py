@@ -32,8 +32,11 @@ def test_the_numbers_are_those_of_the_same_faces_by_every_network(rewritten, tmp
     finite = expected[np.isfinite(expected)]
     assert mean["heat_on_face"] == pytest.approx(finite.mean(), abs=0.01)
     assert mean["face_of_picture"] == pytest.approx(masks.mean(), abs=0.01)
-    maps = opened.model.base_model(pixel_values=batch["pixel_values"]).last_hidden_state
-    assert mean["places"] == faces[0]["places"] == f"{maps.shape[2]}x{maps.shape[3]}" == "2x2"
+    (maps,) = opened.model.hmtl.backbone.forward_intermediates(
+        batch["pixel_values"].float(), indices=[2], intermediates_only=True
+    )
+    assert mean["places"] == faces[0]["places"] == f"{maps.shape[2]}x{maps.shape[3]}" == "6x6"
+    assert mean["layer"] == faces[0]["layer"] == "layer2"
     told = {name for note in drawn.notes for name in names if "looked at shows" in note and name in note}
     assert told == set(names) - {row["true_class"] for row in faces[:16]}
 
@@ -65,3 +68,17 @@ def test_a_network_that_cannot_be_explained_is_left_out_and_told(rewritten, tmp_
     refused.clear()
     with pytest.raises(ValueError, match="figure 11 has nothing to show: left out supervised, seed 1: tnt ends in no"):
         write_figure("11", folders[:1], FigureOptions(rows=16), tmp_path)
+
+
+def test_faces_without_heat_are_counted(rewritten, tmp_path, monkeypatch):
+    def cold(*rest):
+        heat, layer = heat_of_places(*rest)
+        heat[:3] = 0
+        return heat, layer
+
+    monkeypatch.setattr(figure_11, "heat_of_places", cold)
+    drawn, _ = write_figure("11", [rewritten("one")], FigureOptions(rows=16), tmp_path)
+    without = sum(np.isnan(row["heat_on_face"]) for row in drawn.numbers if row["seed"] == 1)
+    assert without >= 3
+    note = f"supervised: nothing speaks for the true class of {without} of 16 faces, which are not in its mean"
+    assert note in drawn.notes
