@@ -37,5 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     options.add_argument("folder", type=Path, nargs="+", help="folders of comparisons and of runs, in this order")
     options.add_argument("--output", type=Path, default=Path("model_cards/README.md"), help="model_cards/README.md")
-    options.add_argument("--keep", type=Path, metavar="FOLDER", help="copy the results there, without their logs")
+    options.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="copy the results there, of their logs no more than losses"
+    )
     return options

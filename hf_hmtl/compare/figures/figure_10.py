@@ -7,7 +7,15 @@ from matplotlib.figure import Figure
 from hf_hmtl.compare import canvas
 from hf_hmtl.compare.figures import Drawn, FigureOptions
 from hf_hmtl.compare.figures.runs import FinishedRun, fitting
-from hf_hmtl.compare.figures.settings import LEVELS, draw_interval, level_of, spreads, unfit, weights_of
+from hf_hmtl.compare.figures.settings import (
+    LEVELS,
+    draw_interval,
+    level_of,
+    mark_most_frequent,
+    spreads,
+    unfit,
+    weights_of,
+)
 
 OPTIONS = ()
 
@@ -44,10 +52,11 @@ def draw(numbers: list[dict]) -> Figure:
     for level, of_level in looks.items():
         axis.plot([], [], **of_level | {"linestyle": ""}, label=LEVELS.get(level, level))
     canvas.within_shares(axis, upright=False)
+    dotted = mark_most_frequent(axis, numbers, upright=False)
     axis.set_yticks(range(len(numbers)), [row["method"] for row in numbers])
     axis.set_ylim(-0.6, len(numbers) - 0.4)
     words = canvas.spread_in_words((row["seeds"] for row in numbers), "bars")
-    axis.set_xlabel(f"accuracy on {numbers[0]['split']}, 0 to 1\n{words}")
+    axis.set_xlabel(f"accuracy on {numbers[0]['split']}, 0 to 1\n{words}{dotted}")
     axis.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=len(levels), title="level of augmentation", fontsize="small")
     return figure

@@ -20,6 +20,7 @@ from hf_hmtl.compare.figures.runs import (
     require_weights,
     saves_no_network,
 )
+from hf_hmtl.compare.figures.settings import most_frequent
 from hf_hmtl.run.finished import KEPT, open_run, some_rows
 from hf_hmtl.tasks.classification import Classification
 
@@ -32,7 +33,7 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     """Ask every run's network about validation faces with a tile painted over, and with all others painted over.
 
     The numbers: a row for each label, tile and measure, over seeds: the accuracy that is lost without the tile, and the
-    accuracy by it alone.
+    accuracy by it alone, beside that of the most frequent class, which needs no tile.
     """
     kept, notes = fitting(runs, _unfit, "figure 12")
     require_comparable(kept, "validation", "figure 12")
@@ -54,6 +55,7 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
             "column": tile % GRID + 1,
             "seeds": len(of_seeds),
             **mean_and_interval([float(found[run.folder][measure][tile]) for run in of_seeds]),
+            "most_frequent": most_frequent(of_seeds[0], "validation"),
         }
         for label, of_seeds in by_label(kept).items()
         for measure in (LOSS, ALONE)
@@ -90,7 +92,9 @@ def draw(numbers: list[dict]) -> Figure:
                 colour = "black" if row["mean"] > middle else "white"
                 axis.text(row["column"] - 1, row["row"] - 1, text, ha="center", va="center", fontsize=8, color=colour)
             axis.set(xticks=[], yticks=[])
-            axis.set_title(f"{label}: accuracy {measure}", fontsize=9)
+            known = measure == ALONE and math.isfinite(own[0]["most_frequent"])
+            beside = f"\n(the most frequent class has {own[0]['most_frequent']:.3f})" if known else ""
+            axis.set_title(f"{label}: accuracy {measure}{beside}", fontsize=9)
             figure.colorbar(shown, ax=axis, shrink=0.75, label="accuracy, 0 to 1")
     if any(row["seeds"] > 1 for row in numbers):
         figure.supxlabel("means over seeds ± half of their 95 % interval", fontsize=9)

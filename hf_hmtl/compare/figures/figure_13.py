@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from hf_hmtl.compare import canvas
 from hf_hmtl.compare.figures import Drawn, FigureOptions
 from hf_hmtl.compare.figures.runs import FinishedRun, fitting
-from hf_hmtl.compare.figures.settings import draw_interval, spreads, unfit
+from hf_hmtl.compare.figures.settings import draw_interval, mark_most_frequent, spreads, unfit
 from hf_hmtl.tasks.puzzle import Puzzle
 
 OPTIONS = ()
@@ -60,7 +60,8 @@ def draw(numbers: list[dict]) -> Figure:
     axis.set_xlim(-0.5, len(numbers) - 0.5)
     axis.set_xlabel("puzzle, tiles a side")
     canvas.within_shares(axis)
+    dotted = mark_most_frequent(axis, numbers)
     axis.set_ylabel(f"accuracy on {numbers[0]['split']}, 0 to 1")
-    axis.set_title(canvas.spread_in_words((row["seeds"] for row in numbers), "bars"), fontsize=10)
+    axis.set_title(canvas.spread_in_words((row["seeds"] for row in numbers), "bars") + dotted, fontsize=10)
     axis.grid(axis="y", alpha=0.3)
     return figure

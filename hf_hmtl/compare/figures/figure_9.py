@@ -13,6 +13,7 @@ from hf_hmtl.compare.figures.settings import (
     RANDOM,
     draw_interval,
     level_of,
+    mark_most_frequent,
     spreads,
     unfit,
     weights_of,
@@ -61,8 +62,9 @@ def draw(numbers: list[dict]) -> Figure:
     axis.set_xticks(range(len(LEVELS)), list(LEVELS.values()))
     axis.set_xlim(-0.3, len(LEVELS) - 0.7)
     canvas.within_shares(axis)
+    dotted = mark_most_frequent(axis, numbers)
     axis.set(ylabel=f"accuracy on {numbers[0]['split']}, 0 to 1", xlabel="level of augmentation")
     axis.grid(axis="y", alpha=0.3)
-    title = canvas.spread_in_words((row["seeds"] for row in numbers), "bars")
+    title = canvas.spread_in_words((row["seeds"] for row in numbers), "bars") + dotted
     figure.legend(loc="outside lower center", ncols=2, title=title, fontsize="small")
     return figure

@@ -51,7 +51,8 @@ def accuracy(run: FinishedRun) -> float:
 def spreads(
     runs: Sequence[FinishedRun], setting: Callable[[FinishedRun], Setting], figure: str
 ) -> dict[Setting, dict[str, Any]]:
-    """{setting: method, seeds, and mean, sd, low and high of the accuracy over seeds}, in the order of the runs.
+    """{setting: method, split, seeds, mean, sd, low and high of the accuracy over seeds, and that of the most frequent
+    class}, in the order of the runs.
 
     Raises:
         ValueError: two rows have one setting, so that one point would stand for both; or the runs cannot be compared.
@@ -69,7 +70,27 @@ def spreads(
             )
         scores = [accuracy(run) for run in of_seeds]
         found[key] = {"method": label, "split": splits[0], "seeds": len(scores), **mean_and_interval(scores)}
+        found[key]["most_frequent"] = most_frequent(of_seeds[0], splits[0])
     return found
+
+
+def most_frequent(run: FinishedRun, split: str) -> float:
+    """Accuracy of always answering the most frequent class of the training rows; NaN where the result does not say."""
+    return run.result.baselines.get(f"{PREFIXES[split]}{first_classification(run)}_accuracy", math.nan)
+
+
+def mark_most_frequent(axis: Axes, numbers: Sequence[dict[str, Any]], upright: bool = True) -> str:
+    """A dotted line at the accuracy of the most frequent class, where scores come so low that it is in the picture.
+
+    Returns:
+        What the line is, for a legend; empty where there is none.
+    """
+    low, high = axis.get_ylim() if upright else axis.get_xlim()
+    share = next((row["most_frequent"] for row in numbers if low <= row["most_frequent"] <= high), None)
+    if share is None:
+        return ""
+    (axis.axhline if upright else axis.axvline)(share, color="0.5", linestyle=":", linewidth=1, zorder=0)
+    return f"\ndotted: always the most frequent class, {share:.3f}"
 
 
 def draw_interval(

@@ -70,6 +70,21 @@ def test_figure_10_sorts_all_settings(run, tmp_path):
     assert found.numbers[0]["level"] == "weak" and found.notes == ["left out probe, seed 1: it is a probe"]
 
 
+def test_the_most_frequent_class_is_marked_where_scores_come_so_low(run, tmp_path, trained):
+    share = results.read(trained / "result.json").baselines["test_emotion_accuracy"]
+    low = drawn(
+        "13", [*run("none", [share - 0.1]), *run("two", [share + 0.2], auxiliary={"puzzle": {"grid": 2}})], tmp_path
+    )
+    assert {row["most_frequent"] for row in low.numbers} == {share}
+    (axis,) = low.figure.axes
+    marked = [line.get_ydata() for line in axis.lines if line.get_linestyle() == ":"]
+    assert marked == [[share, share]] and f"most frequent class, {share:.3f}" in axis.get_title()
+    (axis,) = drawn("10", run("other", [share - 0.1, share + 0.1]), tmp_path).figure.axes
+    assert [share, share] in [list(line.get_xdata()) for line in axis.lines] and f", {share:.3f}" in axis.get_xlabel()
+    high = drawn("9", [*run("plain", [0.97]), *run("weak", [0.98], **level("weak"))], tmp_path)
+    assert not [line for line in high.figure.axes[0].lines if line.get_linestyle() == ":"]
+
+
 def test_figure_13_goes_by_the_size_and_sets_region_weights_apart(run, tmp_path):
     weights = [[1.0, 0.5], [0.5, 1.0]]
     folders = [
@@ -93,6 +108,10 @@ def test_figure_12_adds_up_to_the_score_of_the_run(trained, tmp_path):
     assert len(found.numbers) == 2 * 16 and {row["seeds"] for row in found.numbers} == {1}
     for row in found.numbers:  # of 12 faces
         assert row["mean"] * 12 == pytest.approx(round(row["mean"] * 12))
+    share = results.read(trained / "result.json").baselines["eval_emotion_accuracy"]
+    assert {row["most_frequent"] for row in found.numbers} == {share}
+    lost, alone = (axis.get_title() for axis in found.figure.axes if axis.images)
+    assert f"the most frequent class has {share:.3f}" in alone and "most frequent" not in lost
 
 
 def test_shares_are_drawn_from_0_to_1_and_levels_are_told_apart_in_gray(run, tmp_path):
