@@ -19,6 +19,7 @@ from hf_hmtl.compare.reproduce.evidence import (
     ratio,
     restlessness,
 )
+from hf_hmtl.compare.reproduce.paper import AFFECTNET, GENDER, POSE
 from hf_hmtl.compare.statistics import Difference, paired_difference
 
 HOLDS, FAILS, OPEN, NOT_TESTED = "holds", "does not hold", "open", "not tested at this size"
@@ -46,12 +47,14 @@ class Claim:
         test: how it is tested; it may raise NotTested.
         takes_settings: whether it can be judged of a setting that validation chose, too: a puzzle of other tiles would
             need a control of its own.
+        file: the recipe file of the paper's rows that it is about.
     """
 
     sentence: str
     place: str
     test: Callable[[Evidence], Verdict]
     takes_settings: bool = False
+    file: str = AFFECTNET
 
 
 def judge(claim: Claim, evidence: Evidence) -> Verdict:
@@ -63,7 +66,7 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
 
 
 def _word(*differences: Difference) -> str:
-    """Of differences that are all to be above zero."""
+    """Of gains that are all to be above zero."""
     if all(each.low > 0 for each in differences):
         return HOLDS
     return FAILS if any(each.high < 0 for each in differences) else OPEN
@@ -75,14 +78,22 @@ def _points(difference: Difference) -> str:
     return f"{mean:+.1f} points [{low:+.1f}, {high:+.1f}]"
 
 
+def _degrees(difference: Difference) -> str:
+    return f"{difference.mean:+.3f} degrees [{difference.low:+.3f}, {difference.high:+.3f}]"
+
+
 def _times(factor: Difference) -> str:
     return f"{factor.mean:.2f} times [{factor.low:.2f}, {factor.high:.2f}]"
 
 
 def _gains(evidence: Evidence, *pairs: tuple[str, str]) -> tuple[list[Difference], str]:
-    found = [evidence.gain(row, over) for row, over in pairs]
-    words = [f"{row} - {over}: {_points(each)}" for (row, over), each in zip(pairs, found, strict=True)]
-    return found, "; ".join(words)
+    """What the first of each pair gains over the second, and in words their differences: of errors less is a gain."""
+    found = [evidence.difference(row, over) for row, over in pairs]
+    greater = evidence.score.greater_is_better
+    shown = _points if greater else _degrees
+    words = [f"{row} - {over}: {shown(each)}" for (row, over), each in zip(pairs, found, strict=True)]
+    gains = found if greater else [Difference(-each.mean, -each.high, -each.low, each.seeds) for each in found]
+    return gains, "; ".join(words)
 
 
 _PUZZLES = ("puzzle-3x3-none", "puzzle-2x2-none")
@@ -110,7 +121,7 @@ def _there(evidence: Evidence) -> list[str]:
 
 
 def _require_learned(evidence: Evidence, *puzzles: str) -> None:
-    """Raise unless puzzles are solved beside emotions that are learned to the end: else a budget would be judged."""
+    """Raise unless puzzles are solved beside a task that is learned to the end: else a budget would be judged."""
     evidence.require_above_chance(*puzzles)
     evidence.require_solved(*puzzles)
     evidence.require_converged(*puzzles)
@@ -137,7 +148,16 @@ def strong_from_scratch(evidence: Evidence) -> Verdict:
 def heads_and_not_images(evidence: Evidence) -> Verdict:
     """Table 6: the puzzle gains over supervised training and over the same images without heads."""
     puzzle = _puzzle(evidence, functools.partial(_require_learned, evidence))
-    plain, control = "supervised-none", f"{puzzle}-without-heads"
+    return _heads_gain(evidence, puzzle, "supervised-none")
+
+
+def heads_of_other_tasks(evidence: Evidence) -> Verdict:
+    """Tables 12 and 13: the 3x3 puzzle, which both have, over supervised training and over the same images."""
+    return _heads_gain(evidence, "puzzle-3x3", "supervised")
+
+
+def _heads_gain(evidence: Evidence, puzzle: str, plain: str) -> Verdict:
+    control = f"{puzzle}-without-heads"
     evidence.require(plain, puzzle, control)
     _require_learned(evidence, puzzle)
     evidence.require_above_chance(control)
@@ -319,6 +339,8 @@ def eighth_class_costs(evidence: Evidence) -> Verdict:
 CLAIMS = (
     Claim("Strong augmentation from scratch beats ImageNet weights.", "section 4.2", strong_from_scratch),
     Claim("The heads bring the gain, and not the puzzled images.", "section 4.5.2", heads_and_not_images),
+    Claim("Of head pose, too, the heads bring the gain.", "section 4.8.1", heads_of_other_tasks, file=POSE),
+    Claim("Of gender, too, the heads bring the gain.", "section 4.8.2", heads_of_other_tasks, file=GENDER),
     Claim("The gain is largest with few labels.", "section 5.3", most_with_few_labels, takes_settings=True),
     Claim("A puzzle of 4x4 needs region weights.", "section 4.5.1", sixteen_tiles_need_weights),
     Claim("The in-painting head resists FGSM.", "section 4.6", inpainting_head_resists),

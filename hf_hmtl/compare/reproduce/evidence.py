@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
+from hf_hmtl.compare.reproduce.measures import Score, score_of
 from hf_hmtl.compare.statistics import (
     PREFIXES,
     Difference,
@@ -28,6 +30,7 @@ LATE = 0.02
 """A loss falls no more where less than this share of its whole fall came in the last quarter of the training: a rate
 that falls late takes a few hundredths of a nat off, and of a small loss those are many percent."""
 TASK, SCORE = "emotion", ACCURACY[0]
+EMOTION = f"{TASK}_{SCORE.name}"
 
 
 class NotTested(Exception):
@@ -39,17 +42,24 @@ class Evidence:
     """What is finished.
 
     Attributes:
-        groups: {row of AffectNet's tables: {seed: Result}}.
+        groups: {row of the paper's tables: {seed: Result}} of one recipe file.
         attacked: the numbers of Figure 16, rows of its table; none where it was not drawn.
         diverged: {row: how many of its trainings came to nothing}.
         settings: {row: further settings, one of which validation may choose to stand for it}; without them the paper's
             own are judged.
+        metric: the score that the rows are compared by, such as `emotion_accuracy` and `pose_mae`.
     """
 
     groups: Groups
     attacked: list[dict] = field(default_factory=list)
     diverged: dict[str, int] = field(default_factory=dict)
     settings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    metric: str = EMOTION
+
+    @property
+    def score(self) -> Score:
+        """What the metric measures."""
+        return score_of(self.metric)
 
     def require(self, *rows: str) -> None:
         """Raise unless each row has enough seeds.
@@ -73,17 +83,17 @@ class Evidence:
         return select_on_validation({each: self.groups[each] for each in among}, TASK)
 
     def scores(self, row: str) -> dict[int, float]:
-        """{seed: accuracy on the reported split}, 0 to 1."""
+        """{seed: score on the reported split}."""
         runs = self.groups[row]
         split = next(iter(runs.values())).protocol["reported_on"]
-        return by_seed(runs, f"{PREFIXES[split]}{TASK}_{SCORE.name}")
+        return by_seed(runs, f"{PREFIXES[split]}{self.metric}")
 
     def validation(self, row: str) -> float:
         """Mean accuracy on validation."""
-        return float(np.mean(list(by_seed(self.groups[row], f"eval_{TASK}_{SCORE.name}").values())))
+        return float(np.mean(list(by_seed(self.groups[row], f"eval_{EMOTION}").values())))
 
-    def gain(self, row: str, over: str) -> Difference:
-        """Accuracy of a row minus that of another, seed by seed."""
+    def difference(self, row: str, over: str) -> Difference:
+        """The score of a row minus that of another, seed by seed."""
         return paired_difference(self.scores(row), self.scores(over))
 
     def of_each(self, row: str, value: Callable[[Result], float | None], what: str) -> dict[int, float]:
@@ -126,7 +136,8 @@ class Evidence:
             NotTested: that of one does, or its log does not tell.
         """
         for row in rows:
-            shares = self.of_each(row, late_fall, "its log holds no validation loss")
+            task = self.metric.partition("_")[0]
+            shares = self.of_each(row, partial(late_fall, task=task), "its log holds no validation loss")
             mean = float(np.mean(list(shares.values())))
             if mean > LATE:
                 raise NotTested(
@@ -135,27 +146,27 @@ class Evidence:
                 )
 
     def is_above_chance(self, row: str) -> bool:
-        """Whether the interval of a row lies above the answer that needs no image; never of a row without runs."""
+        """Whether the interval of a row is better than the answer that needs no image; never of a row without runs."""
         if not self.groups.get(row):
             return False
-        low, _ = of_mean(list(self.scores(row).values()))
-        return low > constant(in_order(self.groups[row])[0])
+        low, high = of_mean(list(self.scores(row).values()))
+        constant = self._constant(row)
+        return low > constant if self.score.greater_is_better else high < constant
+
+    def _constant(self, row: str) -> float:
+        """The score of the answer that needs no image: the most frequent class, or the mean number."""
+        result = in_order(self.groups[row])[0]
+        return result.baselines.get(f"{PREFIXES[result.protocol['reported_on']]}{self.metric}", math.nan)
 
     def require_above_chance(self, *rows: str) -> None:
-        """Raise unless the interval of these rows lies above the answer that needs no image.
+        """Raise unless the interval of these rows is better than the answer that needs no image.
 
         Raises:
             NotTested: that of one does not.
         """
         for row in rows:
             if not self.is_above_chance(row):
-                raise NotTested(f"{row} is not above chance ({constant(in_order(self.groups[row])[0]):.3f})")
-
-
-def constant(result: Result) -> float:
-    """Accuracy of the most frequent class on the reported split."""
-    split = result.protocol["reported_on"]
-    return result.baselines.get(f"{PREFIXES[split]}{TASK}_{SCORE.name}", math.nan)
+                raise NotTested(f"{row} is not above chance ({self._constant(row):.3f})")
 
 
 def tiles_right(result: Result) -> float | None:
@@ -167,9 +178,9 @@ def tiles_right(result: Result) -> float | None:
     return None
 
 
-def late_fall(result: Result) -> float | None:
+def late_fall(result: Result, task: str = TASK) -> float | None:
     """Share of the whole fall of the validation loss that came in the last quarter of the training, 0 to 1."""
-    losses = validation_curve(result, f"{TASK}_loss")
+    losses = validation_curve(result, f"{task}_loss")
     before = [loss for step, loss in losses.items() if step <= 0.75 * max(losses)]
     if not before:
         return None
@@ -179,19 +190,19 @@ def late_fall(result: Result) -> float | None:
 
 def best_step(result: Result) -> float | None:
     """The step of the best validation accuracy, the first of equals."""
-    curve = validation_curve(result, f"{TASK}_{SCORE.name}")
+    curve = validation_curve(result, EMOTION)
     return max(curve, key=lambda step: curve[step]) if curve else None
 
 
 def best_share(result: Result) -> float | None:
     """`best_step` as a share of the last evaluated one, 0 to 1."""
-    curve = validation_curve(result, f"{TASK}_{SCORE.name}")
+    curve = validation_curve(result, EMOTION)
     return max(curve, key=lambda step: curve[step]) / max(curve) if curve else None
 
 
 def restlessness(result: Result) -> float | None:
     """Mean change of the validation accuracy from evaluation to evaluation over the second half of the training."""
-    curve = validation_curve(result, f"{TASK}_{SCORE.name}")
+    curve = validation_curve(result, EMOTION)
     values = [value for step, value in sorted(curve.items()) if step >= max(curve) / 2]
     return float(np.abs(np.diff(values)).mean()) if len(values) > 1 else None
 

@@ -64,7 +64,7 @@ def page(reproduction: Reproduction, folder: Path, published: bool = False) -> l
         *_budget(reproduction),
         Paragraph(f"{len(every)} of {wanted} runs are finished{_machines(every)}."),
         *_came_to_nothing(reproduction, folder),
-        *_verdicts(reproduction, groups.get(paper.AFFECTNET, {}), folder),
+        *_verdicts(reproduction, groups, folder),
         Heading("Tables"),
         Paragraph(tables.explanation(reproduction)),
     ]
@@ -109,30 +109,36 @@ def _cards(run: Result) -> list[str]:
     return run.hardware["gpus"] if (run.execution or {}).get("device") == "cuda" else []
 
 
-def _verdicts(reproduction: Reproduction, groups: Groups, folder: Path) -> list[Block]:
-    part = reproduction.part_of(paper.AFFECTNET)
-    if part is None:
+def _verdicts(reproduction: Reproduction, groups: dict[str, Groups], folder: Path) -> list[Block]:
+    parts = {part.original: part_folder(folder, part) for part in reproduction.parts}
+    judged = [claim for claim in claims.CLAIMS if claim.file in parts]
+    if not judged:
         return []
-    evidence = Evidence(groups, attacked_of(folder), diverged(part_folder(folder, part)))
+    attacked = attacked_of(folder)
+    evidence = {
+        file: Evidence(groups[file], attacked, diverged(parts[file]), metric=paper.metric_of(file))
+        for file in dict.fromkeys(claim.file for claim in judged)
+    }
     words = (
         "A claim holds, or does not, where the whole 95 % paired t interval over seeds says so, and is open between; "
         "intervals cover what the seed changes, and are not corrected for the number of claims. It is tested with "
         f"{FEWEST_SEEDS} seeds or more of each row, and where these matter with puzzles of which 80 % of the tiles are "
-        f"right, an emotion loss on validation that falls no more (its last quarter brought {LATE:.0%} of its fall or "
-        "less, in the mean over seeds), and answers above chance."
+        f"right, a supervised loss on validation that falls no more (its last quarter brought {LATE:.0%} of its fall "
+        "or less, in the mean over seeds), and answers above chance."
     )
-    blocks: list[Block] = [Heading("What the paper claims"), _judged(claims.CLAIMS, evidence), Paragraph(words)]
-    if reproduction.chosen:
-        of_settings = [claim for claim in claims.CLAIMS if claim.takes_settings]
+    blocks: list[Block] = [Heading("What the paper claims"), _judged(judged, evidence), Paragraph(words)]
+    of_settings = [claim for claim in judged if claim.takes_settings]
+    if reproduction.chosen and of_settings:
         words = "The same with the puzzle that is best on validation, of the paper's own and further settings:"
-        blocks += [Paragraph(words), _judged(of_settings, replace(evidence, settings=reproduction.chosen))]
+        chosen = {file: replace(each, settings=reproduction.chosen) for file, each in evidence.items()}
+        blocks += [Paragraph(words), _judged(of_settings, chosen)]
     return blocks
 
 
-def _judged(of: Sequence[claims.Claim], evidence: Evidence) -> Table:
+def _judged(of: Sequence[claims.Claim], evidence: dict[str, Evidence]) -> Table:
     rows = [["claim", "where", "verdict", "numbers, or why not"]]
     for claim in of:
-        verdict = claims.judge(claim, evidence)
+        verdict = claims.judge(claim, evidence[claim.file])
         rows.append([claim.sentence, claim.place, verdict.word, verdict.why])
     return Table(rows, texts=tuple(rows[0]))
 

@@ -114,6 +114,11 @@ def figures_printed(file: str) -> dict[str, dict]:
     return {row: paper for row, paper in found.items() if paper}
 
 
+def metric_of(file: str) -> str:
+    """What the first of these rows is measured by, in the tables of a recipe file."""
+    return next(iter(figures_printed(file).values()))["metric"]
+
+
 def tables_of(file: str, row: str) -> set[str]:
     """The tables in which a row stands: {"1", "5"} for "Tables 1 and 5", {"B"} for appendix B."""
     found = figures_printed(file).get(row)

@@ -1,5 +1,6 @@
 """The paper's claims: verdicts against intervals worked out by scipy, and none without its preconditions."""
 
+import dataclasses
 import math
 import re
 
@@ -60,6 +61,61 @@ def test_the_heads_gain_over_both_supervised_training_and_the_same_images(puzzle
     mean = np.mean(np.subtract(puzzle, PLAIN))
     expected = f"puzzle-3x3-none - supervised-none: {100 * mean:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
     assert expected in found.why
+
+
+def of_task(groups, metric, chance):
+    """The same runs of another task: their scores are of its metric, and their validation loss is its own."""
+    task = metric.partition("_")[0]
+    return {
+        row.replace("-none", ""): {
+            seed: dataclasses.replace(
+                each,
+                metrics={f"test_{metric}": each.metrics["test_emotion_accuracy"]},
+                baselines={f"test_{metric}": chance},
+                history=[
+                    {key.replace("eval_emotion", f"eval_{task}"): value for key, value in entry.items()}
+                    for entry in each.history
+                ],
+            )
+            for seed, each in runs.items()
+        }
+        for row, runs in groups.items()
+    }
+
+
+def others(puzzle, control, plain=PLAIN, metric="pose_mae", chance=0.9, losses=FALLEN):
+    found = group("supervised-none", plain) | group("puzzle-3x3-none", puzzle, losses)
+    runs = found | group("puzzle-3x3-none-without-heads", control)
+    return claims.heads_of_other_tasks(Evidence(of_task(runs, metric, chance), metric=metric))
+
+
+@pytest.mark.parametrize(
+    ("puzzle", "control", "word"),
+    [(WORSE, PLAIN, HOLDS), (WORSE, NOISY, OPEN), (NOISY, PLAIN, OPEN), (BETTER, PLAIN, FAILS), (WORSE, WORSE, OPEN)],
+)
+def test_less_is_a_gain_where_the_score_is_an_error(puzzle, control, word):
+    words = {word_of(PLAIN, puzzle), word_of(control, puzzle) if control != puzzle else OPEN}
+    assert word == (FAILS if FAILS in words else OPEN if OPEN in words else HOLDS)
+    found = others(puzzle, control)
+    assert found.word == word
+    low, high = stats.ttest_rel(puzzle, PLAIN).confidence_interval()
+    mean = np.mean(np.subtract(puzzle, PLAIN))
+    assert found.why.startswith(
+        f"puzzle-3x3 - supervised: {mean:+.3f} degrees [{low:+.3f}, {high:+.3f}]; puzzle-3x3 - "
+    )
+
+
+def test_the_heads_of_gender_are_judged_by_its_accuracy():
+    found = others(BETTER, PLAIN, metric="gender_accuracy", chance=CHANCE)
+    assert found.word == HOLDS and found.why.startswith("puzzle-3x3 - supervised: +6.3 points [")
+    assert others(WORSE, PLAIN, metric="gender_accuracy", chance=CHANCE).word == FAILS
+
+
+def test_other_tasks_have_the_same_preconditions():
+    with pytest.raises(NotTested, match=r"puzzle-3x3 is not above chance \(0\.400\)"):
+        others(WORSE, PLAIN, chance=0.4)
+    with pytest.raises(NotTested, match="the validation loss of puzzle-3x3 still falls"):
+        others(WORSE, PLAIN, losses=STILL)
 
 
 @pytest.mark.parametrize(
@@ -409,7 +465,7 @@ def test_an_eighth_class_costs_three_to_four_points(cost, word):
 
 
 def test_every_claim_is_asked_and_none_is_judged_without_runs():
-    assert len(claims.CLAIMS) == 13 and len({claim.test for claim in claims.CLAIMS}) == 13
+    assert len({(claim.test, claim.file) for claim in claims.CLAIMS}) == len(claims.CLAIMS) == 15
     for claim in claims.CLAIMS:
         assert judge(claim, Evidence({})).word == NOT_TESTED
     with pytest.raises(NotTested):
