@@ -123,8 +123,9 @@ def _verdicts(reproduction: Reproduction, groups: dict[str, Groups], folder: Pat
         "A claim holds, or does not, where the whole 95 % paired t interval over seeds says so, and is open between; "
         "intervals cover what the seed changes, and are not corrected for the number of claims. It is tested with "
         f"{FEWEST_SEEDS} seeds or more of each row, and where these matter with puzzles of which 80 % of the tiles are "
-        f"right, a supervised loss on validation that falls no more (its last quarter brought {LATE:.0%} of its fall "
-        "or less, in the mean over seeds), and answers above chance."
+        f"right, a supervised loss on validation that falls no more ({LATE:.0%} of its fall or less came in the last "
+        "quarter of the steps before the rate drops, which lowers any loss; in the mean over seeds), and answers above "
+        "chance."
     )
     blocks: list[Block] = [Heading("What the paper claims"), _judged(judged, evidence), Paragraph(words)]
     of_settings = [claim for claim in judged if claim.takes_settings]

@@ -88,7 +88,10 @@ BY_LOWEST_LOSS = FIGURES["16"][2]
 """Rows whose weights of the lowest validation loss are kept too, as Figure 16 says."""
 
 IN_THE_TEXT = ("inpainting-perceptual-none-without-softmax", "supervised-weak-seven-classes")
-"""Rows of AffectNet that no table or figure shows and that the text speaks of."""
+PRE_TRAININGS = tuple(
+    f"pretrain-{pretext}" for pretext in ("puzzle", "rotation", "puzzle-rotation", "inpainting", "barlow-twins")
+)
+"""Rows of AffectNet that no table or figure shows: those that the text speaks of, and those that others begin with."""
 
 
 @functools.cache

@@ -91,7 +91,8 @@ class Reproduction:
         """
         if not (tables or figures or rows):
             tables, figures = self.tables(), self.figures()
-            rows = [row for row in paper.IN_THE_TEXT if self._knows(paper.AFFECTNET, row)]
+            beside = (*paper.IN_THE_TEXT, *paper.PRE_TRAININGS)
+            rows = [row for row in beside if self._knows(paper.AFFECTNET, row)]
         wanted: dict[str, list[str]] = {part.original: [] for part in self.parts}
         for name in tables:
             self._require(name, paper.TABLES, self.tables(), "table")

@@ -27,7 +27,7 @@ def test_what_a_file_changes_of_the_papers_is_told_with_the_rows_of_which_it_is_
     few = [row for row in few if row in original["rows"]]
     assert [(line["the paper's"], line["here"]) for line in decay] == [("15,40", "60,72"), ("15,40", "300,360")]
     assert decay[1]["rows"] == ", ".join(few) and len(few) <= NAMED
-    assert decay[0]["rows"].startswith(f"{46 - len(few)} of 46, supervised-none among them")
+    assert decay[0]["rows"].startswith(f"{51 - len(few)} of 51, supervised-none among them")
     size = next(line for line in found if line["entry"] == "image_size")
     assert (size["the paper's"], size["here"], size["rows"]) == ("224 or 225 or 260 or 261", "48", "all")
     rate = next(line for line in found if line["entry"] == "training.learning_rate")

@@ -322,8 +322,8 @@ def test_results_of_their_rows_are_reported_with_how_many_there_are(folder, tmp_
     of_bfloat16.write(place_of(folder, "supervised-none", 2))  # of a GPU, reported elsewhere
     command.run(["--on", "drawn", "--report", "--output_dir", str(folder), "--keep", str(tmp_path / "kept")])
     said = capsys.readouterr().out
-    assert f"results {tmp_path / 'kept' / 'drawn'}, of 2 finished runs of 213" in said
-    assert f"page {folder / reproduce.PAGE}, of 2 finished runs of 213" in said
+    assert f"results {tmp_path / 'kept' / 'drawn'}, of 2 finished runs of 228" in said
+    assert f"page {folder / reproduce.PAGE}, of 2 finished runs of 228" in said
 
 
 @pytest.mark.slow
