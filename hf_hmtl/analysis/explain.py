@@ -30,7 +30,7 @@ CAN_BE_EXPLAINED = (
 )
 LEAST_SIDE = 4
 """Places a side that maps need to show where something is."""
-LAST, TOKENS = "last", "tokens before the last block"
+LAST, TOKENS = "last", "tokens"
 """What the backbone ends in and what its last block is given, among the names that timm gives the stages."""
 Score = Callable[[Tensor], Tensor]
 """A head's prediction of some rows to one number a row: what is to be explained."""
@@ -97,7 +97,8 @@ def heat_of_places(
     Args, errors: of `grad_cam`.
 
     Returns:
-        (rows, places down, places across) float32, 0 or more, and the layer: `last`, or as timm names the stage.
+        (rows, places down, places across) float32, 0 or more, and the layer: `last`, `tokens` of the last
+        block, or as timm names the stage.
     """
     backbone, seen = model.base_model.backbone, {}
     hooks = [model.base_model.register_forward_hook(lambda _, __, out: seen.update({LAST: out.last_hidden_state}))]

@@ -182,7 +182,7 @@ def draw(shown: dict[str, tuple[list[dict], list[tuple]]], means: dict[str, dict
         share, area = mean["heat_on_face"], mean["face_of_picture"]
         interval = f"\n[{mean['low']:.2f}, {mean['high']:.2f}]" if np.isfinite(mean["low"]) else ""
         beside = f"\nheat on face {share:.2f}{interval}\n(face is {area:.2f})" if known else ""
-        axis.set_title(f"{_broken(label)}\nheat of {mean['places']} places ({mean['layer']}){beside}", fontsize=9)
+        axis.set_title(f"{_broken(label)}\nheat of {mean['places']} places\n({mean['layer']}){beside}", fontsize=9)
     return figure
 
 

@@ -183,6 +183,8 @@ def late_fall(result: Result, task: str = TASK) -> float | None:
     """Share of the whole fall of the validation loss that came in the last quarter of the steps before the rate first
     drops, 0 to 1; of all steps where it does not drop."""
     losses = validation_curve(result, f"{task}_loss")
+    if not losses:
+        return None
     full = _steps_at_full_rate(result)
     before = [loss for step, loss in losses.items() if step <= 0.75 * full]
     if not before:

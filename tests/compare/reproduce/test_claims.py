@@ -149,6 +149,7 @@ def test_a_drop_of_the_rate_is_no_late_fall(decays, share):
     known = result("supervised-none", 1, 0.5, history=log([0.5] * 8, [2.1, 1.6, 1.3, 1.1, 1.05, 1.0, 0.4, 0.1]))
     recipe = known.recipe | {"training": known.recipe["training"] | {"decay_epochs": decays}}
     assert late_fall(dataclasses.replace(known, recipe=recipe)) == pytest.approx(share)
+    assert late_fall(dataclasses.replace(known, history=[])) is None
 
 
 @pytest.mark.parametrize(
