@@ -153,7 +153,7 @@ def better_features_than_rotation(evidence: Evidence) -> Verdict:
     others = ("nonlinear-rotation", "nonlinear-puzzle-rotation")
     evidence.require(*better, *others, *_PRE_TRAINED)
     evidence.require_solved(*_PRE_TRAINED)
-    evidence.require_above_chance(*better)
+    evidence.require_above_chance(*others)
     found, words = _gains(evidence, *((row, over) for row in better for over in others))
     return Verdict(_word(*found), words)
 
