@@ -235,7 +235,7 @@ def test_what_is_claimed_of_pre_training_and_of_sizes(claim, rows, changes, word
     ("claim", "rows", "row", "change", "why"),
     [
         (claims.better_features_than_rotation, FEATURES, "pretrain-puzzle", {"tiles": [0.5] * 8}, "50% of the tiles"),
-        (claims.better_features_than_rotation, FEATURES, "nonlinear-rotation", {"scores": [0.1, 0.2, 0.1]}, "not abov"),
+        (claims.better_features_than_rotation, FEATURES, "nonlinear-rotation", {"scores": [0.1, 0.2, 0.1]}, "chance"),
         (claims.fine_tuned_puzzle_gains, TUNED, "finetune-puzzle", {"losses": STILL}, "of finetune-puzzle still falls"),
         (claims.fine_tuned_puzzle_gains, TUNED, "supervised-none", {"losses": STILL}, "supervised-none still falls"),
         (claims.fine_tuned_puzzle_gains, TUNED, "pretrain-puzzle-rotation", {"tiles": [0.5] * 8}, "50% of the tiles"),
