@@ -1,7 +1,6 @@
 """The claims of the paper as sentences, each with a verdict that is computed from finished runs.
 
-A verdict needs its preconditions; without them a claim is not tested at this size. It holds where the whole 95 %
-interval over seeds says so, it does not hold where the whole interval says the opposite, and is open in between.
+A verdict needs its preconditions; without them a claim is not tested at this size.
 """
 
 import contextlib
@@ -21,21 +20,23 @@ from hf_hmtl.compare.reproduce.evidence import (
     restlessness,
 )
 from hf_hmtl.compare.reproduce.paper import AFFECTNET, GENDER, POSE
-from hf_hmtl.compare.statistics import Difference, paired_difference
+from hf_hmtl.compare.reproduce.verdicts import (
+    FAILS,
+    HOLDS,
+    NOT_TESTED,
+    OPEN,
+    Verdict,
+    gains_of,
+    in_points,
+    in_times,
+    word_of,
+)
+from hf_hmtl.compare.statistics import paired_difference
 
-HOLDS, FAILS, OPEN, NOT_TESTED = "holds", "does not hold", "open", "not tested at this size"
 RADIUS = 2 / 255
 """Largest change of a pixel by which robustness is judged, in units of pixels."""
 _ALMOST_TWICE, _MORE = 1.95, 1.3
 _ALMOST_NOTHING = 0.01  # a gain below one point of accuracy is none
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What came of a claim: one of the four words, and the numbers or the reason."""
-
-    word: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -64,37 +65,6 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
         return claim.test(evidence)
     except NotTested as reason:
         return Verdict(NOT_TESTED, str(reason))
-
-
-def _word(*differences: Difference) -> str:
-    """Of gains that are all to be above zero."""
-    if all(each.low > 0 for each in differences):
-        return HOLDS
-    return FAILS if any(each.high < 0 for each in differences) else OPEN
-
-
-def _points(difference: Difference) -> str:
-    """ "+1.2 points [+0.3, +2.1]", of shares; of factors see `_times`."""
-    mean, low, high = (100 * value + 0.0 for value in (difference.mean, difference.low, difference.high))
-    return f"{mean:+.1f} points [{low:+.1f}, {high:+.1f}]"
-
-
-def _degrees(difference: Difference) -> str:
-    return f"{difference.mean:+.3f} degrees [{difference.low:+.3f}, {difference.high:+.3f}]"
-
-
-def _times(factor: Difference) -> str:
-    return f"{factor.mean:.2f} times [{factor.low:.2f}, {factor.high:.2f}]"
-
-
-def _gains(evidence: Evidence, *pairs: tuple[str, str]) -> tuple[list[Difference], str]:
-    """What the first of each pair gains over the second, and in words their differences: of errors less is a gain."""
-    found = [evidence.difference(row, over) for row, over in pairs]
-    greater = evidence.score.greater_is_better
-    shown = _points if greater else _degrees
-    words = [f"{row} - {over}: {shown(each)}" for (row, over), each in zip(pairs, found, strict=True)]
-    gains = found if greater else [Difference(-each.mean, -each.high, -each.low, each.seeds) for each in found]
-    return gains, "; ".join(words)
 
 
 _PUZZLES = ("puzzle-3x3-none", "puzzle-2x2-none")
@@ -143,8 +113,8 @@ def strong_from_scratch(evidence: Evidence) -> Verdict:
     evidence.require_converged("supervised-strong")
     best = max(fine_tuned, key=evidence.validation)
     evidence.require_converged(best)
-    found, words = _gains(evidence, ("supervised-strong", best))
-    return Verdict(_word(*found), words)
+    found, words = gains_of(evidence, ("supervised-strong", best))
+    return Verdict(word_of(*found), words)
 
 
 def better_features_than_rotation(evidence: Evidence) -> Verdict:
@@ -154,8 +124,8 @@ def better_features_than_rotation(evidence: Evidence) -> Verdict:
     evidence.require(*better, *others, *_PRE_TRAINED)
     evidence.require_solved(*_PRE_TRAINED)
     evidence.require_above_chance(*others)
-    found, words = _gains(evidence, *((row, over) for row in better for over in others))
-    return Verdict(_word(*found), words)
+    found, words = gains_of(evidence, *((row, over) for row in better for over in others))
+    return Verdict(word_of(*found), words)
 
 
 def fine_tuned_puzzle_gains(evidence: Evidence) -> Verdict:
@@ -165,8 +135,8 @@ def fine_tuned_puzzle_gains(evidence: Evidence) -> Verdict:
     evidence.require_solved(*_PRE_TRAINED)
     evidence.require_above_chance(*rows)
     evidence.require_converged(*rows, plain)
-    found, words = _gains(evidence, *((row, plain) for row in rows))
-    return Verdict(_word(*found), words)
+    found, words = gains_of(evidence, *((row, plain) for row in rows))
+    return Verdict(word_of(*found), words)
 
 
 def beside_and_not_before(evidence: Evidence) -> Verdict:
@@ -176,8 +146,8 @@ def beside_and_not_before(evidence: Evidence) -> Verdict:
     evidence.require_solved(_PRE_TRAINED[0])
     _require_learned(evidence, beside)
     evidence.require_converged(before)
-    found, words = _gains(evidence, (beside, before))
-    return Verdict(_word(*found), words)
+    found, words = gains_of(evidence, (beside, before))
+    return Verdict(word_of(*found), words)
 
 
 def larger_puzzles_err_less(evidence: Evidence) -> Verdict:
@@ -186,8 +156,8 @@ def larger_puzzles_err_less(evidence: Evidence) -> Verdict:
     evidence.require(*sizes)
     _require_learned(evidence, *_PUZZLES)
     evidence.require_converged(sizes[-1])
-    found, words = _gains(evidence, *itertools.pairwise(sizes))
-    return Verdict(_word(*found), words)
+    found, words = gains_of(evidence, *itertools.pairwise(sizes))
+    return Verdict(word_of(*found), words)
 
 
 def heads_and_not_images(evidence: Evidence) -> Verdict:
@@ -207,8 +177,8 @@ def _heads_gain(evidence: Evidence, puzzle: str, plain: str) -> Verdict:
     _require_learned(evidence, puzzle)
     evidence.require_above_chance(control)
     evidence.require_converged(plain)
-    found, words = _gains(evidence, (puzzle, plain), (puzzle, control))
-    return Verdict(_word(*found), words)
+    found, words = gains_of(evidence, (puzzle, plain), (puzzle, control))
+    return Verdict(word_of(*found), words)
 
 
 def most_with_few_labels(evidence: Evidence) -> Verdict:
@@ -223,8 +193,8 @@ def most_with_few_labels(evidence: Evidence) -> Verdict:
     seeds = few.keys() & few_plain.keys() & all_of.keys() & all_plain.keys()
     gains = [{seed: a[seed] - b[seed] for seed in seeds} for a, b in ((few, few_plain), (all_of, all_plain))]
     gain, more = paired_difference(few, few_plain), paired_difference(*gains)
-    words = f"{rows[0]} - {rows[1]}: {_points(gain)}; that - ({rows[2]} - {rows[3]}): {_points(more)}"
-    return Verdict(_word(gain, more), words)
+    words = f"{rows[0]} - {rows[1]}: {in_points(gain)}; that - ({rows[2]} - {rows[3]}): {in_points(more)}"
+    return Verdict(word_of(gain, more), words)
 
 
 def sixteen_tiles_need_weights(evidence: Evidence) -> Verdict:
@@ -233,8 +203,8 @@ def sixteen_tiles_need_weights(evidence: Evidence) -> Verdict:
     evidence.require(*rows)
     evidence.require_solved(*rows)
     evidence.require_above_chance(*rows)
-    found, words = _gains(evidence, (rows[0], rows[1]), (rows[2], rows[1]))
-    return Verdict(_word(*found), words)
+    found, words = gains_of(evidence, (rows[0], rows[1]), (rows[2], rows[1]))
+    return Verdict(word_of(*found), words)
 
 
 def inpainting_head_resists(evidence: Evidence) -> Verdict:
@@ -249,8 +219,8 @@ def inpainting_head_resists(evidence: Evidence) -> Verdict:
     evidence.require_above_chance(*rows)
     under = {row: _accuracy_under_attack(evidence, row, RADIUS) for row in rows}
     found = [paired_difference(under[rows[0]], under[row]) for row in rows[1:]]
-    words = [f"{rows[0]} - {row}: {_points(each)}" for row, each in zip(rows[1:], found, strict=True)]
-    return Verdict(_word(*found), f"at {255 * RADIUS:g}/255, {'; '.join(words)}")
+    words = [f"{rows[0]} - {row}: {in_points(each)}" for row, each in zip(rows[1:], found, strict=True)]
+    return Verdict(word_of(*found), f"at {255 * RADIUS:g}/255, {'; '.join(words)}")
 
 
 def puzzles_do_not_resist(evidence: Evidence) -> Verdict:
@@ -270,7 +240,7 @@ def puzzles_do_not_resist(evidence: Evidence) -> Verdict:
         )
     under = {row: _accuracy_under_attack(evidence, row, RADIUS) for row in (plain, alike[0])}
     found = paired_difference(under[plain], under[alike[0]])
-    return Verdict(_word(found), f"at {255 * RADIUS:g}/255, {plain} - {alike[0]}: {_points(found)}")
+    return Verdict(word_of(found), f"at {255 * RADIUS:g}/255, {plain} - {alike[0]}: {in_points(found)}")
 
 
 def _accuracy_under_attack(evidence: Evidence, row: str, radius: float) -> dict[int, float]:
@@ -301,7 +271,7 @@ def loss_falls_once_solved(evidence: Evidence) -> Verdict:
         found = paired_difference(faster, dict.fromkeys(faster, 0.0))
         differences.append(found)
         words.append(f"{puzzle}: {found.mean:+.3f} nats in 1,000 steps [{found.low:+.3f}, {found.high:+.3f}]")
-    return Verdict(_word(*differences), f"faster by, {'; '.join(words)}")
+    return Verdict(word_of(*differences), f"faster by, {'; '.join(words)}")
 
 
 def twice_the_steps(evidence: Evidence) -> Verdict:
@@ -313,7 +283,7 @@ def twice_the_steps(evidence: Evidence) -> Verdict:
     evidence.require_solved(puzzle)
     found = ratio(evidence.steps_to(control, 0.5), evidence.steps_to(puzzle, 0.5))
     word = FAILS if found.high < _ALMOST_TWICE else HOLDS if found.low > 1 else OPEN
-    return Verdict(word, f"{control} {_times(found)} the steps of {puzzle} to 50 %")
+    return Verdict(word, f"{control} {in_times(found)} the steps of {puzzle} to 50 %")
 
 
 def thirty_percent_more_steps(evidence: Evidence) -> Verdict:
@@ -334,7 +304,7 @@ def thirty_percent_more_steps(evidence: Evidence) -> Verdict:
     found = ratio(best[puzzle], best[plain])
     inside = found.low <= _MORE <= found.high
     word = FAILS if not inside else HOLDS if found.low > 1 else OPEN
-    return Verdict(word, f"{puzzle} {_times(found)} the steps of {plain} to the best score")
+    return Verdict(word, f"{puzzle} {in_times(found)} the steps of {plain} to the best score")
 
 
 def no_gain_from_smoothing(evidence: Evidence) -> Verdict:
@@ -342,7 +312,7 @@ def no_gain_from_smoothing(evidence: Evidence) -> Verdict:
     rows = [f"smoothing-{amount}" for amount in ("0.0", "0.1", "0.2", "0.3")]
     evidence.require(*rows)
     evidence.require_converged(rows[0])
-    found, words = _gains(evidence, *((row, rows[0]) for row in rows[1:]))
+    found, words = gains_of(evidence, *((row, rows[0]) for row in rows[1:]))
     if any(each.low > 0 for each in found):
         return Verdict(FAILS, words)
     return Verdict(HOLDS if all(each.high < _ALMOST_NOTHING for each in found) else OPEN, words)
@@ -358,7 +328,7 @@ def unstable_without_softmax(evidence: Evidence) -> Verdict:
     evidence.require(*rows)
     moves = [evidence.of_each(row, restlessness, "its log holds no validation accuracy") for row in rows]
     found = paired_difference(*moves)
-    return Verdict(_word(found), f"change between evaluations, without - with softmax: {_points(found)}")
+    return Verdict(word_of(found), f"change between evaluations, without - with softmax: {in_points(found)}")
 
 
 def barlow_twins_stay_below(evidence: Evidence) -> Verdict:
@@ -367,8 +337,8 @@ def barlow_twins_stay_below(evidence: Evidence) -> Verdict:
     pairs = [(f"supervised-{level}", f"finetune-barlow-twins-{level}") for level in levels]
     evidence.require(*(row for pair in pairs for row in pair))
     evidence.require_converged(*(row for row, _ in pairs))
-    found, words = _gains(evidence, *pairs)
-    return Verdict(_word(*found), words)
+    found, words = gains_of(evidence, *pairs)
+    return Verdict(word_of(*found), words)
 
 
 def eighth_class_costs(evidence: Evidence) -> Verdict:
@@ -376,7 +346,7 @@ def eighth_class_costs(evidence: Evidence) -> Verdict:
     rows = ("supervised-weak-seven-classes", "supervised-weak")
     evidence.require(*rows)
     evidence.require_converged(*rows)
-    (found,), words = _gains(evidence, rows)
+    (found,), words = gains_of(evidence, rows)
     inside = found.low <= 0.04 and found.high >= 0.03
     return Verdict(FAILS if not inside else HOLDS if found.low > 0 else OPEN, words)
 

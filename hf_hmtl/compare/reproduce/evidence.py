@@ -90,8 +90,8 @@ class Evidence:
         return by_seed(runs, f"{PREFIXES[split]}{self.metric}")
 
     def validation(self, row: str) -> float:
-        """Mean accuracy on validation."""
-        return float(np.mean(list(by_seed(self.groups[row], f"eval_{EMOTION}").values())))
+        """Mean score on validation."""
+        return float(np.mean(list(by_seed(self.groups[row], f"eval_{self.metric}").values())))
 
     def difference(self, row: str, over: str) -> Difference:
         """The score of a row minus that of another, seed by seed."""
