@@ -90,6 +90,7 @@ class FramesOfPoints(GivenFrames):
             self.folders.setdefault(folder.name, []).append(folder)
 
     def faces_of(self, clip: str, number: int) -> list[Face]:
+        """The box around a frame's points, alone; none where there is no file of the frame, which counts from 1."""
         folder = self._folder_of(clip)
         for name in (f"{number + 1}.pts", f"{number + 1:05d}.pts", f"{number + 1:06d}.pts"):
             if folder is not None and (folder / name).is_file():
@@ -97,6 +98,7 @@ class FramesOfPoints(GivenFrames):
         return []
 
     def unused(self, decoded: dict[str, int]) -> list[str]:
+        """Files of points that are of no frame of {clip: its frames}, from the folder of all."""
         frames = {self._folder_of(clip): count for clip, count in decoded.items()}
         return [
             file.relative_to(self.path).as_posix()
