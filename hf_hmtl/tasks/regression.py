@@ -33,7 +33,9 @@ class Regression(Supervised):
 
     Attributes:
         loss: "rmse" (the paper's), "mse", "mae", "huber" (with `delta`), or "ccc": 1 - Lin's concordance. Roots and
-            concordances are of the whole step: of all accumulated batches and processes.
+            concordances are of the whole step: of all accumulated batches and processes. A concordance below 0 rises
+            as the answers move away from the labels, so that numbers which are not learned may leave their range;
+            `tanh` or `bins` keep them in it.
         range: lowest and highest number there is. Others are refused.
         unit: of the numbers, for readers.
         tanh: bend the numbers into the range.

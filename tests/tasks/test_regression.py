@@ -54,6 +54,14 @@ def test_the_gradient_of_the_concordance_is_that_of_its_definition(numbers):
     torch.testing.assert_close(ours, torch.autograd.grad(1 - ccc, answer)[0], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_concordance_below_zero_pushes_answers_away_and_one_above_it_pulls(numbers, sign):
+    truth = numbers[1]
+    answer = (sign * truth + 5).requires_grad_()
+    (gradient,) = torch.autograd.grad(loss_of(Regression("valence", loss="ccc", range=(-1, 1)), answer, truth), answer)
+    assert sign * gradient.mean() > 0  # descent lowers answers that are too high, or raises them further
+
+
 @pytest.mark.parametrize("bins", [None, 20])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_no_label_costs_nothing_and_gives_a_gradient_of_zero(loss, bins):
