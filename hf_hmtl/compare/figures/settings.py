@@ -55,7 +55,8 @@ def spreads(
     class}, in the order of the runs.
 
     Raises:
-        ValueError: two rows have one setting, so that one point would stand for both; or the runs cannot be compared.
+        ValueError: two rows have one setting, so that one point would stand for both; the runs cannot be compared, or
+            all are of one row, which has nothing beside it.
     """
     splits = sorted({run.result.protocol["reported_on"] for run in runs})
     if len(splits) > 1:
@@ -71,6 +72,11 @@ def spreads(
         scores = [accuracy(run) for run in of_seeds]
         found[key] = {"method": label, "split": splits[0], "seeds": len(scores), **mean_and_interval(scores)}
         found[key]["most_frequent"] = most_frequent(of_seeds[0], splits[0])
+    if len(found) == 1:
+        raise ValueError(
+            f"{figure} sets the scores of several rows beside each other, and of these runs it can show one, "
+            f"{runs[0].label}; give the runs of another row, too"
+        )
     return found
 
 

@@ -211,8 +211,8 @@ def best_step(result: Result) -> float | None:
 
 def best_share(result: Result) -> float | None:
     """`best_step` as a share of the last evaluated one, 0 to 1."""
-    curve = validation_curve(result, EMOTION)
-    return max(curve, key=lambda step: curve[step]) / max(curve) if curve else None
+    best = best_step(result)
+    return None if best is None else best / max(validation_curve(result, EMOTION))
 
 
 def restlessness(result: Result) -> float | None:

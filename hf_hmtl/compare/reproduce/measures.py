@@ -10,27 +10,29 @@ class Score:
     Attributes:
         name: within a column's title.
         words: in a sentence.
-        unit: of its numbers, as the paper's tables have them.
+        scale: what its numbers are, in a sentence.
+        unit: "share" for what lies between 0 and 1, else the unit of the label, such as "degrees"; may be empty.
         greater_is_better: False for errors.
     """
 
     name: str
     words: str
+    scale: str
     unit: str
     greater_is_better: bool = True
 
     def explained(self, of: str = "") -> str:
         """ "root mean square error (RMSE) of valence, for labels from -1 to 1, lower is better" for " of valence"."""
-        return f"{self.words}{of}, {self.unit}, {'higher' if self.greater_is_better else 'lower'} is better"
+        return f"{self.words}{of}, {self.scale}, {'higher' if self.greater_is_better else 'lower'} is better"
 
 
 SCORES = {
-    "accuracy": Score("accuracy", "accuracy", "a share from 0 to 1"),
-    "macro_f1": Score("macro F1", "macro F1", "a share from 0 to 1"),
-    "ccc": Score("CCC", "concordance correlation coefficient (CCC)", "from -1 to 1"),
-    "rmse": Score("RMSE", "root mean square error (RMSE)", "for labels from -1 to 1", greater_is_better=False),
-    "mse": Score("MSE", "mean square error (MSE)", "for labels from -1 to 1", greater_is_better=False),
-    "mae": Score("MAE", "mean absolute error (MAE)", "in degrees", greater_is_better=False),
+    "accuracy": Score("accuracy", "accuracy", "a share from 0 to 1", "share"),
+    "macro_f1": Score("macro F1", "macro F1", "a share from 0 to 1", "share"),
+    "ccc": Score("CCC", "concordance correlation coefficient (CCC)", "from -1 to 1", ""),
+    "rmse": Score("RMSE", "root mean square error (RMSE)", "for labels from -1 to 1", "", greater_is_better=False),
+    "mse": Score("MSE", "mean square error (MSE)", "for labels from -1 to 1", "", greater_is_better=False),
+    "mae": Score("MAE", "mean absolute error (MAE)", "in degrees", "degrees", greater_is_better=False),
 }
 """{how result.json calls it: a score that the paper prints}; absolute errors are of angles alone."""
 

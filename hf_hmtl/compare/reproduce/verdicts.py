@@ -33,9 +33,11 @@ def in_points(difference: Difference) -> str:
     return f"{mean:+.1f} points [{low:+.1f}, {high:+.1f}]"
 
 
-def in_degrees(difference: Difference) -> str:
-    """ "-0.032 degrees [-0.098, +0.033]"."""
-    return f"{difference.mean:+.3f} degrees [{difference.low:+.3f}, {difference.high:+.3f}]"
+def in_unit(difference: Difference, unit: str) -> str:
+    """ "-0.032 degrees [-0.098, +0.033]" of "degrees", and points of "share"."""
+    if unit == "share":
+        return in_points(difference)
+    return f"{difference.mean:+.3f}{' ' * bool(unit)}{unit} [{difference.low:+.3f}, {difference.high:+.3f}]"
 
 
 def in_times(factor: Difference) -> str:
@@ -46,8 +48,8 @@ def in_times(factor: Difference) -> str:
 def gains_of(evidence: Evidence, *pairs: tuple[str, str]) -> tuple[list[Difference], str]:
     """What the first of each pair gains over the second, and in words their differences: of errors less is a gain."""
     found = [evidence.difference(row, over) for row, over in pairs]
-    greater = evidence.score.greater_is_better
-    shown = in_points if greater else in_degrees
-    said = [f"{row} - {over}: {shown(each)}" for (row, over), each in zip(pairs, found, strict=True)]
-    gains = found if greater else [Difference(-each.mean, -each.high, -each.low, each.seeds) for each in found]
-    return gains, "; ".join(said)
+    score = evidence.score
+    said = [f"{row} - {over}: {in_unit(each, score.unit)}" for (row, over), each in zip(pairs, found, strict=True)]
+    if not score.greater_is_better:
+        found = [Difference(-each.mean, -each.high, -each.low, each.seeds) for each in found]
+    return found, "; ".join(said)

@@ -79,10 +79,19 @@ def test_the_most_frequent_class_is_marked_where_scores_come_so_low(run, tmp_pat
     (axis,) = low.figure.axes
     marked = [line.get_ydata() for line in axis.lines if line.get_linestyle() == ":"]
     assert marked == [[share, share]] and f"most frequent class, {share:.3f}" in axis.get_title()
-    (axis,) = drawn("10", run("other", [share - 0.1, share + 0.1]), tmp_path).figure.axes
+    folders = [*run("other", [share - 0.1, share + 0.1]), *run("better", [share + 0.2])]
+    (axis,) = drawn("10", folders, tmp_path).figure.axes
     assert [share, share] in [list(line.get_xdata()) for line in axis.lines] and f", {share:.3f}" in axis.get_xlabel()
     high = drawn("9", [*run("plain", [0.97]), *run("weak", [0.98], **level("weak"))], tmp_path)
     assert not [line for line in high.figure.axes[0].lines if line.get_linestyle() == ":"]
+
+
+@pytest.mark.parametrize("name", ["9", "10", "13"])
+def test_one_row_has_nothing_beside_it(name, run, tmp_path):
+    folders = [*run("plain", [0.5, 0.6]), *run("probe", [0.4], probe="linear")]
+    with pytest.raises(ValueError, match=f"figure {name} sets the scores of several rows .* can show one, plain;"):
+        drawn(name, folders, tmp_path)
+    assert not list(tmp_path.glob("figure-*"))
 
 
 def test_figure_13_goes_by_the_size_and_sets_region_weights_apart(run, tmp_path):

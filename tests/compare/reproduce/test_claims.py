@@ -97,6 +97,15 @@ def test_less_is_a_gain_where_the_score_is_an_error(puzzle, control, word):
     )
 
 
+@pytest.mark.parametrize(("metric", "sign"), [("affect_rmse", -1), ("affect_mse", -1), ("affect_ccc", 1)])
+def test_only_angles_are_told_in_degrees_and_only_shares_in_points(metric, sign):
+    found = others(BETTER, PLAIN, metric=metric, chance=sign * -np.inf)
+    assert found.word == {1: HOLDS, -1: FAILS}[sign]
+    low, high = stats.ttest_rel(BETTER, PLAIN).confidence_interval()
+    mean = np.mean(np.subtract(BETTER, PLAIN))
+    assert found.why.startswith(f"puzzle-3x3 - supervised: {mean:+.3f} [{low:+.3f}, {high:+.3f}]; puzzle-3x3 - ")
+
+
 def test_the_heads_of_gender_are_judged_by_its_accuracy():
     found = others(BETTER, PLAIN, metric="gender_accuracy", chance=CHANCE)
     assert found.word == HOLDS and found.why.startswith("puzzle-3x3 - supervised: +6.3 points [")

@@ -165,23 +165,26 @@ def test_odd_figures_and_rows_that_are_left_out_are_told(blocks):
 
 
 def test_ways_and_measures_are_those_of_our_results():
-    """Every measure of the paper has words, is in the results that we have of its task, and is better the same way."""
+    """Every measure of the paper has words, is in the results that we have of its task, of one unit and way."""
     printed = {each for file in paper.FILES for of_row in paper.figures_printed(file).values() for each in
                (of_row["metric"], *of_row.get("also", {}))}  # fmt: skip
     assert len(printed) == 16
     known = {f"pose_{name}" for name in angle_scores(np.zeros((1, 3)), np.zeros((1, 3)), ANGLES)}
-    ways = dict.fromkeys(known, False)
+    kinds = dict.fromkeys(known, (False, "degrees"))
     for path in DRAWN.glob("*/*/seed-1/**/result.json"):
         run = results.read(path)
         known |= {key.split("_", 1)[1] for key in run.metrics}
-        ways |= {
-            f"{task}_{each.name}": each.greater_is_better for task in run.measures for each in run.measures_of(task)
+        kinds |= {
+            f"{task}_{each.name}": (each.greater_is_better, each.unit)
+            for task in run.measures
+            for each in run.measures_of(task)
         }
     for measure in printed:
         assert measures.title(measure) and measures.sentence(measure)
         assert measure.replace("gender", "emotion") in known, measure  # of gender no run is there; it is a class, too
-        if measure in ways:
-            assert measures.score_of(measure).greater_is_better == ways[measure], measure
+        if measure in kinds:
+            score = measures.score_of(measure)
+            assert (score.greater_is_better, score.unit) == kinds[measure], measure
 
 
 @pytest.mark.parametrize("row", ["nonlinear-random", "supervised-none"])
