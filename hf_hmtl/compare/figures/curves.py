@@ -1,7 +1,7 @@
 """Curves of logs: means over seeds at the steps or epochs that all seeds have."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,20 @@ from matplotlib.axes import Axes
 from hf_hmtl.compare.canvas import styles
 from hf_hmtl.compare.figures.runs import FinishedRun, by_label, mean_and_interval
 
+Smoothing = Callable[[np.ndarray], np.ndarray]
+"""Of the values of one curve, in their order."""
 
-def logged(runs: Sequence[FinishedRun], key: str, measure: str, position: str) -> list[dict[str, Any]]:
+
+def logged(
+    runs: Sequence[FinishedRun], key: str, measure: str, position: str, smoothing: Smoothing | None = None
+) -> list[dict[str, Any]]:
     """Rows of a table: a measure of the log at each place where all seeds of a label have it.
 
     Args:
         key: of the log, such as "eval_loss".
         measure: what the table calls it.
         position: "step" or "epoch".
+        smoothing: of the curve of each seed, before the mean over seeds and its interval are taken.
 
     Raises:
         ValueError: the seeds of a label have no such place in common.
@@ -29,8 +35,11 @@ def logged(runs: Sequence[FinishedRun], key: str, measure: str, position: str) -
         if not shared:
             seeds = " and ".join(str(run.seed) for run in of_seeds)
             raise ValueError(f"{label}, seeds {seeds}: no two were evaluated at one {position}, so there is no mean")
-        for place in shared:
-            spread = mean_and_interval([values[place] for values in found])
+        curves = [np.array([values[place] for place in shared]) for values in found]
+        if smoothing is not None:
+            curves = [smoothing(values) for values in curves]
+        for place, values in zip(shared, zip(*curves, strict=True), strict=True):
+            spread = mean_and_interval([float(value) for value in values])
             rows.append({"method": label, "measure": measure, position: place, "seeds": len(found), **spread})
     return rows
 

@@ -1,12 +1,12 @@
 """Error of head pose on validation by epoch, as it was logged: appendix E, and with smoothing Figure 15."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
 from hf_hmtl.compare.canvas import new_figure, spread_in_words
 from hf_hmtl.compare.figures import Drawn, FigureOptions
-from hf_hmtl.compare.figures.curves import curve, draw_curves, logged
+from hf_hmtl.compare.figures.curves import Smoothing, curve, draw_curves, logged
 from hf_hmtl.compare.figures.runs import FinishedRun, fitting
 
 OPTIONS = ()
@@ -15,16 +15,14 @@ HEADLINE = "mae"
 
 def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     """Read the mean absolute error of the angles off the logs: a row for each label and epoch of all its seeds."""
-    return pose_errors(runs, "figure E", lambda rows: rows, "")
+    return pose_errors(runs, "figure E", None, "")
 
 
-def pose_errors(
-    runs: Sequence[FinishedRun], figure: str, smoothed: Callable[[list[dict]], list[dict]], how: str
-) -> Drawn:
+def pose_errors(runs: Sequence[FinishedRun], figure: str, smoothing: Smoothing | None, how: str) -> Drawn:
     """The errors by epoch, smoothed or not.
 
     Args:
-        smoothed: rows of the table to rows of the table.
+        smoothing: of the curve of each seed.
         how: what that did, for the picture.
 
     Raises:
@@ -34,7 +32,7 @@ def pose_errors(
     tasks = sorted({str(_pose(run)) for run in kept})
     if len(tasks) > 1:
         raise ValueError(f"{figure} shows one task, and these runs learned {' and '.join(tasks)}")
-    numbers = smoothed(logged(kept, f"eval_{tasks[0]}_{HEADLINE}", HEADLINE, "epoch"))
+    numbers = logged(kept, f"eval_{tasks[0]}_{HEADLINE}", HEADLINE, "epoch", smoothing)
     return Drawn(numbers, draw(numbers, how), notes)
 
 

@@ -21,22 +21,26 @@ from hf_hmtl.compare.reproduce.evidence import (
 )
 from hf_hmtl.compare.reproduce.paper import AFFECTNET, GENDER, POSE
 from hf_hmtl.compare.reproduce.verdicts import (
-    FAILS,
     HOLDS,
     NOT_TESTED,
-    OPEN,
     Verdict,
     gains_of,
     in_points,
     in_times,
     word_of,
+    word_within,
 )
 from hf_hmtl.compare.statistics import paired_difference
 
 RADIUS = 2 / 255
 """Largest change of a pixel by which robustness is judged, in units of pixels."""
-_ALMOST_TWICE, _MORE = 1.95, 1.3
-_ALMOST_NOTHING = 0.01  # a gain below one point of accuracy is none
+_ALMOST_TWICE, _MORE, _COSTS, _NOTHING = 1.95, 1.3, (0.03, 0.04), 0.01
+FIGURES = (
+    "Figures are taken as they are rounded: almost twice is 1.95 times or more, 30 % more 1.25 to 1.35 times, 3 to 4 "
+    "points 2.5 to 4.5, and a gain below one point is nothing."
+)
+"""What the page says of the four."""
+_NO_LINES = "80 % of the tiles are never right, or too early or late for a line before the rate drops"
 
 
 @dataclass(frozen=True)
@@ -267,7 +271,7 @@ def loss_falls_once_solved(evidence: Evidence) -> Verdict:
     evidence.require_above_chance(*puzzles)
     differences, words = [], []
     for puzzle in puzzles:
-        faster = evidence.of_each(puzzle, loss_falls_faster, "80 % of the tiles are never right, or too early")
+        faster = evidence.of_each(puzzle, loss_falls_faster, _NO_LINES)
         found = paired_difference(faster, dict.fromkeys(faster, 0.0))
         differences.append(found)
         words.append(f"{puzzle}: {found.mean:+.3f} nats in 1,000 steps [{found.low:+.3f}, {found.high:+.3f}]")
@@ -282,8 +286,9 @@ def twice_the_steps(evidence: Evidence) -> Verdict:
     evidence.require_above_chance(puzzle)
     evidence.require_solved(puzzle)
     found = ratio(evidence.steps_to(control, 0.5), evidence.steps_to(puzzle, 0.5))
-    word = FAILS if found.high < _ALMOST_TWICE else HOLDS if found.low > 1 else OPEN
-    return Verdict(word, f"{control} {in_times(found)} the steps of {puzzle} to 50 %")
+    return Verdict(
+        word_within(_ALMOST_TWICE, math.inf, found), f"{control} {in_times(found)} the steps of {puzzle} to 50 %"
+    )
 
 
 def thirty_percent_more_steps(evidence: Evidence) -> Verdict:
@@ -302,9 +307,10 @@ def thirty_percent_more_steps(evidence: Evidence) -> Verdict:
             "30 % more"
         )
     found = ratio(best[puzzle], best[plain])
-    inside = found.low <= _MORE <= found.high
-    word = FAILS if not inside else HOLDS if found.low > 1 else OPEN
-    return Verdict(word, f"{puzzle} {in_times(found)} the steps of {plain} to the best score")
+    return Verdict(
+        word_within(_MORE - 0.05, _MORE + 0.05, found),
+        f"{puzzle} {in_times(found)} the steps of {plain} to the best score",
+    )
 
 
 def no_gain_from_smoothing(evidence: Evidence) -> Verdict:
@@ -313,9 +319,7 @@ def no_gain_from_smoothing(evidence: Evidence) -> Verdict:
     evidence.require(*rows)
     evidence.require_converged(rows[0])
     found, words = gains_of(evidence, *((row, rows[0]) for row in rows[1:]))
-    if any(each.low > 0 for each in found):
-        return Verdict(FAILS, words)
-    return Verdict(HOLDS if all(each.high < _ALMOST_NOTHING for each in found) else OPEN, words)
+    return Verdict(word_within(-math.inf, _NOTHING, *found), words)
 
 
 def unstable_without_softmax(evidence: Evidence) -> Verdict:
@@ -346,9 +350,14 @@ def eighth_class_costs(evidence: Evidence) -> Verdict:
     rows = ("supervised-weak-seven-classes", "supervised-weak")
     evidence.require(*rows)
     evidence.require_converged(*rows)
-    (found,), words = gains_of(evidence, rows)
-    inside = found.low <= 0.04 and found.high >= 0.03
-    return Verdict(FAILS if not inside else HOLDS if found.low > 0 else OPEN, words)
+    least, most = _COSTS
+    scores = evidence.scores(rows[1])
+    if (eight := sum(scores.values()) / len(scores)) + most > 1:
+        raise NotTested(
+            f"{rows[1]} has an accuracy of {eight:.3f}, which leaves no room for {100 * most:g} points more"
+        )
+    found, words = gains_of(evidence, rows)
+    return Verdict(word_within(least - 0.005, most + 0.005, *found), words)
 
 
 CLAIMS = (

@@ -49,6 +49,7 @@ class Evidence:
         settings: {row: further settings, one of which validation may choose to stand for it}; without them the paper's
             own are judged.
         metric: the score that the rows are compared by, such as `emotion_accuracy` and `pose_mae`.
+        missing: {row: why the data do not allow it}.
     """
 
     groups: Groups
@@ -56,6 +57,7 @@ class Evidence:
     diverged: dict[str, int] = field(default_factory=dict)
     settings: dict[str, tuple[str, ...]] = field(default_factory=dict)
     metric: str = EMOTION
+    missing: dict[str, str] = field(default_factory=dict)
 
     @property
     def score(self) -> Score:
@@ -66,9 +68,11 @@ class Evidence:
         """Raise unless each row has enough seeds.
 
         Raises:
-            NotTested: one has not.
+            NotTested: one has not, or cannot have any.
         """
         for row in rows:
+            if row in self.missing:
+                raise NotTested(f"{row} {self.missing[row]}")
             seeds = len(self.groups.get(row, {}))
             if seeds < FEWEST_SEEDS:
                 raise NotTested(f"{row}: {seeds} of {FEWEST_SEEDS} seeds are finished")
@@ -225,7 +229,8 @@ def restlessness(result: Result) -> float | None:
 def loss_falls_faster(result: Result) -> float | None:
     """By how much the training loss falls faster, nats in 1,000 steps, after 80 % of the tiles are right than before.
 
-    Two least-squares lines: through the log until that is first so, and through as many steps after it.
+    Two least-squares lines through as many steps before that is first so as after it, all at the full rate: when the
+    rate drops any loss falls at once, and then hardly moves. The first step, which is logged alone, is left out.
 
     Returns:
         None where it is never so, or too early or late for a line.
@@ -233,13 +238,14 @@ def loss_falls_faster(result: Result) -> float | None:
     logged = [
         (entry["step"], entry[f"loss_{TASK}"], next(v for k, v in entry.items() if k.endswith("_tile_accuracy")))
         for entry in result.history
-        if f"loss_{TASK}" in entry and any(key.endswith("_tile_accuracy") for key in entry)
+        if f"loss_{TASK}" in entry and entry["step"] > 1 and any(key.endswith("_tile_accuracy") for key in entry)
     ]
     solved = next((step for step, _, tiles in logged if tiles >= SOLVED), None)
     if solved is None:
         return None
-    before = [(step, loss) for step, loss, _ in logged if step <= solved]
-    after = [(step, loss) for step, loss, _ in logged if solved <= step <= 2 * solved]
+    far = min(solved, _steps_at_full_rate(result) - solved)
+    before = [(step, loss) for step, loss, _ in logged if solved - far <= step <= solved]
+    after = [(step, loss) for step, loss, _ in logged if solved <= step <= solved + far]
     if min(len(before), len(after)) < 3:
         return None
     return 1000 * (_slope(before) - _slope(after))

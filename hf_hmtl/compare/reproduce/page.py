@@ -71,7 +71,9 @@ def page(reproduction: Reproduction, folder: Path, published: bool = False) -> l
     for name in reproduction.tables():
         blocks += tables.blocks_of_table(name, reproduction, groups[paper.TABLES[name].file])
     if reproduction.missing:
-        left_out = "; ".join(f"table {name} {why}" for name, why in reproduction.missing.items())
+        left_out = "; ".join(
+            f"{f'table {name}' if name in paper.TABLES else name} {why}" for name, why in reproduction.missing.items()
+        )
         blocks.append(Paragraph(f"Not on {reproduction.name}: {left_out}."))
     blocks += _figures(reproduction, groups, folder, published)
     blocks += blocks_of_departures(reproduction)
@@ -116,7 +118,9 @@ def _verdicts(reproduction: Reproduction, groups: dict[str, Groups], folder: Pat
         return []
     attacked = attacked_of(folder)
     evidence = {
-        file: Evidence(groups[file], attacked, diverged(parts[file]), metric=paper.metric_of(file))
+        file: Evidence(
+            groups[file], attacked, diverged(parts[file]), metric=paper.metric_of(file), missing=reproduction.missing
+        )
         for file in dict.fromkeys(claim.file for claim in judged)
     }
     words = (
@@ -125,7 +129,7 @@ def _verdicts(reproduction: Reproduction, groups: dict[str, Groups], folder: Pat
         f"{FEWEST_SEEDS} seeds or more of each row, and where these matter with puzzles of which 80 % of the tiles are "
         f"right, a supervised loss on validation that falls no more ({LATE:.0%} of its fall or less came in the last "
         "quarter of the steps before the rate drops, which lowers any loss; in the mean over seeds), and answers above "
-        "chance."
+        f"chance. {claims.FIGURES}"
     )
     blocks: list[Block] = [Heading("What the paper claims"), _judged(judged, evidence), Paragraph(words)]
     of_settings = [claim for claim in judged if claim.takes_settings]

@@ -51,7 +51,7 @@ class Reproduction:
         at_a_time: runs trained side by side.
         quick: supervised training, a puzzle and its control, which a budget is for.
         chosen: {row: further settings among which validation chooses}.
-        missing: {table: why the data do not allow it}.
+        missing: {table or row: why the data do not allow it}.
         steps: {row: optimiser steps} of a reproduction within a budget.
         drawn: figures that are drawn of it when its runs are finished.
     """
@@ -103,6 +103,8 @@ class Reproduction:
             self._require(name, paper.FIGURES, self.figures(), "figure")
             wanted[paper.FIGURES[name][0]] += paper.rows_of_figure(name)
         for row in rows:
+            if row in self.missing:
+                raise ValueError(f"{row} on {self.name}: it {self.missing[row]}")
             known = [
                 part for part in self.parts if row in (*part.rows, *(f"{part.recipe}/{each}" for each in part.rows))
             ]

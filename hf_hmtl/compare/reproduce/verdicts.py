@@ -27,6 +27,13 @@ def word_of(*differences: Difference) -> str:
     return FAILS if any(each.high < 0 for each in differences) else OPEN
 
 
+def word_within(low: float, high: float, *differences: Difference) -> str:
+    """Of a figure that is claimed, and how it is rounded: all are to lie between `low` and `high`."""
+    if all(low <= each.low and each.high <= high for each in differences):
+        return HOLDS
+    return FAILS if any(each.high < low or each.low > high for each in differences) else OPEN
+
+
 def in_points(difference: Difference) -> str:
     """ "+1.2 points [+0.3, +2.1]", of shares; of factors see `in_times`."""
     mean, low, high = (100 * value + 0.0 for value in (difference.mean, difference.low, difference.high))

@@ -10,7 +10,8 @@ from scipy import stats
 from hf_hmtl.compare.reproduce import claims
 from hf_hmtl.compare.reproduce.claims import RADIUS, Claim, judge
 from hf_hmtl.compare.reproduce.evidence import Evidence, NotTested, loss_falls_faster, restlessness
-from hf_hmtl.compare.reproduce.verdicts import FAILS, HOLDS, NOT_TESTED, OPEN
+from hf_hmtl.compare.reproduce.verdicts import FAILS, HOLDS, NOT_TESTED, OPEN, word_within
+from hf_hmtl.compare.statistics import Difference
 
 from .conftest import CHANCE, log, result
 
@@ -378,9 +379,11 @@ def test_two_lines_tell_whether_the_loss_falls_faster_once_the_puzzle_is_solved(
     slow, fast = [2.0, 1.98, 1.97, 1.95, 1.94], [1.5, 1.1, 0.8]
     run = result("puzzle-3x3-none", 1, 0.5, history=log([0.5] * 8, FALLEN, SOLVED, slow + fast))
     steps = np.arange(10, 90, 10)
-    before = stats.linregress(steps[:5], slow).slope
+    before = stats.linregress(steps[1:5], slow[1:]).slope
     after = stats.linregress(steps[4:], slow[4:] + fast).slope
     assert loss_falls_faster(run) == pytest.approx(1000 * (before - after))
+    alone = [{"step": 1, "loss_emotion": 9.0, "puzzle_tile_accuracy": 0.1}]
+    assert loss_falls_faster(dataclasses.replace(run, history=alone + run.history)) == loss_falls_faster(run)
     groups = group("puzzle-3x3-none", PLAIN, training=slow + fast)
     assert verdict(claims.loss_falls_once_solved, groups).word == HOLDS
     slower = group("puzzle-2x2-none", PLAIN, training=[3.0, 2.6, 2.2, 1.8, 1.4, 1.39, 1.38, 1.37])
@@ -393,6 +396,17 @@ def test_two_lines_tell_whether_the_loss_falls_faster_once_the_puzzle_is_solved(
     assert of_settings.word == HOLDS and of_settings.why.startswith(f"faster by, {HALF}: +")
     at_chance = verdict(claims.loss_falls_once_solved, group("puzzle-3x3-none", AT_CHANCE, training=slow + fast))
     assert at_chance.why == f"puzzle-3x3-none is not above chance ({CHANCE:.3f})"
+
+
+def test_the_two_lines_are_equally_long_and_end_before_the_rate_drops():
+    before, after = [2.0, 1.98, 1.97, 1.95, 1.94], [1.7, 1.4, 0.2]
+    run = result("puzzle-3x3-none", 1, 0.5, history=log([0.5] * 8, FALLEN, SOLVED, before + after))
+    training = run.recipe["training"] | {"decay_epochs": "7,8"}
+    run = dataclasses.replace(run, recipe=run.recipe | {"training": training})
+    expected = stats.linregress([30, 40, 50], before[2:]).slope - stats.linregress([50, 60, 70], [1.94, 1.7, 1.4]).slope
+    assert loss_falls_faster(run) == pytest.approx(1000 * expected)
+    late = dataclasses.replace(run, recipe=run.recipe | {"training": training | {"decay_epochs": "6,8"}})
+    assert loss_falls_faster(late) is None
 
 
 def test_the_steps_of_a_network_at_chance_to_its_best_are_not_counted():
@@ -427,6 +441,15 @@ def test_thirty_percent_more_steps_need_room_in_the_budget(best, word):
     assert word == FAILS or f"supervised-none, seed 2, is at its best after {best / 8:.0%} of its steps" in found.why
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(2.6, 4.4, HOLDS), (2.6, 4.6, OPEN), (0.1, 30.0, OPEN), (0.1, 2.4, FAILS), (4.6, 30.0, FAILS)],
+)
+def test_a_figure_holds_where_the_whole_interval_is_rounded_to_it(low, high, word):
+    assert word_within(2.5, 4.5, Difference((low + high) / 2, low, high, 3)) == word
+    assert word_within(2.5, 4.5, Difference(3, 3, 3, 3), Difference((low + high) / 2, low, high, 3)) == word
+
+
 @pytest.mark.parametrize(("late", "word"), [(8, HOLDS), (4, FAILS), (5, FAILS)])
 def test_twice_the_steps_without_heads(late, word):
     def reaching(step):
@@ -444,7 +467,7 @@ def test_twice_the_steps_without_heads(late, word):
     assert "never reaches 50%" in verdict(claims.twice_the_steps, groups[0], never).why
 
 
-@pytest.mark.parametrize(("gain", "word"), [(0.1, FAILS), (-0.05, HOLDS)])
+@pytest.mark.parametrize(("gain", "word"), [(0.1, FAILS), (0.005, HOLDS), (-0.05, HOLDS)])
 def test_label_smoothing_gains_nothing_where_no_amount_does(gain, word):
     noise = np.array([0.0, 0.002, -0.002])
     plain = np.array(PLAIN)
@@ -470,11 +493,25 @@ def test_a_training_that_diverges_is_unstable():
         claims.unstable_without_softmax(Evidence(group(rows[1], PLAIN), diverged=dict.fromkeys(rows, 1)))
 
 
-@pytest.mark.parametrize(("cost", "word"), [(0.035, HOLDS), (0.1, FAILS), (-0.05, FAILS)])
-def test_an_eighth_class_costs_three_to_four_points(cost, word):
-    seven = np.array(PLAIN) + cost + np.array([0.001, 0, -0.001])
+@pytest.mark.parametrize(
+    ("cost", "spread", "word"), [(0.035, 1, HOLDS), (0.035, 9, OPEN), (0.1, 1, FAILS), (0, 1, FAILS)]
+)
+def test_an_eighth_class_costs_three_to_four_points(cost, spread, word):
+    seven = np.array(PLAIN) + cost + spread * np.array([0.001, 0, -0.001])
     rows = group("supervised-weak", PLAIN), group("supervised-weak-seven-classes", seven)
     assert verdict(claims.eighth_class_costs, *rows).word == word
+
+
+def test_what_an_eighth_class_costs_needs_room_above_it():
+    rows = group("supervised-weak", [0.96, 0.97, 0.98]), group("supervised-weak-seven-classes", [0.99, 0.98, 0.98])
+    found = verdict(claims.eighth_class_costs, *rows)
+    assert found.word == NOT_TESTED and "has an accuracy of 0.970, which leaves no room for 4 points more" in found.why
+
+
+def test_of_a_row_that_the_data_do_not_allow_the_reason_is_told():
+    missing = {"supervised-weak-seven-classes": "needs faces of contempt to leave out"}
+    found = judge(Claim("", "", claims.eighth_class_costs), Evidence({}, missing=missing))
+    assert found.why == "supervised-weak-seven-classes needs faces of contempt to leave out"
 
 
 def test_every_claim_is_asked_and_none_is_judged_without_runs():
