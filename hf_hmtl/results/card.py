@@ -214,9 +214,11 @@ def _metric(result: Result, split: str, measure: str, group: str = "metrics") ->
 
 
 def _starting_weights(result: Result) -> str:
-    """Hub id or file name of the weights that the backbone started from; empty if they were random."""
+    """Hub id, recipe or file name of the weights that the backbone started from; empty if they were random."""
     pretrained = result.recipe.get("pretrained") or ""
-    return result.model["base_model"] or ("timm's own weights" if pretrained is True else pretrained)
+    if result.model["base_model"] or pretrained is True:
+        return result.model["base_model"] or "timm's own weights"
+    return result.started_from["name"] if result.started_from else pretrained
 
 
 def _reported_splits(result: Result) -> list[str]:

@@ -101,6 +101,8 @@ def known_of(origin: bool | str, backbone: str) -> dict | None:
     record = None if is_weights_file(origin) else _result_of(origin)
     if record is not None:
         earlier = results.read(record)
+        if is_local(origin):
+            known["name"] = earlier.name.partition(" with ")[0]  # of a comparison every folder is called "seed-1"
         known["base_model"] = known["base_model"] or earlier.model["base_model"]
         known["sources"] = earlier.learned_from
     return known

@@ -186,7 +186,7 @@ def test_what_is_private_is_not_put_into_a_public_repository(hub, trained, folde
 
 def test_terms_are_inherited_from_the_weights_that_a_run_began_with(hub, folder):
     result = read(folder / "result.json")
-    assert result.started_from == {"name": "first", "base_model": None, "sources": ["drawn"]}
+    assert result.started_from == {"name": "quickstart/puzzle-3x3", "base_model": None, "sources": ["drawn"]}
     result.started_from["sources"] = ["affectnet"]
     result.write(folder / "result.json")
     push(folder, NAME)

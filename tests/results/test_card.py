@@ -101,6 +101,9 @@ def test_licence_and_base_model_of_the_header_follow_the_data_and_the_starting_w
     for pretrained, shown in ((True, "timm's own weights"), ("mine.safetensors", "mine.safetensors")):
         card = render(changed(result, "recipe", pretrained=pretrained))
         assert dict(table(card, "## Training"))["Started from"] == shown
+    known = {"name": "drawn/pretrain-puzzle-3x3", "base_model": None, "sources": ["drawn"]}
+    of_a_row = dataclasses.replace(changed(result, "recipe", pretrained="seed-1"), started_from=known)
+    assert dict(table(render(of_a_row), "## Training"))["Started from"] == "drawn/pretrain-puzzle-3x3"
 
 
 def test_the_table_of_results(result):

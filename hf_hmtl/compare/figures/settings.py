@@ -1,11 +1,13 @@
 """What figures of settings read off a run: its level, weights and puzzle, and the accuracy that it reports."""
 
+import contextlib
 import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
 from matplotlib.axes import Axes
 
+from hf_hmtl import recipe as recipes
 from hf_hmtl.compare.figures.runs import (
     FinishedRun,
     by_label,
@@ -26,10 +28,14 @@ def level_of(run: FinishedRun) -> str:
 
 
 def weights_of(run: FinishedRun) -> str:
-    """What the backbone began with: random, ImageNet, or the name of a model."""
+    """What the backbone began with: random, ImageNet, or the name of a row or model."""
     pretrained = run.result.recipe.get("pretrained") or False
     if isinstance(pretrained, bool):
         return IMAGENET if pretrained else RANDOM
+    row, _, changes = run.result.name.partition(" with ")
+    if "pretrained=" not in changes:  # a result keeps the folder, "seed-1", and the recipe the row
+        with contextlib.suppress(ValueError):
+            pretrained = recipes.load(row).pretrained
     return str(pretrained["row"] if isinstance(pretrained, dict) else pretrained)
 
 

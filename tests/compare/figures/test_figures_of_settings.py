@@ -70,6 +70,12 @@ def test_figure_10_sorts_all_settings(run, tmp_path):
     assert found.numbers[0]["level"] == "weak" and found.notes == ["left out probe, seed 1: it is a probe"]
 
 
+def test_weights_to_begin_with_are_called_by_their_row_and_not_by_its_folder(run, tmp_path):
+    folders = [*run("finetune-puzzle-3x3", [0.5], pretrained="seed-1"), *run("mine", [0.6], pretrained="earlier")]
+    found = drawn("10", folders, tmp_path)
+    assert [row["weights"] for row in found.numbers] == ["pretrain-puzzle-3x3", "earlier"]
+
+
 def test_the_most_frequent_class_is_marked_where_scores_come_so_low(run, tmp_path, trained):
     share = results.read(trained / "result.json").baselines["test_emotion_accuracy"]
     low = drawn(
