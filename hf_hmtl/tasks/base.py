@@ -65,7 +65,9 @@ def cross_entropies(
     """Cross-entropy of every element, with the focal factor (1 - p)^gamma of Lin et al. 2017 (arXiv 1708.02002, Eq. 4).
 
     Nothing is averaged here: a weighted loss divided by the sum of its weights (torch's own mean) would shrink the
-    supervised loss 3.7 times against the auxiliary ones on AffectNet; the authors divide by the batch size.
+    supervised loss 3.7 times against the auxiliary ones on AffectNet; the authors divide by the batch size. A weight is
+    that of the element's own class, as in Keras, which the authors use; torch's own gives every class its weight also
+    in the smoothed part, so that the best answer for a certain element of a frequent class would be the rare ones.
 
     Args:
         logits: (..., classes).
@@ -76,13 +78,14 @@ def cross_entropies(
     """
     classes = logits.shape[-1]
     flat_logits, flat_target = logits.reshape(-1, classes).float(), target.reshape(-1)
-    weight = None if class_weights is None else flat_logits.new_tensor(class_weights)
     losses = F.cross_entropy(
-        flat_logits, flat_target, weight, ignore_index=MISSING, reduction="none", label_smoothing=label_smoothing
+        flat_logits, flat_target, ignore_index=MISSING, reduction="none", label_smoothing=label_smoothing
     )
+    known = flat_target.clamp_min(0)
+    if class_weights is not None:
+        losses = losses * flat_logits.new_tensor(class_weights)[known]
     if focal_gamma:
-        known = flat_target.clamp_min(0)[:, None]
-        probability = flat_logits.softmax(-1).gather(1, known)[:, 0]
+        probability = flat_logits.softmax(-1).gather(1, known[:, None])[:, 0]
         # The clamp keeps the gradient of 0^gamma finite for gamma < 1, where p rounds to 1.
         losses = losses * (1 - probability).clamp_min(1e-6) ** focal_gamma
     return losses.view(target.shape)

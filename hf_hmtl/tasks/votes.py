@@ -89,17 +89,17 @@ class Votes(Classification):
         return torch.where(target.isnan(), target, F.one_hot(chosen, target.shape[1]).float())
 
     def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(rows,) losses of (rows, classes) logits and shares, 0 where the shares are NaN."""
+        """(rows,) losses of (rows, classes) logits and shares, 0 where the shares are NaN; what is smoothed weighs as
+        much as the shares that it is taken from."""
         known = self.labelled(target)
         shares = torch.where(known[:, None], target, 0).float()
         if self.way == "multi_target":
             likeliest = prediction.float().log_softmax(-1).masked_fill(shares == 0, -torch.inf).amax(-1)
             return torch.where(known, -likeliest.masked_fill(~known, 0), 0)
-        weight = None if self.class_weights is None else prediction.new_tensor(self.class_weights, dtype=torch.float32)
-        costs = F.cross_entropy(
-            prediction.float(), shares, weight, reduction="none", label_smoothing=self.label_smoothing
-        )
-        return torch.where(known, costs, 0)
+        if self.class_weights is not None:
+            shares = shares * shares.new_tensor(self.class_weights)
+        smoothed = torch.lerp(shares, shares.mean(-1, keepdim=True), self.label_smoothing)
+        return torch.where(known, -(smoothed * prediction.float().log_softmax(-1)).sum(-1), 0)
 
     def progress(self, prediction: Tensor, target: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         return {"accuracy": number_correct(prediction, self._classes(target))}

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,21 @@ def test_class_weights_are_averaged_over_rows_and_not_over_weights(logits_and_ta
     torch.testing.assert_close(cross_entropies(logits, target, weights).mean(), by_hand)
     torch_mean = F.cross_entropy(logits, target, torch.tensor(weights).float())
     torch.testing.assert_close(cross_entropies(logits, target, weights).sum() / w.sum(), torch_mean)
+
+
+def test_a_weight_is_that_of_the_own_class_also_of_what_is_smoothed(logits_and_target):
+    """Keras weighs elements; what is best for a certain one is its class, however rare the others are."""
+    logits, target = logits_and_target
+    weights = torch.tensor([0.1, 8.0, 1.0, 1.0, 1.0, 1.0, 1.0, 9.0])
+    smoothed = 0.8 * F.one_hot(target, 8) + 0.2 / 8
+    by_hand = weights[target] * -(smoothed * logits.log_softmax(-1)).sum(-1)
+    ours = cross_entropies(logits, target, tuple(weights.tolist()), label_smoothing=0.2)
+    torch.testing.assert_close(ours, by_hand)
+    best = torch.full((1, 8), 0.2 / 8).log()
+    best[0, 0] = math.log(0.8 + 0.2 / 8)
+    best.requires_grad_()
+    cross_entropies(best, torch.tensor([0]), tuple(weights.tolist()), label_smoothing=0.2).sum().backward()
+    torch.testing.assert_close(best.grad, torch.zeros(1, 8), atol=1e-6, rtol=0)
 
 
 def test_focal_with_gamma_zero_is_cross_entropy_and_two_classes_are_torchvisions(logits_and_target):
