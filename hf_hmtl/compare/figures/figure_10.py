@@ -33,7 +33,7 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
             "share_of_rows": first[label].result.recipe.get("train_fraction", 1.0),
         }
         | spread
-        for label, spread in spreads(kept, lambda run: run.label, "figure 10").items()
+        for label, spread in spreads(kept, lambda run: run.label, "figure 10", notes).items()
     ]
     numbers.sort(key=lambda row: row["mean"])
     return Drawn(numbers, draw(numbers), notes)

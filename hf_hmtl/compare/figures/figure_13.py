@@ -17,7 +17,7 @@ _FREE = ("grid", "region_weights", "task")
 def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     """Read the scores. The numbers: a row for each size, with and without region weights, and its accuracy."""
     kept, notes = fitting(runs, _unfit, "figure 13")
-    found = spreads(kept, _size, "figure 13")
+    found = spreads(kept, _size, "figure 13", notes)
     numbers = [
         {"tiles": grid * grid if grid else 0, "size": _words(grid, weighted), "region_weights": weighted} | spread
         for (grid, weighted), spread in sorted(found.items())

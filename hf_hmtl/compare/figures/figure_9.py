@@ -25,7 +25,7 @@ OPTIONS = ()
 def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     """Read the scores. The numbers: a row for each weights and level, with the accuracy over seeds."""
     kept, notes = fitting(runs, _unfit, "figure 9")
-    found = spreads(kept, lambda run: (weights_of(run), level_of(run)), "figure 9")
+    found = spreads(kept, lambda run: (weights_of(run), level_of(run)), "figure 9", notes)
     numbers = [
         {"weights": weights, "level": level} | found[weights, level]
         for weights in (RANDOM, IMAGENET)

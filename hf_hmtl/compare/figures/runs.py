@@ -72,7 +72,7 @@ def without_labels(runs: list[FinishedRun], labels: Sequence[str]) -> list[Finis
     Raises:
         ValueError: a label is of no run.
     """
-    require_known(labels, [run.label for run in runs], "label of these runs")
+    require_known(labels, list(by_label(runs)), "label of these runs")
     return [run for run in runs if run.label not in labels]
 
 

@@ -55,10 +55,16 @@ def accuracy(run: FinishedRun) -> float:
 
 
 def spreads(
-    runs: Sequence[FinishedRun], setting: Callable[[FinishedRun], Setting], figure: str
+    runs: Sequence[FinishedRun], setting: Callable[[FinishedRun], Setting], figure: str, notes: Sequence[str] = ()
 ) -> dict[Setting, dict[str, Any]]:
     """{setting: method, split, seeds, mean, sd, low and high of the accuracy over seeds, and that of the most frequent
     class}, in the order of the runs.
+
+    Args:
+        runs: those that fit.
+        setting: of a run.
+        figure: what it is, for the message.
+        notes: on the others, for the message.
 
     Raises:
         ValueError: two rows have one setting, so that one point would stand for both; the runs cannot be compared, or
@@ -81,7 +87,7 @@ def spreads(
     if len(found) == 1:
         raise ValueError(
             f"{figure} sets the scores of several rows beside each other, and of these runs it can show one, "
-            f"{runs[0].label}; give the runs of another row, too"
+            f"{runs[0].label}{''.join(f'; {note}' for note in notes)}; give the runs of another row, too"
         )
     return found
 

@@ -43,13 +43,13 @@ def finished(reproduction: Reproduction, folder: Path) -> dict[str, Groups]:
     return found
 
 
-def page(reproduction: Reproduction, folder: Path, published: bool = False) -> list[Block]:
+def page(reproduction: Reproduction, folder: Path, published: Path | None = None) -> list[Block]:
     """The blocks of the page.
 
     Args:
         reproduction: what is shown, whole or narrowed.
         folder: where its runs are, or copies of their results.
-        published: whether the page stands beside those of other data sets, where others see it.
+        published: the folder in which the page stands beside those of other data sets, where others see it.
     """
     groups = finished(reproduction, folder)
     every = [run for of_file in groups.values() for runs in of_file.values() for run in runs.values()]
@@ -187,23 +187,29 @@ def is_shown(reproduction: Reproduction, figure: str, published: bool) -> bool:
     return not (published and figure in SHOWS_FACES and reproduction.name not in MAY_BE_SHOWN)
 
 
-def _figures(reproduction: Reproduction, groups: dict[str, Groups], folder: Path, published: bool) -> list[Block]:
+def _figures(
+    reproduction: Reproduction, groups: dict[str, Groups], folder: Path, published: Path | None
+) -> list[Block]:
     blocks: list[Block] = []
     missing = []
     for name in reproduction.figures():
-        if not is_shown(reproduction, name, published):
+        if not is_shown(reproduction, name, published is not None):
             continue
         title = f"Figure {name}, {paper.FIGURES[name][1]}"
-        picture = path_of(folder, name, "png")
-        # Published pictures lie beside the page, and of kept results there are only numbers.
-        if path_of(folder, name, "csv").is_file() and (published or picture.is_file()):
-            blocks += [Heading(title, 3), Picture(title, picture_link(reproduction, name, published), picture)]
+        picture, link = path_of(folder, name, "png"), picture_link(reproduction, name, published is not None)
+        # Of kept results there are only numbers, and the pictures lie beside the published page.
+        is_there = picture.is_file() or (published is not None and (published / link).is_file())
+        if path_of(folder, name, "csv").is_file() and is_there:
+            blocks += [Heading(title, 3), Picture(title, link, picture)]
             blocks += _drawn_of(reproduction, name, groups.get(paper.FIGURES[name][0], {}), folder)
         else:
             missing.append(name)
     if missing and not reproduction.steps:
         command = f"hf-hmtl reproduce --on {reproduction.name} --figures {' '.join(missing)}"
-        blocks.append(Paragraph(f"Not drawn yet: figures {', '.join(missing)}. What draws them:", command))
+        figures = f"figure{'s' * (len(missing) > 1)} {', '.join(missing)}"
+        blocks.append(
+            Paragraph(f"Not drawn yet: {figures}. What draws {'them' if len(missing) > 1 else 'it'}:", command)
+        )
     return [Heading("Figures"), *blocks] if blocks else []
 
 

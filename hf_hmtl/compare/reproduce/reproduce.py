@@ -294,7 +294,7 @@ def write_pages(reproduction: Reproduction, folder: Path, path: Path | None = No
     """
     published = path is not None
     path = path or folder / PAGE
-    blocks = page(reproduction, folder, published)
+    blocks = page(reproduction, folder, path.parent if published else None)
     texts = {path: to_markdown(blocks)}
     if not published:
         texts[path.with_suffix(".html")] = to_html(blocks, f"The paper on {reproduction.name}")

@@ -95,7 +95,8 @@ def test_the_most_frequent_class_is_marked_where_scores_come_so_low(run, tmp_pat
 @pytest.mark.parametrize("name", ["9", "10", "13"])
 def test_one_row_has_nothing_beside_it(name, run, tmp_path):
     folders = [*run("plain", [0.5, 0.6]), *run("probe", [0.4], probe="linear")]
-    with pytest.raises(ValueError, match=f"figure {name} sets the scores of several rows .* can show one, plain;"):
+    told = f"figure {name} sets the scores of several rows .* can show one, plain; left out probe, .*: it is a probe; "
+    with pytest.raises(ValueError, match=told):
         drawn(name, folders, tmp_path)
     assert not list(tmp_path.glob("figure-*"))
 

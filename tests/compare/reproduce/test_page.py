@@ -108,6 +108,9 @@ def test_every_table_that_the_data_allow_is_there_and_the_reason_of_the_others(d
     assert titles == ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "B"]
     fer2013 = to_markdown(page(plan.load("fer2013").narrowed((), (), ()), tmp_path))
     assert "table 8 needs videos" in fer2013 and "### Table 8" not in fer2013
+    assert "; supervised-weak-seven-classes needs faces of contempt to leave out." in fer2013
+    contempt = "| not tested at this size | supervised-weak-seven-classes needs faces of contempt to leave out"
+    assert contempt in re.sub(" +", " ", fer2013)
     for name in drawn.tables():
         for row in paper.rows_of_table(name):
             assert f"| {row} " in text
@@ -170,10 +173,20 @@ def test_faces_of_people_stand_on_no_published_page(folder):
         (folder / "figures" / f"figure-{name}.csv").write_text(f"{','.join(ATTACKED)}\n")
         (folder / "figures" / f"figure-{name}.png").write_bytes(b"pixels")
     fer2013, drawn = (plan.load(name).narrowed((), (), ()) for name in ("fer2013", "drawn"))
-    shown = [to_markdown(page(each, folder, published=True)) for each in (fer2013, drawn)]
+    shown = [to_markdown(page(each, folder, published=folder)) for each in (fer2013, drawn)]
     assert "(figures/fer2013-figure-16.png)" in shown[0] and "figure-11" not in shown[0]
     assert "(figures/drawn-figure-11.png)" in shown[1]
     assert "(figures/figure-11.png)" in to_markdown(page(fer2013, folder))
+
+
+def test_a_published_page_links_no_picture_that_is_neither_drawn_nor_beside_it(drawn, folder, tmp_path):
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures" / "figure-14.csv").write_text("a\n1\n")
+    beside = tmp_path / "cards"
+    assert "figure-14.png" not in to_markdown(page(drawn, folder, published=beside))
+    (beside / "figures").mkdir(parents=True)
+    (beside / "figures" / "drawn-figure-14.png").write_bytes(b"pixels")
+    assert "](figures/drawn-figure-14.png)" in to_markdown(page(drawn, folder, published=beside))
 
 
 def test_both_forms_show_text_as_it_is():
@@ -193,7 +206,7 @@ def test_both_forms_show_text_as_it_is():
 @pytest.mark.parametrize("name", ["drawn", "fer2013"])
 def test_the_committed_page_is_the_one_that_the_committed_results_give(name):
     whole, folder = plan.load(name).narrowed((), (), ()), CARDS / "paper" / name
-    text = to_markdown(page(whole, folder, published=True))
+    text = to_markdown(page(whole, folder, published=CARDS))
     assert (CARDS / f"{name}.md").read_text(encoding="utf-8") == text
     for picture in re.findall(r"\]\((figures/.*?)\)", text):
         assert (CARDS / picture).is_file(), picture

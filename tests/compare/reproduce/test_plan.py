@@ -82,6 +82,8 @@ def test_what_the_data_do_not_allow_is_refused_with_the_reason():
     drawn = plan.load("drawn")
     with pytest.raises(ValueError, match="table 8 on fer2013: it needs videos. Allowed: 1, 2, 3"):
         plan.load("fer2013").narrowed(["8"], (), ())
+    with pytest.raises(ValueError, match="supervised-weak-seven-classes on fer2013: it needs faces of contempt"):
+        plan.load("fer2013").narrowed((), (), ["supervised-weak-seven-classes"])
     for tables, figures, rows, message in (
         (["14"], [], [], "table 14 is not of the paper"),
         ([], ["8"], [], "figure 8 is not of the paper or has no rows here. Allowed: 9, 10"),
