@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -73,6 +74,15 @@ def without_place(name: str) -> str:
     if not is_local(name):
         return name
     return PureWindowsPath(name).name if PureWindowsPath(name).is_absolute() else Path(name).resolve().name
+
+
+def without_places(value: Any) -> Any:
+    """The same, with every place on this machine by its last part alone; in dicts and lists too."""
+    if isinstance(value, dict):
+        return {key: without_places(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [without_places(inner) for inner in value]
+    return without_place(value) if isinstance(value, str) else value
 
 
 def weights_of(folder: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from transformers.dynamic_module_utils import get_relative_import_files
@@ -16,6 +16,7 @@ from transformers.dynamic_module_utils import get_relative_import_files
 from hf_hmtl.files import weights_of
 from hf_hmtl.parsing import read_json, shown
 from hf_hmtl.results.card import render, render_unmeasured
+from hf_hmtl.results.free_record import free_record
 from hf_hmtl.results.result import Result, read, without_folders
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -200,7 +201,7 @@ def _training(folder: Path) -> Iterator[Part]:
     record = folder / (RECORD if (folder / RECORD).is_file() else FREE_RECORD)
     if not record.is_file():
         raise FileNotFoundError(f"{folder} has no {RECORD}, so nobody could tell whether a run goes on as it began")
-    yield Part(FREE_RECORD, _free_of_folders(record), "the options of the run, which a resume compares")
+    yield Part(FREE_RECORD, _json(free_record(read_json(record))), "the options of the run, which a resume compares")
     yield from _of_the_run(folder)
 
 
@@ -247,11 +248,16 @@ def _checkpoint(checkpoint: Path) -> Iterator[Part]:
             yield Part(name, checkpoint / name, reason)
     for path in sorted(checkpoint.glob(RANDOM_STATES)):
         yield Part(path.name, path, "the state of the random numbers")
-    yield Part(STATE, _free_of_folders(_there(checkpoint, STATE)), "step, log and best score")
+    yield Part(STATE, _json(_free_state(read_json(_there(checkpoint, STATE)))), "step, log and best score")
 
 
-def _free_of_folders(path: Path) -> bytes:
-    values = without_folders(read_json(path))
+def _free_state(state: dict[str, Any]) -> dict[str, Any]:
+    """The best checkpoint by its name alone, by which a resumed training finds it in its own folder."""
+    free, best = without_folders(state), state.get("best_model_checkpoint")
+    return free | {"best_model_checkpoint": PureWindowsPath(best).name} if isinstance(best, str) else free
+
+
+def _json(values: dict[str, Any]) -> bytes:
     return (json.dumps(values, indent=2) + "\n").encode()
 
 

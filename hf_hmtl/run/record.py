@@ -7,7 +7,7 @@ from typing import Any
 
 from hf_hmtl.files import replacing
 from hf_hmtl.parsing import read_json
-from hf_hmtl.results.result import without_folders
+from hf_hmtl.results.free_record import free_record
 
 NAME = "run.json"
 FREE_NAME = "record.json"  # as the Hub has it, in the branch that a training can go on from
@@ -73,7 +73,7 @@ def check_unchanged(folder: Path, content: dict[str, Any]) -> None:
             "same weights. Finish it with that version, or train into another --output_dir"
         )
     if path.name == FREE_NAME:
-        before, content = without_folders(before), without_folders(content)
+        before, content = free_record(before), free_record(content)
     missing = object()
     changed = [
         f"{key}: {before.get(key, 'unset')!r} then, {content.get(key, 'unset')!r} now"

@@ -1,8 +1,10 @@
 """A Hub in memory that the client of this process speaks to; without it, tests stay offline."""
 
+import json
 import platform
 import shutil
 import socket
+from pathlib import Path
 from types import SimpleNamespace
 
 import huggingface_hub
@@ -53,3 +55,18 @@ def trained(tmp_path_factory):
 def folder(trained, tmp_path):
     """A copy of that run, to be changed."""
     return shutil.copytree(trained, tmp_path / SECRET / "run")
+
+
+@pytest.fixture
+def relative(folder, monkeypatch):
+    """The same run as one whose folder, and whose first weights, were given relatively to the folder one works in."""
+    monkeypatch.chdir(folder.parent)
+    place = Path("..") / SECRET / folder.name
+    (folder.parent / "weights" / "first").mkdir(parents=True)
+    for path in folder.glob("checkpoint-*/trainer_state.json"):
+        state = json.loads(path.read_text())
+        best = str(place / Path(state["best_model_checkpoint"]).name)
+        path.write_text(json.dumps(state | {"best_model_checkpoint": best}))
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(record | {"recipe.pretrained": "weights/first"}))
+    return place

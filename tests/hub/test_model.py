@@ -138,10 +138,10 @@ def test_a_training_that_could_not_publish_does_not_begin(hub, tmp_path, monkeyp
     assert not (tmp_path / "run").exists()
 
 
-def test_a_training_goes_on_from_its_branch_to_the_same_bits(hub, trained, folder, tmp_path):
+def test_a_training_goes_on_from_its_branch_to_the_same_bits(hub, trained, folder, relative, tmp_path):
     """In an empty folder, from the middle: weights, scores and selection are those of the run never cut off."""
     shutil.rmtree(folder / "checkpoint-4")
-    push_command([str(folder), NAME, "--training"])
+    push_command([str(relative), NAME, "--training"])
     place = tmp_path / "elsewhere"
     snapshot_download(NAME, revision="training", local_dir=place)
     assert not (place / "run.json").exists() and not list(place.rglob("training_args.bin"))

@@ -49,6 +49,22 @@ def test_no_byte_of_all_that_is_sent_is_secret(hub, trained, monkeypatch):
         assert not [name for name in names if name.endswith(never)]
 
 
+def test_a_folder_that_was_given_relatively_holds_no_place_in_what_is_sent(relative):
+    parts = plan(relative, NAME, Choices(branches=["with-heads", "training"])).branches["training"]
+    sent = {part.path: part.read() for part in parts}
+    assert not [path for path, content in sent.items() if SECRET.encode() in content]
+    assert json.loads(sent["checkpoint-4/trainer_state.json"])["best_model_checkpoint"].startswith("checkpoint-")
+    assert json.loads(sent["record.json"])["recipe.pretrained"] == "first"
+
+
+@pytest.mark.parametrize("name", ["outputs", "logits"])
+def test_a_word_that_code_uses_is_no_place(folder, monkeypatch, name):
+    monkeypatch.chdir(folder.parent)
+    assert name in (folder / "modeling_hmtl.py").read_text()
+    folder.rename(name)
+    assert "main" in plan(name, NAME, Choices()).branches
+
+
 def test_a_token_reaches_no_file_of_the_run(trained):
     files = [path for path in trained.parent.rglob("*") if path.is_file()]
     assert any(path.name == "training_args.bin" for path in files)
