@@ -85,24 +85,40 @@ def answers_of(config, heads=None) -> list[Answer]:
     asked = {name: head for name, head in config.supervised_heads.items() if not heads or name in heads}
     kinds = {name: _kind(config, name) for name in asked}
     numbers = {name: _number_names(config, name) for name, kind in kinds.items() if kind == NUMBERS}
-    # A name that two would have, or that says something else in an entry, is told apart by its head.
-    taken = Counter([*OF_THE_FACE, *(name for name in asked if name not in numbers)])
-    taken.update(each for names in numbers.values() for each in names)
+    called = _called(kinds, numbers)
     return [
         Answer(
             head=name,
             kind=kinds[name],
-            key=f"{name}_head" if name in OF_THE_FACE else name,
-            keys=tuple(
-                [each if taken[each] == 1 else f"{name}_{each}" for each in numbers[name]]
-                if name in numbers
-                else head["labels"] or ()
-            ),
+            key=called.get((name, None), name),
+            keys=tuple(called[name, each] for each in numbers[name])
+            if name in numbers
+            else tuple(head["labels"] or ()),
             unit=head.get("unit", ""),
             range=tuple(head["range"]) if head.get("range") else None,
         )
         for name, head in asked.items()
     ]
+
+
+def _called(heads, numbers) -> dict:
+    """{(head, one of its numbers or None): what an entry calls it}, each another name and none of `OF_THE_FACE`.
+
+    A name that two would have, or that says something else in an entry, is told apart by its head.
+    """
+    parts = [(head, each) for head in heads for each in numbers.get(head, (None,))]
+    own = {(head, each): head if each is None else each for head, each in parts}
+    taken = Counter([*OF_THE_FACE, *own.values()])
+    called = {
+        part: name for part, name in own.items() if taken[name] == 1 or (part[1] is None and name not in OF_THE_FACE)
+    }
+    for head, each in parts:
+        if (head, each) not in called:
+            name = f"{head}_head" if each is None else f"{head}_{each}"
+            while name in OF_THE_FACE or name in called.values():
+                name += "_head"
+            called[head, each] = name
+    return called
 
 
 def note_of(config) -> str | None:

@@ -1,5 +1,6 @@
 """The network as it is exported: pixels in, the named outputs of its supervised heads out."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ class ExportedNetwork(nn.Module):
         heads: names of the heads that are asked for; all supervised ones by default.
 
     Raises:
-        ValueError: there is no such head.
+        ValueError: there is no such head, or two outputs would have one name.
     """
 
     def __init__(self, model: HMTLForImageClassification, heads: Sequence[str] | None = None):
@@ -50,6 +51,9 @@ class ExportedNetwork(nn.Module):
         self.answers = answers_of(model.config, heads)
         self.network = model.slim().float().cpu().eval().requires_grad_(False)
         self.outputs = [output for answer in self.answers for output in _outputs(answer)]
+        (name, count), *_ = Counter(output.name for output in self.outputs).most_common(1)
+        if count > 1:
+            raise ValueError(f"{count} outputs would be called {name!r}; export fewer heads at once with --heads")
         self.require_evaluation()
 
     def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -26,7 +26,7 @@ from hf_hmtl.serving.ahead import ahead
 from hf_hmtl.serving.images import is_video
 from hf_hmtl.serving.network import require_ours
 from hf_hmtl.serving.pictures import Picture, Place, expected, pictures
-from hf_hmtl.serving.table import Parts, row, schema
+from hf_hmtl.serving.table import Columns, Parts
 from hf_hmtl.serving.tracks import Tracks
 
 PICTURES_AHEAD = 4
@@ -104,8 +104,8 @@ def predict(analyse: FaceAnalysisPipeline, files: Sequence[Path], output: Path, 
         ImportError: a video is to be read, and PyAV is not installed.
         BlockingIOError: another process is writing it.
         OSError: the table cannot be written, or there is one already.
-        ValueError: an option is out of range, no file could be read, or there was no face in any of them; nothing is
-            written then.
+        ValueError: an option is out of range, no file could be read, or there was no face in any of them, or two
+            columns would have one name; nothing is written then.
     """
     for name in ("every", "batch_size"):
         if getattr(choices, name) < 1:
@@ -114,11 +114,11 @@ def predict(analyse: FaceAnalysisPipeline, files: Sequence[Path], output: Path, 
         video.package()
     if choices.draw:
         _check_draw(choices.draw, files, choices.overwrite)
-    columns = schema(analyse.asked, note_of(analyse.model.config))
+    columns = Columns(analyse.asked, note_of(analyse.model.config))
     with sole_writer(output, output.with_name(f".{output.name}.lock")):
-        parts = Parts(output, _plan(analyse, files, choices), columns, choices.overwrite)
+        parts = Parts(output, _plan(analyse, files, choices), columns.schema, choices.overwrite)
         try:
-            counts = _write_parts(analyse, files, choices, parts)
+            counts = _write_parts(analyse, files, choices, parts, columns)
         except BaseException:
             if not parts.files():
                 parts.discard()
@@ -132,9 +132,11 @@ def predict(analyse: FaceAnalysisPipeline, files: Sequence[Path], output: Path, 
         return counts
 
 
-def _write_parts(analyse: FaceAnalysisPipeline, files: Sequence[Path], choices: Choices, parts: Parts) -> Counts:
+def _write_parts(
+    analyse: FaceAnalysisPipeline, files: Sequence[Path], choices: Choices, parts: Parts, columns: Columns
+) -> Counts:
     """Write all parts that are not there yet."""
-    state, note = parts.state(), note_of(analyse.model.config)
+    state = parts.state()
     counts = Counts(**state["counts"]) if state else Counts()
     begin = Place(*state["next"]) if state else Place()
     tracks = Tracks.of(state["tracks"]) if state else Tracks()
@@ -145,7 +147,7 @@ def _write_parts(analyse: FaceAnalysisPipeline, files: Sequence[Path], choices: 
         for seen, values in _answered(analyse, _seen(analyse, files, choices.every, begin), choices.batch_size):
             if seen.picture.frame in (None, 0):
                 tracks = Tracks()
-            of_picture = _rows(analyse, seen, values, tracks, note)
+            of_picture = _rows(analyse, seen, values, tracks, columns)
             counts.count(of_picture)
             rows += of_picture
             since += 1
@@ -196,21 +198,22 @@ def _values(
 
 
 def _rows(
-    analyse: FaceAnalysisPipeline, seen: _Seen, values: list[torch.Tensor], tracks: Tracks, note: str | None
+    analyse: FaceAnalysisPipeline, seen: _Seen, values: list[torch.Tensor], tracks: Tracks, columns: Columns
 ) -> list[dict]:
     """The rows of a picture: one a face, or one without a face."""
     picture = seen.picture
     place = {"file": str(picture.path), "frame": picture.frame, "seconds": picture.seconds}
     faces = [face["face"] for face in seen.faces if face["answered"]]
     if not faces:
-        said = {name: text for name, text in (("error", picture.error), ("note", note)) if text}
+        told = (("error", picture.error), ("note", note_of(analyse.model.config)))
+        said = {name: text for name, text in told if text}
         if picture.frame is not None and picture.error is None:
             tracks.follow([])
-        return [row(said, place)]
+        return [columns.row(said, place)]
     found = tracks.follow([face.box for face in faces]) if picture.frame is not None and faces[0] else None
     heads = tuple(answer.head for answer in analyse.asked)
     return [
-        row(
+        columns.row(
             analyse.entry(each, face, heads),
             place | {"face": number, "track": None if found is None else found[number]},
         )

@@ -8,6 +8,7 @@ import csv
 import json
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,47 +27,87 @@ FORMATS = (".parquet", ".csv", ".jsonl")
 _STATE = b"hf_hmtl"
 _PLAN = "plan.json"
 _BOX = ("xmin", "ymin", "xmax", "ymax")
+_OF_A_FACE: dict[str, pa.DataType] = {
+    "file": pa.string(), "frame": pa.int64(), "seconds": pa.float64(), "face": pa.int64(), "track": pa.int64(),
+    **dict.fromkeys(_BOX, pa.float64()), "score": pa.float64(),
+}  # fmt: skip
 
 
-def schema(answers: Sequence[Answer], note: str | None) -> pa.Schema:
+class Columns:
     """The columns of the table; README documents them.
 
     Args:
         answers: how the heads are read.
         note: what the weights learned from, where that has to be said in every row.
+
+    Attributes:
+        schema: their names and types.
+
+    Raises:
+        ValueError: two of them would have one name, by the longer names too.
     """
-    columns: list[tuple[str, pa.DataType]] = [
-        ("file", pa.string()), ("frame", pa.int64()), ("seconds", pa.float64()), ("face", pa.int64()),
-        ("track", pa.int64()), *((side, pa.float64()) for side in _BOX), ("score", pa.float64()),
-    ]  # fmt: skip
+
+    def __init__(self, answers: Sequence[Answer], note: str | None):
+        self._answers = answers
+        self._shares = _names_of_shares(answers)
+        columns = list(_OF_A_FACE.items())
+        for answer in answers:
+            if answer.kind == NUMBERS:
+                columns += [(name, pa.float64()) for name in answer.keys]
+            else:
+                columns += [(answer.key, pa.string())] if answer.kind == CLASSES else []
+                columns += [(self._shares[part], pa.float64()) for part in _parts_of(answer)]
+        columns += [("error", pa.string()), *([("note", pa.string())] if note else [])]
+        (name, count), *_ = Counter(name for name, _ in columns).most_common(1)
+        if count > 1:
+            raise ValueError(
+                f"the table would have {count} columns {name!r}. Ask for fewer heads with --heads; this model has "
+                f"{', '.join(answer.head for answer in answers)}"
+            )
+        self.schema = pa.schema(columns)
+
+    def row(self, entry: dict, place: dict) -> dict[str, Any]:
+        """The row of an entry of `FaceAnalysisPipeline`.
+
+        Args:
+            entry: of one face, or {} or {"error": ...} of a picture without one.
+            place: file, frame, seconds, face and track.
+        """
+        flat = place | entry.get("box", {})
+        flat |= {name: entry[name] for name in ("score", "error", "note") if name in entry}
+        for answer in self._answers:
+            if answer.kind == NUMBERS:
+                flat |= {name: entry[name] for name in answer.keys if name in entry}
+            elif said := entry.get(answer.key):
+                shares = said
+                if answer.kind == CLASSES:
+                    flat |= {answer.key: said["label"], self._shares[answer.key, None]: said["score"]}
+                    shares = said["scores"]
+                flat |= {self._shares[answer.key, label]: share for label, share in shares.items()}
+        return flat
+
+
+_Part = tuple[str, str | None]  # key of a head, and one of its labels; None for the probability of its answer
+
+
+def _parts_of(answer: Answer) -> list[_Part]:
+    of_the_answer: list[_Part] = [(answer.key, None)] if answer.kind == CLASSES else []
+    return [*of_the_answer, *((answer.key, label) for label in answer.keys)]
+
+
+def _names_of_shares(answers: Sequence[Answer]) -> dict[_Part, str]:
+    """{probability: its column}: HEAD_score and HEAD_CLASS, and where another column is called so, longer ones."""
+    parts = [part for answer in answers if answer.kind != NUMBERS for part in _parts_of(answer)]
+    short = {(key, label): f"{key}_{'score' if label is None else label}" for key, label in parts}
+    taken = Counter([*_OF_A_FACE, "error", "note", *short.values()])
     for answer in answers:
-        if answer.kind == CLASSES:
-            columns += [(answer.key, pa.string()), (f"{answer.key}_score", pa.float64())]
-        named = answer.keys if answer.kind == NUMBERS else [f"{answer.key}_{key}" for key in answer.keys]
-        columns += [(name, pa.float64()) for name in named]
-    columns += [("error", pa.string()), *([("note", pa.string())] if note else [])]
-    return pa.schema(columns)
-
-
-def row(entry: dict, place: dict) -> dict[str, Any]:
-    """The row of an entry of `FaceAnalysisPipeline`.
-
-    Args:
-        entry: of one face, or {} or {"error": ...} of a picture without one.
-        place: file, frame, seconds, face and track.
-    """
-    flat = dict(place)
-    for key, value in entry.items():
-        if key == "box":
-            flat |= value
-        elif isinstance(value, dict) and "scores" in value:
-            flat |= {key: value["label"], f"{key}_score": value["score"]}
-            flat |= {f"{key}_{label}": share for label, share in value["scores"].items()}
-        elif isinstance(value, dict):
-            flat |= {f"{key}_{question}": share for question, share in value.items()}
-        elif key != "landmarks":
-            flat[key] = value
-    return flat
+        taken.update(answer.keys if answer.kind == NUMBERS else [answer.key])
+    return {
+        (key, label): name
+        if taken[name] == 1
+        else f"{key}_{'answer_score' if label is None else f'probability_{label}'}"
+        for (key, label), name in short.items()
+    }
 
 
 class Parts:

@@ -241,6 +241,17 @@ def test_names_that_two_would_have_are_told_apart():
         answers_of(made("classification", heads={"puzzle": PUZZLE}).config)
 
 
+def test_a_name_that_was_made_for_one_is_not_anothers():
+    """one_x is a head of its own, and would be what tells the x of `one` from the x of `two`."""
+    numbers = {"kind": "regression", "shape": [2], "names": ["x", "y"]}
+    heads = {"one": numbers, "two": numbers | {"names": ["x", "z"]}, "one_x": ANSWERING["emotion"]}
+    heads |= {"score": ANSWERING["emotion"], "score_head": ANSWERING["emotion"]}
+    model = serving_model(heads, primary="score")
+    analyse = FaceAnalysisPipeline(model, image_processor=HMTLImageProcessor(size=32))
+    (entry,) = analyse(picture(0), detect=False)
+    assert set(entry) == {"one_x_head", "y", "two_x", "z", "one_x", "score_head_head", "score_head"}
+
+
 def test_weights_that_learned_from_drawings_say_so():
     notes = {names: note_of(serving_model(learned_from=list(names)).config) for names in
              ((), ("fer2013",), ("drawn",), ("drawn_clips",), ("fer2013", "drawn"))}  # fmt: skip

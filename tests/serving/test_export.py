@@ -55,6 +55,15 @@ def family(request, tmp_path_factory):
     return model, folder, onnx_file.session(folder / "model.onnx"), program.module(folder / "model.pt2")
 
 
+def test_outputs_that_would_have_one_name_are_told_and_each_head_is_exported_alone():
+    heads = {"emotion": ANSWERING["emotion"], "emotion_logits": ANSWERING["age"]}
+    with pytest.raises(ValueError, match="2 outputs would be called 'emotion_logits'; .*--heads"):
+        ExportedNetwork(serving_model(heads))
+    assert [output.name for output in ExportedNetwork(serving_model(heads), ["emotion_logits"]).outputs] == [
+        "emotion_logits"
+    ]
+
+
 @pytest.mark.parametrize("rows", onnx_file.BATCHES)
 def test_every_head_of_every_family_answers_as_the_model_in_batches_of_any_size(family, rows):
     model, _, opened, loaded = family

@@ -111,6 +111,44 @@ def test_its_numbers_are_those_of_the_pipeline(analyse, shoot, tmp_path):
             assert row[name] == pytest.approx(entry[name], rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+def test_columns_that_would_have_one_name_are_told_apart(tmp_path, suffix):
+    """A class called `score`, a head of numbers called as a probability, and a question called `scores`."""
+    numbers = {"kind": "regression", "shape": [1], "names": ["mood_sad"]}
+    classes = {"kind": "linear", "shape": [3], "labels": ["score", "sad", "happy"]}
+    units = {"kind": "multilabel", "shape": [2], "labels": ["scores", "label"]}
+    heads = {"mood": classes, "mood_sad": numbers, "units": units}
+    analyse = predict.pipeline_of(
+        save(serving_model(heads, primary="mood").slim(), tmp_path / "model"), detect=False, device="cpu"
+    )
+    Image.fromarray(picture(1)).save(tmp_path / "a.png")
+    predict.predict(analyse, [tmp_path / "a.png"], tmp_path / f"faces{suffix}", Choices())
+    row, (entry,) = rows_of(tmp_path / f"faces{suffix}").iloc[0], analyse(tmp_path / "a.png")
+    shares = entry["mood"]["scores"]
+    expected = {
+        "mood_answer_score": max(shares.values()),
+        "mood_probability_score": shares["score"],
+        "mood_probability_sad": shares["sad"],
+        "mood_happy": shares["happy"],
+        "mood_sad": entry["mood_sad"],
+        "units_scores": entry["units"]["scores"],
+        "units_label": entry["units"]["label"],
+    }
+    assert row.mood == entry["mood"]["label"] and set(expected) <= set(row.index)
+    assert row[list(expected)].tolist() == pytest.approx(list(expected.values()), abs=1e-5)
+
+
+def test_columns_that_no_longer_name_tells_apart_are_told_before_any_work(analyse, tmp_path):
+    labels = ["score", "probability_score"]
+    heads = {"mood": {"kind": "linear", "shape": [2], "labels": labels}, "units": {"kind": "multilabel", "shape": [2],
+             "labels": labels}}  # fmt: skip
+    heads["mood_probability_score"] = {"kind": "linear", "shape": [2], "labels": labels}
+    model = predict.pipeline_of(save(serving_model(heads, primary="mood").slim(), tmp_path / "model"), device="cpu")
+    with pytest.raises(ValueError, match="2 columns 'mood_probability_score'.*--heads.*mood"):
+        predict.predict(model, [tmp_path / "none.png"], tmp_path / "out" / "faces.csv", Choices())
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_every_format_holds_the_same_table(analyse, shoot, tmp_path, suffix):
     files = images.media_files([str(shoot)])
