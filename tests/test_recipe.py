@@ -2,8 +2,8 @@ import pytest
 import yaml
 
 from hf_hmtl import recipe as recipes
-from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.recipe import Recipe, load, merged, override
+from hf_hmtl.run.checking import check
 from hf_hmtl.run.experiment import build_pretext
 
 ROWS = [f"{file}/{row}" for file, rows in recipes.available().items() for row in rows]
@@ -13,9 +13,7 @@ ROWS = [f"{file}/{row}" for file, rows in recipes.available().items() for row in
 def test_every_row_loads_and_its_tasks_can_be_made(name):
     recipe = load(name)
     assert recipe.name == name
-    for task, settings in recipe.auxiliary.items():
-        build_pretext(task, settings, name).check_side(recipe.image_size)
-    Augmentation.of(recipe.augmentation)
+    check(recipe)
 
 
 def test_rows_are_deltas_over_defaults(tmp_path):

@@ -18,6 +18,7 @@ from hf_hmtl.ending import told
 from hf_hmtl.files import replacing, require_folder, without_place
 from hf_hmtl.results import result as results
 from hf_hmtl.run import process, train
+from hf_hmtl.run.checking import check
 from hf_hmtl.run.command_line import parse
 from hf_hmtl.run.earlier_run import is_saved_model
 from hf_hmtl.run.record import DECISIVE
@@ -60,6 +61,7 @@ def train_all(name: str, runs: Sequence[Run], at_a_time: int, common: Sequence[s
     noted = [run for run in unfinished if go_on and has_diverged(run)]
     waiting = [run for run in unfinished if run not in noted]
     require_models(waiting)
+    require_possible(waiting, common)
     left_out = f", {len(noted)} left out, which have diverged or begin with one that has" if noted else ""
     print(f"{name}: {len(runs)} runs, {len(runs) - len(unfinished)} of them finished{left_out}", flush=True)
     started = time.monotonic()
@@ -92,6 +94,19 @@ def require_models(unfinished: Sequence[Run]) -> None:
                     f"{run.title} begins with the model of {origin.title}, and {origin.folder} holds its result "
                     "without the model. Delete that folder, and it is trained again, or give another --output_dir"
                 )
+
+
+def require_possible(unfinished: Sequence[Run], common: Sequence[str]) -> None:
+    """Raise where a row has an option that is unknown or not allowed, as far as that can be told without its data.
+
+    Without this it would come out after the hours of the runs before it.
+    """
+    for row in dict.fromkeys(run.row for run in unfinished):
+        recipe, _, _ = parse(row.arguments(common))
+        try:
+            check(recipe)
+        except ValueError as error:
+            raise ValueError(f"nothing was trained, since {row.label} cannot be: {error}") from error
 
 
 def _one_by_one(waiting: list[Run], common: Sequence[str], call: Callable[..., None]) -> Iterator[Run]:

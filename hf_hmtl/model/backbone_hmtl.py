@@ -16,8 +16,8 @@ from .strangers_hmtl import short
 _LONGEST = 200  # characters of a name that are looked for among those there are
 
 
-def new_backbone(name: str, image_size: int) -> nn.Module:
-    """The timm model of this name without its classifier, as timm initialises it; raises ValueError on other names."""
+def require_backbone(name: str):
+    """What timm knows of the model of this name; raises ValueError on other names."""
     if not timm.is_model(name):
         near = difflib.get_close_matches(name[:_LONGEST], timm.list_models(), n=3)
         raise ValueError(
@@ -26,9 +26,14 @@ def new_backbone(name: str, image_size: int) -> nn.Module:
             + " timm.list_models('*resnet*') lists the names with a word in them."
         )
     try:
-        known = timm.get_pretrained_cfg(name)
+        return timm.get_pretrained_cfg(name)
     except RuntimeError as error:  # a tag of weights behind the name that timm does not know
         raise ValueError(f"timm {timm.__version__} has no model {short(name)}: {str(error)[:300]}") from error
+
+
+def new_backbone(name: str, image_size: int) -> nn.Module:
+    """The timm model of this name without its classifier, as timm initialises it; raises ValueError on other names."""
+    known = require_backbone(name)
     # Most transformers learn something for each place of the image, and have to know its size beforehand.
     options = {"img_size": image_size} if known.fixed_input_size else {}
     return timm.create_model(name, pretrained=False, num_classes=0, **options)

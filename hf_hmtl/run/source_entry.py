@@ -15,6 +15,9 @@ from hf_hmtl.data.sources import Source
 from hf_hmtl.recipe import Recipe
 from hf_hmtl.tasks.classification import Classification
 
+OF_A_MIXTURE = ("share", "labels", "data_dir")
+"""Keys of an entry that say how it is mixed with others, and are no options of the source."""
+
 
 def columns_of(key: str, settings: dict[str, Any] | None) -> tuple[str, ...]:
     """The columns that an entry of `supervised` learns: those of its `column`, else of the task itself or its name."""
@@ -46,12 +49,7 @@ def load_source(entry: dict[str, Any], recipe: Recipe, data_dir: str | Path | No
     Raises:
         ValueError: it has no name, or nothing to train on; or as the source.
     """
-    options = dict(entry)
-    name, fold = options.pop("name", None), options.pop("fold", None)
-    if fold is not None:
-        fold = checked_fold(fold)
-    if name is None:
-        raise ValueError(f"recipe {recipe.name} names no source; known sources: {', '.join(sources.available())}")
+    name, options, fold = _parted(entry, recipe)
     if recipe.kept_columns and sources.takes(name, "report_columns"):
         options["report_columns"] = recipe.kept_columns
     reads_labels = options.get("label_column", "label") is not None
@@ -65,6 +63,34 @@ def load_source(entry: dict[str, Any], recipe: Recipe, data_dir: str | Path | No
     if source.evaluation_only:
         raise ValueError(f"recipe {recipe.name}: {name} has no rows to train on. {source.notes[0]}")
     return source if fold is None else _of_fold(source, fold, recipe)
+
+
+def check_options(entry: dict[str, Any], recipe: Recipe) -> None:
+    """Raise where an entry names no source, or one without these options; nothing is read.
+
+    Args:
+        entry: as `load_source` takes it, and with what a recipe says of sources that it mixes.
+        recipe: that it stands in.
+
+    Raises:
+        ValueError: the message names the nearest.
+    """
+    name, options, _ = _parted(entry, recipe)
+    options = {key: value for key, value in options.items() if key not in OF_A_MIXTURE}
+    if not sources.takes(name, "class_map"):
+        options.pop("class_map", None)
+    sources.check_options_of(name, options)
+
+
+def _parted(entry: dict[str, Any], recipe: Recipe) -> tuple[str, dict[str, Any], tuple[int, int] | None]:
+    """The name of a source, its options, and the fold."""
+    options = dict(entry)
+    name, fold = options.pop("name", None), options.pop("fold", None)
+    if fold is not None:
+        fold = checked_fold(fold)
+    if name is None:
+        raise ValueError(f"recipe {recipe.name} names no source; known sources: {', '.join(sources.available())}")
+    return name, options, fold
 
 
 def _of_fold(source: Source, fold: tuple[int, int], recipe: Recipe) -> Source:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 import time
@@ -226,6 +227,47 @@ def test_a_sweep_is_a_comparison_with_the_recipe_without_auxiliary_tasks():
     assert without.auxiliary == {} and [found.auxiliary["puzzle"]["weight"] for found in rest] == [0.01, 0.1, 1]
     with pytest.raises(ValueError, match="write --sweep"):
         comparison.sweep("fer2013-small/puzzle-2x2", "auxiliary.puzzle.weight", (1,))
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Nothing is read, nor trained."""
+
+    def fail(*_, **__):
+        raise AssertionError("a comparison that cannot be finished has begun")
+
+    monkeypatch.setattr(comparison_runs.train, "run", fail)
+    monkeypatch.setattr("hf_hmtl.data.sources.drawn.load", fail)
+
+
+@pytest.mark.parametrize(
+    "assignment, message",
+    [
+        ("auxiliary.puzzle.wieght=0.1,1", "Did you mean 'weight'"),
+        ("auxiliary.puzzle.weight=1,-1", "weight=-1 cannot be: puzzle: weight is -1, allowed"),
+        ("auxiliary.puzlze.weight=1", "'puzlze'"),
+        ("supervised.emotion.class_weights=balancd", "class_weights is 'balancd'"),
+        ("supervised.emotion.labels_smoothing=0", "Did you mean 'label_smoothing'"),
+        ("source.trian=64", "Did you mean 'train'"),
+        ("source.fold=[3,2]", "fold"),
+        ("mixed_with=[{name: fer2031}]", "Did you mean 'fer2013'"),
+        ("augmentation.nosie=0.1", "did you mean 'noise'"),
+        ("sequence.windwo=4", "Did you mean 'window'"),
+        ("backbone=resnet10x", "Did you mean 'resnet10t'"),
+        ("image_size=48,47", "47 px cannot be cut into 2 equal tiles"),
+    ],
+)
+@pytest.mark.parametrize("at_a_time", ["1", "2"])
+def test_a_row_that_cannot_be_trained_is_told_before_any_is(untrained, tmp_path, assignment, message, at_a_time):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        command = ["drawn/puzzle-2x2", "--sweep", assignment, "--at_a_time", at_a_time]
+        compare.run([*command, "--output_dir", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_row_alone_is_compared_with_nothing(untrained, tmp_path):
+    with pytest.raises(ValueError, match="nothing that drawn/supervised could be compared with.*--sweep.*--folds"):
+        compare.run(["drawn/supervised", "--output_dir", str(tmp_path / "out")])
 
 
 def test_mistakes_are_named(tmp_path):

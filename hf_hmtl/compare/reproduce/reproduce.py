@@ -15,7 +15,7 @@ from hf_hmtl.compare.reproduce.hours import CostOf, measuring, seconds_left
 from hf_hmtl.compare.reproduce.page import finished, is_shown, page, picture_link
 from hf_hmtl.compare.reproduce.plan import Reproduction
 from hf_hmtl.compare.rows import Run, planned, require_free, require_seeds
-from hf_hmtl.compare.runs import DIVERGED, is_finished, require_models, train_all
+from hf_hmtl.compare.runs import DIVERGED, is_finished, require_models, require_possible, train_all
 from hf_hmtl.compare.table import markdown
 from hf_hmtl.files import replacing, require_folder
 from hf_hmtl.results import result as results
@@ -120,6 +120,7 @@ def reproduce(
         say(plan_text(runs, common, at_a_time, cost_of or measuring(at_a_time)))
         return
     if train:
+        require_possible([run for run in plan.runs_of(asked, ROOT) if not is_finished(run, common)], common)
         runs, notes = with_weights(plan.runs_of(asked, ROOT), common)
         for note in notes:
             say(note)

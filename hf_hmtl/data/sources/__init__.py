@@ -135,12 +135,18 @@ def load(name: str, data_dir: str | Path | None = None, **options: Any) -> Sourc
     Raises:
         ValueError: no such source or option; the message names the nearest.
     """
-    function = get(name).load
-    if not any(
-        parameter.kind is parameter.VAR_KEYWORD for parameter in inspect.signature(function).parameters.values()
-    ):
-        check_options(name, function, options)
-    return function(data_dir, **options)
+    check_options_of(name, options)
+    return get(name).load(data_dir, **options)
+
+
+def check_options_of(name: str, options: dict[str, Any]) -> None:
+    """Raise where a source has no such option, without reading anything.
+
+    Raises:
+        ValueError: as `load`.
+    """
+    module = get(name)
+    check_options(name, module.drawing() if hasattr(module, "drawing") else module.load, options)
 
 
 def takes(name: str, option: str) -> bool:

@@ -1,5 +1,6 @@
 """Faces drawn by code: the embedded default, no download, every label known."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,21 +23,24 @@ def load(data_dir: str | Path | None = None, **options) -> Source:
         ValueError: a folder was given, or an option is unknown or out of its range.
     """
     require_no_folder("drawn", "faces", "custom", data_dir)
+    check_options("drawn", drawing(), options)
+    return _drawn(**options)
+
+
+def drawing() -> Callable:
+    """What draws, and knows the options."""
     from hf_hmtl.data.drawn_faces.dataset import (
         synthetic_faces,  # here: listing and reading other sources needs no drawing code
     )
 
-    check_options("drawn", synthetic_faces, options)
-    return _drawn(**options)
+    return synthetic_faces
 
 
 @lru_cache(maxsize=1)  # the runs of a comparison share their faces
 def _drawn(**options) -> Source:
-    from hf_hmtl.data.drawn_faces.dataset import synthetic_faces
-
     return Source(
         name="drawn",
-        splits=synthetic_faces(**options),
+        splits=drawing()(**options),
         licence=LICENCE,
         citation=CITATION,
         homepage=HOMEPAGE,

@@ -1,5 +1,6 @@
 """Clips of faces drawn by code, a row a frame: expressions rise and fade; no download, every label known."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,21 +23,24 @@ def load(data_dir: str | Path | None = None, **options) -> Source:
         ValueError: a folder was given, or an option is unknown or out of its range.
     """
     require_no_folder("drawn_clips", "clips", "clips", data_dir)
+    check_options("drawn_clips", drawing(), options)
+    return _drawn(**options)
+
+
+def drawing() -> Callable:
+    """What draws, and knows the options."""
     from hf_hmtl.data.drawn_faces.clips import (
         synthetic_clips,  # here: listing and reading other sources needs no drawing code
     )
 
-    check_options("drawn_clips", synthetic_clips, options)
-    return _drawn(**options)
+    return synthetic_clips
 
 
 @lru_cache(maxsize=1)  # the runs of a comparison share their clips
 def _drawn(**options) -> Source:
-    from hf_hmtl.data.drawn_faces.clips import synthetic_clips
-
     return Source(
         name="drawn_clips",
-        splits=synthetic_clips(**options),
+        splits=drawing()(**options),
         licence=LICENCE,
         citation=CITATION,
         homepage=HOMEPAGE,
