@@ -23,6 +23,7 @@ from hf_hmtl.model.pipeline_hmtl import FaceAnalysisPipeline
 from hf_hmtl.model.registration import register
 from hf_hmtl.serving import drawing
 from hf_hmtl.serving.ahead import ahead
+from hf_hmtl.serving.devices import require_device
 from hf_hmtl.serving.images import is_video
 from hf_hmtl.serving.network import require_ours
 from hf_hmtl.serving.pictures import Picture, Place, expected, pictures
@@ -83,8 +84,10 @@ def pipeline_of(model: str | Path, **options: Any) -> FaceAnalysisPipeline:
 
     Raises:
         OSError: there is no such model.
-        ValueError: it is of another kind, an option is out of range, or there is no such head.
+        ValueError: it is of another kind, an option is out of range, or there is no such head or device.
     """
+    if isinstance(device := options.get("device"), str):
+        require_device(device)
     require_ours(model, options.get("revision"))
     register()
     disable_progress_bar()
