@@ -1,4 +1,4 @@
-"""Where a network computes that answers: the devices of this machine, and whether one that was asked for is among them."""
+"""Where a network that answers computes: the devices of this machine, and whether one that is asked for is there."""
 
 import torch
 
