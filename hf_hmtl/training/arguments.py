@@ -9,7 +9,7 @@ from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
 
 from hf_hmtl.training.finite_steps import ON_NONFINITE
-from hf_hmtl.training.refused import check_after_setup, check_before_setup, check_schedule, is_given
+from hf_hmtl.training.refused import check_after_setup, check_before_setup, check_optimizer, check_schedule, is_given
 
 
 @dataclass
@@ -74,6 +74,8 @@ class HMTLTrainingArguments(TrainingArguments):
         super().__post_init__()
         if adabelief:
             self.optim = "adabelief"
+        else:
+            check_optimizer(self)
         # A resumed run goes on counting evaluations without a better score, instead of starting its patience anew.
         self.restore_callback_states_from_checkpoint = True
         # Rows carry bytes and labels of several tasks; the collator, not the model's signature, decides what is used.

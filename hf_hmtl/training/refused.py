@@ -7,13 +7,16 @@ or are fixed by `HMTLTrainingArguments`.
 import dataclasses
 import difflib
 import os
+from collections.abc import Sequence
 from typing import Any
 
-from transformers import TrainingArguments
+import torch
+from transformers import Trainer, TrainingArguments
 from transformers.integrations import get_available_reporting_integrations
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 from transformers.trainer_pt_utils import AcceleratorConfig
 from transformers.trainer_utils import HubStrategy
+from transformers.utils import is_torch_bf16_gpu_available
 
 from hf_hmtl.training.ranges import check_ranges
 
@@ -124,6 +127,8 @@ _SHARDED_ENVIRONMENT = {
     "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
     "ACCELERATE_USE_PARALLELISM_CONFIG": "parallelism",
 }
+_PROJECTING = ("galore", "apollo")
+_COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 _ADAM_OPTIONS = ("adam_beta1", "adam_beta2", "adam_epsilon", "optim_args")
 _LOADER_OPTIONS = ("split_batches", "dispatch_batches", "even_batches", "use_seedable_sampler", "non_blocking")
 
@@ -151,6 +156,8 @@ def check_before_setup(args: TrainingArguments) -> None:
             raise ValueError(f"{name} is set, as configurations of accelerate do: {kind} {_SHARDED}")
     check_ranges(args)
     _check_reports(args.report_to)
+    _check_precision(args)
+    _check_compilation(args)
     if "tpu_metrics_debug" in str(args.debug):
         raise ValueError("--debug tpu_metrics_debug needs a TPU; allowed is underflow_overflow")
     if args.ddp_static_graph and args.gradient_accumulation_steps > 1:
@@ -177,6 +184,56 @@ def _check_reports(given: str | list[str] | None) -> None:
                 f"--report_to {name} needs its package, which is not installed: pip install {package}, or leave "
                 "--report_to out"
             )
+
+
+def _check_precision(args: TrainingArguments) -> None:
+    if args.bf16 and not args.use_cpu and not is_torch_bf16_gpu_available():
+        raise ValueError(
+            "--bf16 true is for GPUs that compute in bfloat16, and this machine has none. Leave it out, or compute in "
+            "it on the CPU, which seldom pays: --bf16 true --use_cpu true"
+        )
+
+
+def _check_compilation(args: TrainingArguments) -> None:
+    """Raise on a backend or mode that torch does not know; it would say so behind the reading of the data."""
+    if args.torch_compile_backend is not None:
+        known = torch.compiler.list_backends(exclude_tags=())
+        require_known_name("--torch_compile_backend", args.torch_compile_backend, known)
+    if args.torch_compile_mode is not None:
+        require_known_name("--torch_compile_mode", args.torch_compile_mode, _COMPILE_MODES)
+
+
+def require_known_name(option: str, given: str, known: Sequence[str]) -> None:
+    """Raise where a name is none of those known, with the nearest.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if given not in known:
+        close = difflib.get_close_matches(str(given), known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"{option} {given!r} is unknown.{hint} Known: {', '.join(known)}")
+
+
+def check_optimizer(args: TrainingArguments) -> None:
+    """Raise where an optimizer's package is not installed, or it is none for images.
+
+    Args:
+        args: with the name of one that transformers knows.
+
+    Raises:
+        ValueError: the message says what to type.
+    """
+    name = getattr(args.optim, "value", args.optim)
+    if name.startswith(_PROJECTING):
+        raise ValueError(
+            f"--optim {name} projects the gradients of language models, and there is none. Use --optim "
+            "adamw_torch_fused"
+        )
+    try:
+        Trainer.get_optimizer_cls_and_kwargs(args, torch.nn.Linear(1, 1))
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"--optim {name}: {error}. Or leave --optim out") from error
 
 
 def check_schedule(args: TrainingArguments, milestones: tuple[float, ...]) -> None:

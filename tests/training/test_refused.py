@@ -2,12 +2,15 @@
 
 import dataclasses
 import math
+import sys
 import warnings
 
 import pytest
+import torch
 import transformers
-from transformers import TrainingArguments
+from transformers import Trainer, TrainingArguments
 from transformers.trainer_pt_utils import AcceleratorConfig
+from transformers.training_args import OptimizerNames
 
 from hf_hmtl import HMTLTrainingArguments
 
@@ -124,6 +127,13 @@ TOGETHER = {
         "--save_steps is 0; allowed is a number of steps from 1",
     ),
     "a place without its package": ({"report_to": "wandb"}, "--report_to wandb needs its package.*pip install wandb"),
+    "an optimizer of language models": ({"optim": "galore_adamw"}, "--optim galore_adamw projects.*Use --optim adamw"),
+    "an unknown compiler": ({"torch_compile_backend": "inducto"}, "'inducto' is unknown. Did you mean 'inductor'"),
+    "an unknown mode": ({"torch_compile_mode": "max-autotun"}, "'max-autotun' is unknown. Did you mean 'max-autotune'"),
+    "a precision without its GPU": (
+        {"bf16": True, "use_cpu": False},
+        "--bf16 true is for GPUs.*--bf16 true --use_cpu true",
+    ),
     "an unknown place": ({"report_to": ["tensorbord"]}, "'tensorbord' is unknown. Did you mean 'tensorboard'"),
     "not finite": ({"on_nonfinite": "ignore"}, "--on_nonfinite is 'ignore', allowed are stop and skip"),
     "tpu": ({"debug": "tpu_metrics_debug"}, "needs a TPU"),
@@ -160,7 +170,8 @@ def test_settings_of_accelerates_loaders_are_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize("kind", TOGETHER)
-def test_options_that_exclude_each_other(tmp_path, kind):
+def test_options_that_exclude_each_other(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr("hf_hmtl.training.refused.is_torch_bf16_gpu_available", lambda: False)
     given, sentence = TOGETHER[kind]
     with pytest.raises(ValueError, match=sentence):
         arguments(tmp_path, **given)
@@ -242,3 +253,23 @@ def test_loaders_may_spawn_their_workers(tmp_path):
     args = arguments(tmp_path, dataloader_num_workers=1, dataloader_multiprocessing_context="spawn")
     context = args.dataloader_multiprocessing_context
     assert isinstance(context, str) or context.get_start_method() == "spawn"
+
+
+@pytest.mark.parametrize("name", [each.value for each in OptimizerNames])
+def test_every_optimizer_is_to_be_had_or_is_told_in_one_sentence(tmp_path, name, monkeypatch):
+    """As on a machine with no further package: what is accepted here takes a step."""
+    for package in ("bitsandbytes", "lomo_optim", "grokadamw", "schedulefree", "torchdistx", "torchao", "optimi"):
+        monkeypatch.setitem(sys.modules, package, None)
+    try:
+        args = arguments(tmp_path, optim=name)
+    except ValueError as error:
+        assert str(error).startswith(f"--optim {name}") and str(error).count("--optim") == 2
+        assert name not in ("adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "adagrad", "rmsprop")
+    else:
+        kind, options = Trainer.get_optimizer_cls_and_kwargs(args)
+        layer = torch.nn.Linear(2, 2)
+        optimizer = kind(layer.parameters(), **options)
+        before = layer.weight.clone()
+        layer(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+        assert not torch.equal(layer.weight, before)
