@@ -47,16 +47,12 @@ def _comparison(options: argparse.Namespace) -> rows.Comparison:
             "give either --preset NAME, or recipe rows to compare, the first of which the others are compared with, or "
             "one row and --sweep ENTRY=A,B,..."
         )
-    if len(options.recipe) == 1 and not (options.sweep or options.folds):
-        (row,) = options.recipe
-        raise ValueError(
-            f"there is nothing that {row} could be compared with. Name more rows behind it, or --sweep ENTRY=A,B,...; "
-            f"--folds N cross-validates it alone, and hf-hmtl train {row} trains it"
-        )
     if options.preset:
         return rows.preset(options.preset)
     if options.sweep:
         return rows.sweep(options.recipe[0], options.sweep, rows.seeds_of(3))
+    if options.folds is None:
+        rows.require_several(options.recipe)
     return rows.of_rows(options.recipe, rows.seeds_of(3))
 
 

@@ -225,6 +225,19 @@ def _first_task(rows: Sequence[Row], label: str) -> str:
     return tasks[0]
 
 
+def require_several(names: Sequence[str]) -> None:
+    """Raise where one row alone was named.
+
+    Raises:
+        ValueError: the message says what to add.
+    """
+    if len(names) == 1:
+        raise ValueError(
+            f"there is nothing that {names[0]} could be compared with. Name more rows behind it, or --sweep "
+            f"ENTRY=A,B,...; --folds N cross-validates it alone, and hf-hmtl train {names[0]} trains it"
+        )
+
+
 def of_rows(names: Sequence[str], seeds: tuple[int, ...]) -> Comparison:
     """Rows of recipe files, the first of which the others are compared with.
 
