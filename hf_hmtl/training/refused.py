@@ -16,6 +16,7 @@ from transformers.integrations import get_available_reporting_integrations
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 from transformers.trainer_pt_utils import AcceleratorConfig
 from transformers.trainer_utils import HubStrategy
+from transformers.training_args import OptimizerNames
 from transformers.utils import is_torch_bf16_gpu_available
 
 from hf_hmtl.training.ranges import check_ranges
@@ -154,6 +155,8 @@ def check_before_setup(args: TrainingArguments) -> None:
     for name, kind in _SHARDED_ENVIRONMENT.items():
         if os.environ.get(name, "").lower() in ("true", "1"):
             raise ValueError(f"{name} is set, as configurations of accelerate do: {kind} {_SHARDED}")
+    optimizers = ["adabelief", *(each.value for each in OptimizerNames)]
+    require_known_name("--optim", getattr(args.optim, "value", args.optim), optimizers)
     check_ranges(args)
     _check_reports(args.report_to)
     _check_precision(args)

@@ -128,6 +128,7 @@ TOGETHER = {
     ),
     "a place without its package": ({"report_to": "wandb"}, "--report_to wandb needs its package.*pip install wandb"),
     "an optimizer of language models": ({"optim": "galore_adamw"}, "--optim galore_adamw projects.*Use --optim adamw"),
+    "an unknown optimizer": ({"optim": "adamw_torhc"}, "--optim 'adamw_torhc' is unknown. Did you mean 'adamw_torch'"),
     "an unknown compiler": ({"torch_compile_backend": "inducto"}, "'inducto' is unknown. Did you mean 'inductor'"),
     "an unknown mode": ({"torch_compile_mode": "max-autotun"}, "'max-autotun' is unknown. Did you mean 'max-autotune'"),
     "a precision without its GPU": (
