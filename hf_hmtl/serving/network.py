@@ -98,7 +98,15 @@ def require_ours(model: str | Path, revision: str | None = None) -> None:
     """
     if is_local(str(model)) and not Path(model).is_dir():
         raise FileNotFoundError(f"{model}: there is no such folder; give what a training wrote, or a name of the Hub")
-    kind = HMTLConfig.get_config_dict(model, revision=revision)[0].get("model_type")
+    try:
+        kind = HMTLConfig.get_config_dict(model, revision=revision)[0].get("model_type")
+    except OSError as error:
+        if Path(model).is_dir():
+            raise
+        raise OSError(
+            f"{model}: there is no such folder, and as a name of the Hub it leads to no model: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
     if kind == HMTLSequenceConfig.model_type:
         raise ValueError(
             f"{model} holds a network for faces in time, and images are answered and networks of images exported here. "

