@@ -68,6 +68,7 @@ def render(
         changes=changes,
         corrupting=[name for name in result.recipe.get("auxiliary", {}) if name not in result.model["auxiliary"]],
         files=files,
+        data_option=data_option(result.recipe),
         over_seeds=over_seeds([result, *others]) if others else None,
         starting_weights=_starting_weights(result),
         splits=_reported_splits(result),
@@ -86,6 +87,13 @@ def render(
         inherited=terms_of(result.learned_from[1:]),
     )
     return f"---\n{_header(result).to_yaml()}\n---\n\n{body}"
+
+
+def data_option(recipe: dict[str, Any]) -> str:
+    """What stands behind `hf-hmtl train recipe.yaml`: nothing where faces are drawn, else the folder of the data, which
+    no recipe names."""
+    source = recipe.get("source", {})
+    return "" if str(source.get("name")).startswith("drawn") or source.get("hub_id") else " --data_dir FOLDER"
 
 
 def _environment() -> Environment:

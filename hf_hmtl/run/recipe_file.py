@@ -8,6 +8,7 @@ import yaml
 
 from hf_hmtl.files import is_local, replacing, without_place
 from hf_hmtl.recipe import Recipe
+from hf_hmtl.results.card import data_option
 from hf_hmtl.run.record import DECISIVE, plain
 from hf_hmtl.training.arguments import HMTLTrainingArguments
 
@@ -40,7 +41,7 @@ def write_recipe(folder: Path, recipe: Recipe, args: HMTLTrainingArguments, vers
     head = _HEAD.format(
         version=version,
         name=NAME,
-        data="" if str(recipe.source.get("name")).startswith("drawn") else " --data_dir FOLDER",
+        data=data_option(recipe.to_dict()),
         processes=args.world_size,
         plural="es" * (args.world_size > 1),
     )

@@ -434,3 +434,18 @@ def test_what_a_file_may_leave_out_is_left_out_of_the_card(result):
     few = dataclasses.replace(result, recipe=recipe, heads=heads, calibration=uncounted)
     assert "This row of the recipes" not in render(few) and "calibration error" not in render(few)
     assert "Expected calibration error – (" in render(dataclasses.replace(few, calibration=counted))
+
+
+@pytest.mark.parametrize(
+    "source, option",
+    [
+        ({"name": "drawn"}, ""),
+        ({"name": "drawn_clips"}, ""),
+        ({"name": "custom"}, " --data_dir FOLDER"),
+        ({"name": "fer2013"}, " --data_dir FOLDER"),
+        ({"name": "custom", "hub_id": "user/faces"}, ""),
+    ],
+)
+def test_what_makes_the_run_again_names_the_folder_that_no_recipe_holds(result, source, option):
+    result.recipe["source"] = source
+    assert f"`hf-hmtl train recipe.yaml{option}` makes the run again" in render(result)
