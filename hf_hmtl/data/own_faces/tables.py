@@ -19,10 +19,12 @@ from hf_hmtl.data.own_faces.layouts import SPLIT_NAMES, class_folders, split_of
 from hf_hmtl.data.own_faces.paths import Within
 from hf_hmtl.data.own_faces.prepared import leave_out_missing, take_records
 from hf_hmtl.data.own_faces.reading import HELP, Found, Reading
-from hf_hmtl.data.own_faces.tree import PARQUET, SPREADSHEETS, Tree, shortened, walk
+from hf_hmtl.data.own_faces.tree import PARQUET, SPREADSHEETS, TEXT_TABLES, Tree, shortened, walk
 from hf_hmtl.data.sources._building import IMAGE, images_of_paths
 from hf_hmtl.parsing import read_json, shown
 
+_NO_TEXT = frozenset((*range(1, 9), *range(14, 32)))  # bytes that texts lack; a line ends, and a page breaks, by others
+_FIRST_BYTES = 1000
 UNLABELLED = "image files without labels"
 
 
@@ -75,7 +77,12 @@ def from_folder(folder: Path, reading: Reading, ledger: Ledger) -> Found:
 
 
 def from_file(path: Path, reading: Reading, ledger: Ledger) -> Found:
-    """The rows of one table; images are looked for beside it, below its folder, or in `image_dir`."""
+    """The rows of one table; images are looked for beside it, below its folder, or in `image_dir`.
+
+    Raises:
+        ValueError: it is no table, or does not fit.
+    """
+    _require_table(path)
     place, reading = reading.image_dir or path.parent, dataclasses.replace(reading, anywhere=True)
     # Paths that lead to their files by themselves need no look at what else lies around, which may be very much.
     tree = Tree(Path(os.path.abspath(place)))
@@ -89,6 +96,19 @@ def from_file(path: Path, reading: Reading, ledger: Ledger) -> Found:
     found = _of_tables([candidate], str(path), tree, reading, ledger)
     found.folder = Path(reading.image_dir or path.parent)
     return found
+
+
+def _require_table(path: Path) -> None:
+    """Raise where a file of another ending is no text: a picture, or a table that is packed or of another kind."""
+    known = (*TEXT_TABLES, PARQUET)
+    if path.suffix.lower() in known:
+        return
+    with open(path, "rb") as file:
+        if _NO_TEXT.intersection(file.read(_FIRST_BYTES)):
+            raise ValueError(
+                f"custom: {path} is no table. Tables that are read end in {', '.join(known)}: unpack what is packed, "
+                "and save other kinds as one of these. Of pictures give the folder"
+            )
 
 
 def with_every_column(place: Path, reading: Reading) -> tuple[Found, Ledger]:
@@ -192,14 +212,27 @@ def _of_datasets(
     """The rows of datasets whose images are inside, one a split, or one that a column divides."""
     found = Found({}, layout)
     splits = {name: split_of(name) for name in loaded} if len(loaded) > 1 else dict.fromkeys(loaded, None)
-    if len(loaded) > 1 and (None in splits.values() or len(set(splits.values())) < len(splits)):
-        raise ValueError(f"custom: {where!r} has the splits {', '.join(loaded)}; known are {', '.join(SPLIT_NAMES)}")
+    if len(loaded) > 1:
+        _require_splits(splits, where)
     for name, data in loaded.items():
         column, notes = find_image_column(data, reading.image_column, where)
         rows = with_images(data, column, None, None, within)
         divide(rows, splits[name], where, reading, ledger, found)
         found.notes += notes
     return found
+
+
+def _require_splits(splits: dict[str, str | None], where: str) -> None:
+    """Raise where a split of a dataset is called as none that is known, or two are called as one."""
+    unknown = [name for name, split in splits.items() if split is None]
+    twice = [name for name, split in splits.items() if list(splits.values()).count(split) > 1]
+    if named := unknown or twice:
+        wrong = "is none of" if len(named) == 1 else "are none of" if unknown else "mean one of"
+        raise ValueError(
+            f"custom: {where!r} has the splits {', '.join(splits)}, and {', '.join(map(repr, named))} {wrong} "
+            f"{', '.join(SPLIT_NAMES)}. Rename or leave out, as in data['test'] = data.pop({named[-1]!r}), and save it "
+            "again"
+        )
 
 
 def _of_tables(candidates: list[Candidate], where: str, tree: Tree, reading: Reading, ledger: Ledger) -> Found:

@@ -1,7 +1,11 @@
 """Tables that name images: paths in every writing, columns under every name, and what a table does not name."""
 
+import gzip
+import zipfile
+
 import datasets
 import numpy as np
+import pyarrow.feather
 import pytest
 from data_trees import all_labels, encoded, labels, write_classes, write_images, write_text
 
@@ -333,3 +337,40 @@ def test_bare_names_are_those_of_the_folder_of_their_table(tmp_path):
     source = custom.load(tmp_path)
     assert {name.split("/")[0] for name in source.splits["test"]["_file"]} == {"test"}
     assert {name.split("/")[0] for name in source.splits["train"]["_file"]} == {"train"}
+
+
+KINDS = {
+    "0.png": lambda path: path.write_bytes(encoded(kind="PNG")),
+    "0.jpg": lambda path: path.write_bytes(encoded()),
+    "labels.feather": lambda path: pyarrow.feather.write_feather(pyarrow.table({"label": ["happy"]}), str(path)),
+    "labels.csv.gz": lambda path: path.write_bytes(gzip.compress(b"file_name,label\n0.png,happy\n")),
+    "labels.zip": lambda path: zipfile.ZipFile(path, "w").writestr("labels.csv", "file_name,label"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_file_that_is_no_table_is_told_with_those_that_are(tmp_path, name):
+    KINDS[name](tmp_path / name)
+    with pytest.raises(ValueError, match=rf"{name} is no table. Tables that are read end in \.csv, .*\.parquet"):
+        custom.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["labels.dat", "labels", "labels.csv"])
+def test_a_table_of_another_ending_is_read(root, name):
+    write_labels(root / name, names())
+    assert all_labels(custom.load(root / name)) == expected()
+
+
+@pytest.mark.parametrize(
+    "splits, message",
+    [
+        (("train", "valid", "holdout"), "and 'holdout' is none of train, validation, test. .*pop\\('holdout'\\)"),
+        (("train", "holdout", "extra"), "and 'holdout', 'extra' are none of train, validation, test"),
+        (("train", "valid", "dev"), "and 'valid', 'dev' mean one of train, validation, test"),
+    ],
+)
+def test_the_split_that_nobody_knows_is_singled_out(tmp_path, splits, message):
+    rows = datasets.Dataset.from_dict({"image": [encoded()] * 2, "label": [0, 1]})
+    datasets.DatasetDict(dict.fromkeys(splits, rows)).save_to_disk(tmp_path / "saved")
+    with pytest.raises(ValueError, match=f"has the splits {', '.join(splits)}, {message}"):
+        custom.load(tmp_path / "saved")
