@@ -99,7 +99,7 @@ def is_over(state: TrainerState, planned_steps: int, patience: int | None) -> bo
 
 
 def resume_point(wanted: str | Path | bool | None, args: HMTLTrainingArguments) -> Path | None:
-    """The checkpoint to go on from: a folder, or True or "last" for the last whole one of a run's folder.
+    """The checkpoint to go on from: a folder, one of the run by its name, or the last whole one by True or "last".
 
     Args:
         wanted: what was asked for.
@@ -122,6 +122,8 @@ def resume_point(wanted: str | Path | bool | None, args: HMTLTrainingArguments) 
             raise FileNotFoundError(f"{args.output_dir} has no complete checkpoint-N to resume from; train without it")
         return found
     found = Path(str(wanted))
+    if len(found.parts) == 1 and not found.exists():
+        found = Path(args.output_dir) / found
     if not (found / TRAINER_STATE_FILE).is_file():
         raise FileNotFoundError(
             f"--resume_from_checkpoint {wanted} is no checkpoint folder; give one such as "

@@ -109,6 +109,16 @@ def spoil(path, kept):
         path.write_bytes(content[: int(len(content) * kept)] if kept >= 0 else content.rstrip()[:-1])
 
 
+def test_a_checkpoint_is_found_by_its_name_in_the_folder_of_the_run(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert resume_point("checkpoint-1", arguments_of(checkpoints)) == checkpoints / "checkpoint-1"
+    assert resume_point("checkpoint-1/", arguments_of(checkpoints)) == checkpoints / "checkpoint-1"
+    (tmp_path / "checkpoint-1").mkdir()  # what lies here is meant first, as any path
+    for wanted in ("checkpoint-1", "checkpoint-9", "lats"):
+        with pytest.raises(FileNotFoundError, match=f"--resume_from_checkpoint {wanted} is no checkpoint folder"):
+            resume_point(wanted, arguments_of(checkpoints))
+
+
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("kept", [None, 0, 0.5, -1], ids=["missing", "empty", "half", "all but a byte"])
 def test_a_checkpoint_that_would_go_on_to_other_weights_is_passed_over_for_the_one_before(
