@@ -107,6 +107,8 @@ class Augmentation:
         if isinstance(settings, cls):
             return settings
         overrides = {"level": settings} if isinstance(settings, str) else dict(settings)
+        for option in overrides:
+            _require_known("augmentation option", option, ["level", *(field.name for field in fields(cls))])
         return cls.level(overrides.pop("level", "none"), **overrides)
 
     def to_dict(self) -> dict:

@@ -142,6 +142,8 @@ def test_to_dict_is_json_and_comes_back(name):
 def test_unknown_names_raise_with_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'strong'"):
         Augmentation.level("stong")
+    with pytest.raises(ValueError, match="'lvl': known are level, flip, .*did you mean 'level'"):
+        Augmentation.of({"lvl": "strong"})
     with pytest.raises(ValueError, match="did you mean 'rotation'"):
         Augmentation.level("weak", rotations=3)
 
