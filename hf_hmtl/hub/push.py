@@ -11,6 +11,7 @@ from pathlib import Path
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+from huggingface_hub.utils import validate_repo_id
 
 from hf_hmtl.hub.contents import CONFIG, MAIN, RESULT, Part, config_of, of_branch, result_of, same_network
 from hf_hmtl.hub.private import require_nothing_private
@@ -76,8 +77,10 @@ def plan(folder: str | Path, repo_id: str, choices: Choices) -> Plan:
     """Find out what would be pushed, without the network.
 
     Raises:
-        FileNotFoundError, ValueError: the folder lacks something, or holds what must not leave.
+        FileNotFoundError, ValueError: no repository can be called so, the folder lacks something, or it holds what must
+            not leave.
     """
+    validate_repo_id(repo_id)
     folder = Path(folder)
     others = [Path(run) for run in choices.runs]
     branches = {branch: of_branch(branch, folder, repo_id, others) for branch in (MAIN, *choices.branches)}
@@ -117,6 +120,7 @@ def push(folder: str | Path, repo_id: str, choices: Choices | None = None) -> Co
         ConnectionError: the Hub cannot be reached or refuses; the message says what to type.
         FileNotFoundError, ValueError: the folder cannot be published, or the repository holds another model.
     """
+    validate_repo_id(repo_id)
     choices = choices or Choices()
     api = HfApi(token=choices.token)
     with _explained(repo_id):
@@ -144,7 +148,9 @@ def require_reachable(repo_id: str, token: str | None) -> None:
 
     Raises:
         ConnectionError: no network, or nobody is logged in; the message says what to type.
+        ValueError: no repository can be called so.
     """
+    validate_repo_id(repo_id)
     api = HfApi(token=token)
     with _explained(repo_id):
         _head(api, repo_id if "/" in repo_id else "hf-hmtl/is-it-there")

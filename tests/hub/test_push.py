@@ -284,3 +284,11 @@ def test_runs_with_other_seeds_stand_in_the_card_and_nowhere_else(hub, trained, 
     files = hub.files(NAME)
     assert set(files) == WHOLE and "The seeds 42, 43; this model is that of seed 42." in files["README.md"].decode()
     assert json.loads(files["result.json"])["seeds"]["training"] == 42
+
+
+@pytest.mark.parametrize("name", ["bad name!!", "bad name/x y", "user/", "a/b/c", "x..y"])
+def test_a_name_that_no_repository_can_have_is_told_before_all_else(hub, trained, capsys, name):
+    for options in ([], ["--dry_run"]):
+        with pytest.raises(ValueError, match="[Rr]epo"):
+            push_command([str(trained), name, *options])
+    assert capsys.readouterr().out == "" and hub.requests == []
