@@ -31,6 +31,7 @@ def sole_writer(place: str | Path, lock: str | Path | None = None) -> Iterator[N
 
     Raises:
         BlockingIOError: another process is at it; the message says which.
+        OSError: the place cannot be written to.
     """
     path = Path(place) / NAME if lock is None else Path(lock)
     if fcntl is None:
@@ -51,7 +52,10 @@ def sole_writer(place: str | Path, lock: str | Path | None = None) -> Iterator[N
 
 def _taken(path: Path, place: str | Path) -> int:
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:  # of the place that was given, and not of a file that nobody knows of
+            raise OSError(error.errno, os.strerror(error.errno), str(place)) from error
         try:
             # Of the process and not of what is open, as `flock` is: forked processes have the latter, too.
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

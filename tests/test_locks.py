@@ -55,3 +55,10 @@ def test_what_was_written_stays_and_the_lock_goes_whatever_ends_the_block(tmp_pa
     with sole_writer(tmp_path / "table.csv", tmp_path / ".table.csv.lock"):
         assert (tmp_path / ".table.csv.lock").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new"]
+
+
+def test_a_place_that_cannot_be_written_is_named_and_not_its_lock(tmp_path):
+    place = tmp_path / ("x" * 252)  # the name of its lock is longer than names of files may be
+    with pytest.raises(OSError) as error, sole_writer(place, place.with_name(f".{place.name}.lock")):
+        pass
+    assert error.value.filename == str(place) and ".lock" not in str(error.value)

@@ -51,8 +51,7 @@ def _comparison(options: argparse.Namespace) -> rows.Comparison:
         return rows.preset(options.preset)
     if options.sweep:
         return rows.sweep(options.recipe[0], options.sweep, rows.seeds_of(3))
-    if options.folds is None:
-        rows.require_several(options.recipe)
+    rows.require_several(options.recipe, options.folds)
     return rows.of_rows(options.recipe, rows.seeds_of(3))
 
 

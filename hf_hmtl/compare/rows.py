@@ -225,13 +225,13 @@ def _first_task(rows: Sequence[Row], label: str) -> str:
     return tasks[0]
 
 
-def require_several(names: Sequence[str]) -> None:
-    """Raise where one row alone was named.
+def require_several(names: Sequence[str], folds: int | None) -> None:
+    """Raise where one row alone was named, and is not cross-validated.
 
     Raises:
         ValueError: the message says what to add.
     """
-    if len(names) == 1:
+    if len(names) == 1 and folds is None:
         raise ValueError(
             f"there is nothing that {names[0]} could be compared with. Name more rows behind it, or --sweep "
             f"ENTRY=A,B,...; --folds N cross-validates it alone, and hf-hmtl train {names[0]} trains it"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from hf_hmtl.files import writing
+from hf_hmtl.files import require_folder, writing
 
 
 def save_final(model: nn.Module, processor, folder: str | Path) -> None:
@@ -22,6 +22,7 @@ def save_final(model: nn.Module, processor, folder: str | Path) -> None:
     Raises:
         OSError: it cannot be written; what was there is there.
     """
+    require_folder(Path(folder), "save_final")
     staging = Path(folder) / ".writing"
     shutil.rmtree(staging, ignore_errors=True)
     whole = without_adapters(model)

@@ -318,6 +318,13 @@ def test_the_final_folder_is_slim_and_complete(faces, tmp_path, tasks):
     trainer.save_final(tmp_path / "my_model")  # written over, file by file
 
 
+def test_a_model_is_saved_into_a_folder_and_no_file(faces, tmp_path, tasks):
+    (tmp_path / "a_file").write_text("kept")
+    with pytest.raises(FileExistsError, match="a_file is a file; give a folder"):
+        trainer_of(faces, tmp_path / "out", tasks).save_final(tmp_path / "a_file")
+    assert (tmp_path / "a_file").read_text() == "kept"
+
+
 def test_what_a_save_that_was_cut_off_left_behind_is_not_shipped(faces, tmp_path, tasks):
     (tmp_path / ".writing").mkdir()
     (tmp_path / ".writing" / "half.safetensors").write_text("")
