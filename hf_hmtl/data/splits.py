@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from hf_hmtl.data.arrow_columns import column_array, column_batches, distinct_values, frequencies, selected
 from hf_hmtl.data.identity import GROUP, ID, OF_CLIPS, RESERVED, has_groups
+from hf_hmtl.data.stratified_groups import chosen_groups
 from hf_hmtl.draws import Draws
 
 SPLIT_SEED = 2106  # fixed: a split belongs to the data, a training seed to the run
@@ -73,8 +74,8 @@ def carve(
     """(rest, part): a stratified part cut out of the rows, both in the original order.
 
     Every class with two rows or more is in both; a class with one row stays in the rest. When rows have a
-    `_group`, whole groups are taken in a random order until the part is as near to its size as they allow; no group is
-    in both, and the classes are then only as balanced as the groups. Rows without one are a group each.
+    `_group`, whole groups are taken, so that each class comes as near to its share as they allow, and no group is in
+    both; a class of one group stays in the rest. Rows without one are a group each.
 
     Raises:
         ValueError: fraction outside 0 < fraction < 1, the column is absent, or there are too few rows or groups to
@@ -84,7 +85,7 @@ def carve(
         raise ValueError(f"fraction is {fraction}, allowed is 0 < fraction < 1, for example 0.15")
     grouped = has_groups(dataset)
     if grouped:
-        taken = _taken_groups(dataset, fraction, seed)
+        taken = _taken_groups(dataset, column, fraction, seed)
     else:
         taken = _taken(dataset, column, fraction, seed, leave_one=True)
     if len(taken) in (0, len(dataset)):
@@ -258,7 +259,23 @@ def _taken(dataset: datasets.Dataset, column: str | None, fraction: float, seed:
     return np.sort(np.concatenate(taken))
 
 
-def _taken_groups(dataset: datasets.Dataset, fraction: float, seed: int) -> np.ndarray:
+def _taken_groups(dataset: datasets.Dataset, column: str | None, fraction: float, seed: int) -> np.ndarray:
+    """Row numbers, in order, of the groups taken: by stratum where there are several."""
+    strata, sizes = strata_of(dataset, column)
+    if len(sizes) < 2:
+        return _taken_by_size(dataset, fraction, seed)
+    names = sorted(sizes, key=str)  # a class has its number by its name, wherever its rows lie
+    numbers = np.array([names.index(name) for name in sizes])
+    quotas = _quotas(sizes, fraction, leave_one=True)
+    ids = dataset[ID][:] if ID in dataset.column_names else map(str, range(len(dataset)))
+    groups = [
+        f"row {own}" if not group else f"group {group}"
+        for own, group in zip(ids, column_array(dataset, GROUP).to_pylist(), strict=True)
+    ]
+    return np.flatnonzero(chosen_groups(groups, numbers[strata], [quotas[name] for name in names], seed))
+
+
+def _taken_by_size(dataset: datasets.Dataset, fraction: float, seed: int) -> np.ndarray:
     """Row numbers, in order, of the groups taken: each one that brings the part nearer to fraction * rows; the smallest
     is taken, or stays, where one side would have none."""
     rows_of: dict = {}

@@ -134,6 +134,106 @@ def test_carve_takes_whole_groups():
     assert len(part) == 24
 
 
+@pytest.mark.parametrize("order", ["as written", "shuffled"])
+def test_one_picture_named_twice_leaves_the_classes_their_shares(order):
+    labels, names = [0] * 61 + [1] * 60 + [2] * 6, ["0", *map(str, range(126))]
+    rows = np.arange(127) if order == "as written" else np.random.default_rng(0).permutation(127)
+    whole = dataset_of([labels[row] for row in rows], _group=[names[row] for row in rows])
+    rest, test = carve(whole, "emotion", 0.15)
+    assert class_counts(test, "emotion") == {"happy": 9, "sad": 9, "fear": 1}  # 9.15, 9 and 0.9 of 19.05
+    train, validation = carve(rest, "emotion", 0.15 / 0.85)
+    assert class_counts(validation, "emotion") == {"happy": 9, "sad": 9, "fear": 1}
+    assert len({name for side in (train, validation, test) for name in set(side["_group"])}) == 126
+    in_order, _ = carve(dataset_of(labels, _group=names), "emotion", 0.15)
+    assert set(in_order["_group"]) == set(rest["_group"]), "the order of the rows decides nothing"
+
+
+def test_rows_without_a_group_are_known_by_their_id_in_any_order():
+    ids = [f"{row}.jpg" for row in range(60)]
+    groups = ["one", "one", *[None] * 58]
+    backwards = dataset_of([1, 0, 0] * 20, _group=groups[::-1], _id=ids[::-1])
+    parts = [carve(data, "emotion", 0.2)[1] for data in (dataset_of([0, 0, 1] * 20, _group=groups, _id=ids), backwards)]
+    assert sorted(parts[0]["_id"]) == sorted(parts[1]["_id"])
+    assert class_counts(parts[0], "emotion") == {"happy": 8, "sad": 4, "fear": 0}
+
+
+def test_persons_who_alone_show_a_class_are_on_both_sides_where_there_are_two():
+    """Fear: two rows of 120 each, of persons whose other rows are like anybody's."""
+    for pair in ((0, 1), (3, 17), (28, 29)):
+        labels = [2 if row % 4 == 3 and row // 4 in pair else row % 2 for row in range(120)]
+        sides = carve(dataset_of(labels, _group=[f"person {row // 4}" for row in range(120)]), "emotion", 0.2)
+        assert [class_counts(side, "emotion")["fear"] for side in sides] == [1, 1]
+        assert [len(side) for side in sides] == [96, 24]
+
+
+def test_a_class_of_one_person_stays_in_training():
+    labels = [0, 1] * 10 + [2] * 10
+    rest, part = carve(dataset_of(labels, _group=[f"person {row // 5}" for row in range(30)]), "emotion", 0.5)
+    assert class_counts(part, "emotion")["fear"] > 0 and class_counts(rest, "emotion")["fear"] > 0
+    labels = [0, 1] * 10 + [2] * 10
+    of_one = [f"person {row // 5}" for row in range(20)] + ["the only one"] * 10
+    assert "the only one" in carve(dataset_of(labels, _group=of_one), "emotion", 0.5)[0]["_group"]
+    with pytest.raises(ValueError, match="too few groups"):
+        carve(dataset_of([0] * 10 + [1] * 10, _group=["a"] * 10 + ["b"] * 10), "emotion", 0.5)
+
+
+def test_persons_of_unlike_faces_bring_every_class_near_its_share():
+    """Twenty persons whose classes are dealt unevenly: no class is further from a fifth than the mean person has of
+    it, and drawing persons by their number of rows alone misses that."""
+    draw = np.random.default_rng(0)
+    labels, groups = [], []
+    for person in range(20):
+        often = draw.dirichlet([0.5, 0.5, 0.5])
+        labels += draw.choice(3, 30, p=often).tolist()
+        groups += [f"person {person}"] * 30
+    whole = dataset_of(labels, _group=groups)
+    _, part = carve(whole, "emotion", 0.2)
+    for name, count in class_counts(whole, "emotion").items():
+        assert abs(class_counts(part, "emotion")[name] - 0.2 * count) < count / 20
+
+
+def of_persons(count, seed):
+    """(labels, groups) of so many persons with 4 to 9 rows of any class."""
+    draw = np.random.default_rng(seed)
+    rows = draw.integers(4, 10, count)
+    return draw.integers(0, 3, rows.sum()), np.repeat([f"person {number}" for number in range(count)], rows)
+
+
+def test_persons_are_chosen_by_seed_and_name_and_by_no_order_of_rows():
+    labels, groups = of_persons(12, 25)  # where persons are equally near
+    draw = np.random.default_rng(1)
+
+    def taken(seed, order):
+        return set(carve(dataset_of(labels[order], _group=groups[order]), "emotion", 0.3, seed)[1]["_group"])
+
+    chosen = {
+        seed: {frozenset(taken(seed, draw.permutation(len(labels)))) for _ in range(6)} for seed in (2106, 1, 2, 3)
+    }
+    assert {len(found) for found in chosen.values()} == {1}, "one choice, whatever the order"
+    assert len(set.union(*chosen.values())) > 1, "another seed chooses others"
+
+
+def test_one_more_row_leaves_the_others_where_they_are():
+    labels, groups = [0, 0, *[0, 1] * 100], ["first", "first", *(f"{row}.jpg" for row in range(200))]
+    parts = [
+        set(carve(dataset_of(more + labels, _group=name + groups), "emotion", 0.2)[1]["_group"])
+        for more, name in (([], []), ([1], ["0000.jpg"]))
+    ]
+    assert len(parts[0] ^ parts[1]) <= 2
+
+
+def test_two_persons_with_far_too_many_rows_are_still_divided():
+    sides = carve(dataset_of([0, 1] * 50, _group=["a"] * 48 + ["b"] * 52), "emotion", 0.15)
+    assert [set(side["_group"]) for side in sides] == [{"b"}, {"a"}]
+
+
+def test_groups_without_classes_are_those_that_were_always_taken():
+    """Splits of 300W-LP and of clips, which people have trained on."""
+    groups = [f"person {row // 4}" for row in range(60)]
+    _, part = carve(dataset_of([0, 1, 2, 1] * 15, _group=groups), None, 0.2)
+    assert set(part["_group"]) == {"person 1", "person 3", "person 5"}
+
+
 def test_rows_without_a_group_stand_alone():
     rest, part = carve(dataset_of([0] * 10, _group=[None] * 9 + ["one"]), "emotion", 0.3)
     assert (len(rest), len(part)) == (7, 3)

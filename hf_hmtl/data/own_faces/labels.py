@@ -119,6 +119,17 @@ def unseen_classes(splits: datasets.DatasetDict, column: str) -> dict[str, dict[
     return {split: counts for split, counts in unseen.items() if counts}
 
 
+def notes_on_absent_classes(splits: datasets.DatasetDict, column: str) -> list[str]:
+    """A note on each split that has labels, but none of a class that training shows: its scores tell nothing of that
+    class."""
+    taught, notes = _present(splits["train"], column), []
+    for split, data in splits.items():
+        present = _present(data, column)
+        if present and (absent := [repr(name) for name in taught if name not in present]):
+            notes.append(f"{split}: no row shows {', '.join(absent)} of {column!r}, so its scores tell nothing of it")
+    return notes
+
+
 def _present(data: datasets.Dataset, column: str) -> dict[str, int]:
     return {name: rows for name, rows in class_counts(data, column).items() if rows}
 

@@ -24,7 +24,7 @@ from hf_hmtl.data.ledger import (
     Reason,
 )  # fmt: skip
 from hf_hmtl.data.own_faces.label_columns import classes_among, has_label
-from hf_hmtl.data.own_faces.labels import unseen_classes
+from hf_hmtl.data.own_faces.labels import notes_on_absent_classes, unseen_classes
 from hf_hmtl.data.own_faces.leaks import leaks
 from hf_hmtl.data.own_faces.tree import PARQUET, Tree, shortened, walk
 from hf_hmtl.data.sources import SPLITS, Source, resolve
@@ -276,4 +276,5 @@ def _divided(rows: datasets.Dataset, told: list[str] | None, ledger: Ledger) -> 
         for split, unseen in unseen_classes(splits, name).items():
             absent = shortened(f"{label!r} ({count:,})" for label, count in unseen.items())
             notes.append(f"{split}: training never shows {absent} of {name!r}, which no answer can be")
+        notes += notes_on_absent_classes(splits, name)
     return datasets.DatasetDict({split: splits[split] for split in SPLITS if split in splits}), notes

@@ -12,7 +12,7 @@ from hf_hmtl.data.ledger import HELD_OUT, NO_LABEL, UNLABELLED_SPLIT, Ledger
 from hf_hmtl.data.own_faces.groups import Grouping
 from hf_hmtl.data.own_faces.images import files_of
 from hf_hmtl.data.own_faces.label_columns import LabelColumns, classes_among, has_label
-from hf_hmtl.data.own_faces.labels import ClassNames, check_classes, find_column
+from hf_hmtl.data.own_faces.labels import ClassNames, check_classes, find_column, notes_on_absent_classes
 from hf_hmtl.data.own_faces.layouts import LAYOUTS
 from hf_hmtl.data.own_faces.leaks import leaks
 from hf_hmtl.data.own_faces.reading import HELP, Found, Reading, image_folder
@@ -142,9 +142,11 @@ def load(
     except ValueError as error:
         grouped = f" ({'; '.join(grouping.notes)})" * has_groups(splits["train"])
         raise ValueError(f"custom: {str(error).removeprefix('custom: ')}{grouped}") from error
+    notes += carved
     for each in checked:
         check_classes(splits, each)
-    notes += carved + leaks(splits, classes)
+        notes += notes_on_absent_classes(splits, each)
+    notes += leaks(splits, classes)
     return _source(name, splits, notes, kept, ledger, found)
 
 
@@ -296,7 +298,8 @@ def _complete(
                 f"custom: {option} is {fraction}, allowed is 0 < fraction < 1, as in 0.15; a split that is "
                 "not given is carved from train"
             )
-    how = f"{'by group' if has_groups(train) else 'stratified by class'}, split seed {seed}"
+    how = "by group, stratified by class as far as groups allow" if has_groups(train) else "stratified by class"
+    how += f", split seed {seed}"
     parts = dict(splits)
     if test_fraction is None:
         notes.append("the test split has no labels and is left out: validation is both selected on and reported")

@@ -300,6 +300,20 @@ def test_a_file_that_several_rows_name_is_in_one_split(root):
     assert noted(source, "40 photographs have several rows, which stay in one split")
 
 
+def test_splits_by_group_are_stratified_and_a_class_that_one_lacks_is_told(root):
+    rows = [f"{n}.jpg,{'ab'[n % 2] if n < 37 else 'c'}" for n in range(40)]
+    write_text(root / "labels.csv", "file_name,label", *rows, rows[0])
+    source = custom.load(root)
+    assert noted(source, "test: 6 rows carved from train (by group, stratified by class as far as groups allow, split")
+    assert [labels(source, split).count("c") for split in ("train", "validation", "test")] == [1, 1, 1]
+    assert not noted(source, "scores tell nothing")
+    rows[37] = rows[37].replace("c", "a")
+    write_text(root / "labels.csv", "file_name,label", *rows, rows[0])
+    source = custom.load(root)
+    assert noted(source, "validation: no row shows 'c' of 'emotion', so its scores tell nothing of it")
+    assert not noted(source, "test: no row shows")
+
+
 def test_a_file_of_two_given_splits_is_a_leak_and_no_group(root):
     write_column(root, ["a", "b"] * 20, name="train.csv")
     write_column(root, ["a", "b"] * 5, name="test.csv")
