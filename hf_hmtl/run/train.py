@@ -22,6 +22,7 @@ from hf_hmtl.run.dry_run import dry_run
 from hf_hmtl.run.evaluation import evaluate, evaluate_probe
 from hf_hmtl.run.experiment import Experiment, build
 from hf_hmtl.run.options import RunOptions
+from hf_hmtl.run.readable import require_pictures
 from hf_hmtl.run.recipe_file import write_recipe
 from hf_hmtl.run.record import check_unchanged, has_record, record, write_record
 from hf_hmtl.run.report import report, summary_table
@@ -63,6 +64,7 @@ def _run(recipe, options: RunOptions, args: HMTLTrainingArguments) -> None:
     if not options.dry_run:
         require_free_folder(Path(args.output_dir), resume, options.overwrite, args.process_index == 0, begins_anew)
     experiment = build(recipe, args, options.data_dir)
+    require_pictures(experiment)
     if options.tune_allocator:
         process.keep_large_blocks()
     if options.dry_run:

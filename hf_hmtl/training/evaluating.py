@@ -55,13 +55,18 @@ class Evaluating(Trainer):
             del output.predictions[BIN_LOGITS]
         return output
 
-    def evaluation_loop(self, dataloader, *arguments, **options):
-        """As the Trainer's, by the first process's batch-norm statistics, which are those that are saved."""
+    def evaluation_loop(self, dataloader, *arguments, metric_key_prefix="eval", **options):
+        """As the Trainer's, by the first process's batch-norm statistics, which are those that are saved; the loss of
+        rows none of which has a label or a picture is NaN."""
         self._evaluated = dataloader.dataset
         if self.args.world_size > 1:
             for buffer in self.model.buffers():
                 torch.distributed.broadcast(buffer, 0)
-        return super().evaluation_loop(dataloader, *arguments, **options)
+        output = super().evaluation_loop(dataloader, *arguments, metric_key_prefix=metric_key_prefix, **options)
+        losses = [output.metrics.get(f"{metric_key_prefix}_{task.name}_loss", 0.0) for task in self.supervised]
+        if losses and all(map(math.isnan, losses)):
+            output.metrics[f"{metric_key_prefix}_loss"] = math.nan
+        return output
 
     def score(self, evaluation: EvalPrediction) -> dict[str, float]:
         """Scores and loss of every supervised task: {"<task>_<measure>": value}, NaN without labels; and the user's.

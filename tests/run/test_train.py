@@ -221,6 +221,19 @@ def test_broken_images_have_a_label_and_no_answer_and_are_counted_by_split(tmp_p
     assert "3 train images are broken" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_split_without_a_picture_that_can_be_read_stops_the_run_before_it_trains(tmp_path, split):
+    data = photos(tmp_path / "faces")
+    paths = sorted((data / split).rglob("*.*"))
+    for path in paths:
+        path.write_bytes(path.read_bytes()[:200])
+    wanted = ["custom/supervised", "--data_dir", str(data), *SMALL, "--output_dir", str(tmp_path / "run")]
+    for further in (["--dry_run"], []):
+        with pytest.raises(ValueError, match=rf"none of the {len(paths)} labelled {split} pictures can be decoded"):
+            main([*wanted, *further])
+    assert not (tmp_path / "run").exists() or not list((tmp_path / "run").glob("*.json"))
+
+
 def test_columns_to_report_stand_beside_the_answers(tmp_path):
     arguments = ["--max_steps", "1", "--eval_strategy", "no", "--save_strategy", "no", "--output_dir", str(tmp_path)]
     arguments += ["--load_best_model_at_end", "false", "--report_columns", "age_group", "yaw"]

@@ -348,6 +348,21 @@ def test_broken_images_are_counted_and_training_goes_on(faces, tmp_path):
     assert trainer.broken_rows["train"] == {3, 50}
 
 
+def test_the_loss_of_no_picture_and_of_no_label_is_none(faces, tmp_path):
+    trainer, whole = make(faces, tmp_path), faces["validation"]
+    broken = whole.remove_columns("image").add_column(
+        "image", [{"bytes": b"", "path": None}] * len(whole), feature=whole.features["image"]
+    )
+    unlabelled = whole.remove_columns("emotion").add_column(
+        "emotion", [-1] * len(whole), feature=whole.features["emotion"]
+    )
+    for nothing in (broken, unlabelled):
+        scores = trainer.evaluate(nothing)
+        assert np.isnan([scores["eval_loss"], scores["eval_emotion_loss"], scores["eval_emotion_accuracy"]]).all()
+        assert np.isnan(trainer.predict(nothing).metrics["test_loss"])
+    assert trainer.evaluate()["eval_loss"] > 0
+
+
 def test_every_checkpoint_keeps_all_heads_in_safetensors(faces, tmp_path):
     trainer = make(faces, tmp_path, Puzzle(grid=3), save_strategy="epoch")
     trainer.train()
