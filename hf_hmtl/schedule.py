@@ -26,9 +26,12 @@ def scheduled(given: Scheduled, what: str, low: float, high: float, allowed: str
         if not low <= given <= high:
             raise ValueError(f"{what} is {given}, allowed is {allowed}")
         return given
-    points = tuple((float(progress), float(value)) for progress, value in given)
+    try:
+        points = tuple((float(progress), float(value)) for progress, value in given)
+    except (TypeError, ValueError):
+        points = ()
     places = [progress for progress, _ in points]
-    if len(points) < 2 or places != sorted(set(places)) or not (places[0] >= 0 and places[-1] <= 1):
+    if len(points) < 2 or places != sorted(set(places)) or not all(0 <= place <= 1 for place in places):
         raise ValueError(
             f"{what} is {given}; a schedule is two or more points [progress, value], the progress rising from 0 (the "
             "first step) to 1 (the last), as in [[0, 0.75], [0.7, 0]]"

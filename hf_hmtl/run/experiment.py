@@ -236,7 +236,7 @@ def build_supervised(key: str, settings: dict[str, Any], train: Dataset, recipe_
         return task(name=name, **{option: _frozen(value) for option, value in options.items()})
     weights = options.get("class_weights")
     if isinstance(weights, list):
-        options["class_weights"] = tuple(float(weight) for weight in weights)
+        options["class_weights"] = tuple(weights)
     elif weights in (None, "none"):
         options["class_weights"] = None
     elif weights != "balanced":

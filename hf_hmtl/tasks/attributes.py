@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.metrics.multilabel import scores
-from hf_hmtl.tasks.base import Sums, Supervised, numbers_of
+from hf_hmtl.tasks.base import Sums, Supervised, numbers_of, require_number
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Attributes(Supervised):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.threshold is not None:
+            require_number(self.name, "threshold", self.threshold, "none or a finite number", low=-math.inf)
         if len(self.columns) < 2:
             raise ValueError(
                 f"{self.name}: the columns are {', '.join(self.columns)}; give two or more, as column: [au1, au2]. One "

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hf_hmtl.tasks.base import Pretext, Sums
+from hf_hmtl.tasks.base import Pretext, Sums, require_number, require_whole
 
 _SMALLEST_VARIANCE = 1e-5
 
@@ -54,8 +54,9 @@ class BarlowTwins(Pretext):
         super().__post_init__()
         if self.share != 1:
             raise ValueError(f"{self.name}: share is {self.share}, but every row has its two views; leave share at 1")
-        if self.redundancy < 0:
-            raise ValueError(f"{self.name}: redundancy is {self.redundancy}, allowed is 0 or more")
+        require_number(self.name, "redundancy", self.redundancy, "a finite number of 0 or more")
+        require_whole(self.name, "hidden", self.hidden)
+        require_whole(self.name, "features", self.features)
 
     def head(self) -> dict[str, Any]:
         return {"kind": "projector", "shape": [self.features], "hidden": self.hidden, "auxiliary": True}

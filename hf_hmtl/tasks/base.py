@@ -5,9 +5,11 @@ A task is a frozen dataclass of its options: no state, no device, no generator. 
 
 import math
 import re
+import sys
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +25,7 @@ MISSING = -100
 """Target of a row that has no label (torch's own `ignore_index`); real-valued targets use NaN."""
 
 
+BELOW_ONE = math.nextafter(1, 0)
 CLASSIFIER_LOSSES = ("cross_entropy", "focal")
 
 Sums = dict[str, Tensor]
@@ -53,6 +56,27 @@ def require_choice(task: str, option: str, given: Any, allowed: tuple) -> None:
     """Raise when an option is none of the allowed values."""
     if given not in allowed:
         raise ValueError(f"{task}: {option} is {given!r}, allowed are {', '.join(map(str, allowed))}")
+
+
+def require_number(task: str, option: str, given: Any, allowed: str, low: float = 0, high: float = math.inf) -> None:
+    """Raise when an option is no finite number from `low` to `high`, or no number at all."""
+    is_number = isinstance(given, Real) and not isinstance(given, bool)
+    if not (is_number and math.isfinite(given) and low <= given <= high):
+        raise ValueError(f"{task}: {option} is {given!r}, allowed is {allowed}")
+
+
+def require_whole(task: str, option: str, given: Any, least: int = 1) -> None:
+    """Raise when an option is no whole number of `least` or more."""
+    if isinstance(given, bool) or not isinstance(given, Integral) or given < least:
+        raise ValueError(f"{task}: {option} is {given!r}, allowed are whole numbers of {least} or more")
+
+
+def require_factors(task: str, option: str, given: Sequence, least: int) -> None:
+    """Raise when factors of losses are no finite numbers of 0 or more, or fewer than `least` of them are above 0."""
+    for factor in given:
+        require_number(task, option, factor, f"a finite number of 0 or more in each place of {given}")
+    if sum(factor > 0 for factor in given) < least:
+        raise ValueError(f"{task}: {option} is {given}, and {least} or more of them must be above 0 to learn anything")
 
 
 def cross_entropies(
@@ -136,10 +160,9 @@ class Task:
     auxiliary: ClassVar[bool] = False
 
     def __post_init__(self):
-        checked = scheduled(self.weight, f"{self.name}: weight", 0, math.inf, "0 or more")
+        checked = scheduled(self.weight, f"{self.name}: weight", 0, sys.float_info.max, "a finite number of 0 or more")
         object.__setattr__(self, "weight", checked)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"{self.name}: dropout is {self.dropout}, allowed is 0 <= dropout < 1")
+        require_number(self.name, "dropout", self.dropout, "0 <= dropout < 1", high=BELOW_ONE)
 
     @property
     def largest_weight(self) -> float:

@@ -13,6 +13,7 @@ from torch import Tensor
 from hf_hmtl.metrics.classification import scores
 from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.tasks.base import (
+    BELOW_ONE,
     CLASSIFIER_LOSSES,
     MISSING,
     Supervised,
@@ -20,6 +21,8 @@ from hf_hmtl.tasks.base import (
     head_name,
     number_correct,
     require_choice,
+    require_factors,
+    require_number,
 )
 
 
@@ -67,15 +70,26 @@ class Classification(Supervised):
                 f"{self.name}: classes are {list(self.labels)}; a classifier needs two or more, so that it can be wrong"
             )
         require_choice(self.name, "loss", self.loss, CLASSIFIER_LOSSES)
-        if self.class_weights is not None and len(self.class_weights) != len(self.labels):
-            raise ValueError(
-                f"{self.name}: {len(self.class_weights)} class weights for {len(self.labels)} classes "
-                f"({', '.join(self.labels)}); give one a class, in that order"
-            )
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"{self.name}: label_smoothing is {self.label_smoothing}, allowed is 0 <= value < 1")
+        require_number(self.name, "gamma", self.gamma, "a finite number of 0 or more")
+        if self.class_weights is not None:
+            self._check_class_weights()
+        require_number(self.name, "label_smoothing", self.label_smoothing, "0 <= value < 1", high=BELOW_ONE)
         if self.loss == "focal" and self.label_smoothing:
             raise ValueError(f"{self.name}: focal loss has no smoothed form; set label_smoothing: 0 or cross_entropy")
+
+    def _check_class_weights(self) -> None:
+        weights = self.class_weights
+        if isinstance(weights, str) or not isinstance(weights, Sequence | np.ndarray):
+            raise ValueError(
+                f"{self.name}: class_weights is {weights!r}, allowed are None or one number a class; 'balanced' is "
+                f"for Classification.of(faces, {self.column!r}, class_weights='balanced'), which counts the rows"
+            )
+        if len(weights) != len(self.labels):
+            raise ValueError(
+                f"{self.name}: {len(weights)} class weights for {len(self.labels)} classes "
+                f"({', '.join(self.labels)}); give one a class, in that order"
+            )
+        require_factors(self.name, "class_weights", weights, least=2)
 
     @classmethod
     def of(cls, dataset: datasets.Dataset, column: str, name: str | None = None, **options: Any) -> "Classification":

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hf_hmtl.draws import Draws
-from hf_hmtl.tasks.base import Pretext, require_choice
+from hf_hmtl.tasks.base import Pretext, require_choice, require_number
 
 LOSSES = ("mse", "rmse", "perceptual")
 _UNDER_ROOT = 1e-12  # keeps the gradient of the root finite at a perfect reconstruction
@@ -83,6 +83,7 @@ class InPainting(Pretext):
             raise ValueError(
                 f"{self.name}: region is {self.region}, needed is 0 <= top < bottom <= 1 and 0 <= left < right <= 1"
             )
+        require_number(self.name, "square", self.square, "a share of the image's side above 0, 1 or less", high=1)
         if not 0 < self.square <= min(bottom - top, right - left):
             raise ValueError(
                 f"{self.name}: a square of {self.square} of the side does not fit the region {self.region}"

@@ -17,6 +17,9 @@ from hf_hmtl.tasks.base import (
     cross_entropies,
     number_correct,
     require_choice,
+    require_factors,
+    require_number,
+    require_whole,
 )
 
 
@@ -76,11 +79,16 @@ class Puzzle(Pretext):
                 f"{self.name}: grid is {self.grid!r}, allowed are 1 to 8 tiles a side (the paper: 2, 3, 4)"
             )
         require_choice(self.name, "loss", self.loss, CLASSIFIER_LOSSES)
+        require_number(self.name, "gamma", self.gamma, "a finite number of 0 or more")
+        if self.hidden is not None:
+            require_whole(self.name, "hidden", self.hidden)
         if self.region_weights is not None and np.shape(self.region_weights) != (self.grid, self.grid):
             raise ValueError(
                 f"{self.name}: region_weights has shape {np.shape(self.region_weights)}, the grid needs "
                 f"({self.grid}, {self.grid}): one list a row of tiles"
             )
+        if self.region_weights is not None:
+            require_factors(self.name, "region_weights", [each for row in self.region_weights for each in row], least=1)
 
     @property
     def tiles(self) -> int:

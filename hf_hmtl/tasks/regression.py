@@ -1,6 +1,7 @@
 """Real numbers of a face: valence and arousal, or whatever columns of numbers a dataset has."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from hf_hmtl.metrics.measure import Measure
 from hf_hmtl.metrics.regression import scores
-from hf_hmtl.tasks.base import Sums, Supervised, numbers_of, require_choice
+from hf_hmtl.tasks.base import Sums, Supervised, numbers_of, require_choice, require_number
 
 LOSSES = ("rmse", "mse", "mae", "ccc", "huber")
 BIN_VALUES = ("centres", "left_edges", "nodes")
@@ -81,11 +82,8 @@ class Regression(Supervised):
             raise ValueError(
                 f"{self.name}: with bins the numbers keep within their range by themselves; leave tanh out"
             )
-        if not (self.alpha >= 0 and self.delta > 0):
-            raise ValueError(
-                f"{self.name}: alpha is {self.alpha} and delta {self.delta}, allowed are alpha of 0 or more and a "
-                "delta above 0"
-            )
+        require_number(self.name, "alpha", self.alpha, "a finite number of 0 or more")
+        require_number(self.name, "delta", self.delta, "a finite number above 0", low=sys.float_info.min)
 
     # Bins
 

@@ -16,6 +16,8 @@ from hf_hmtl.tasks.base import (
     cross_entropies,
     number_correct,
     require_choice,
+    require_number,
+    require_whole,
     share_correct,
 )
 
@@ -71,6 +73,9 @@ class Rotation(Pretext):
     def __post_init__(self):
         super().__post_init__()
         require_choice(self.name, "loss", self.loss, CLASSIFIER_LOSSES)
+        require_number(self.name, "gamma", self.gamma, "a finite number of 0 or more")
+        if self.hidden is not None:
+            require_whole(self.name, "hidden", self.hidden)
         if self.tiles is not None:
             if not (isinstance(self.tiles, int) and 1 <= self.tiles <= 8):
                 raise ValueError(f"{self.name}: tiles is {self.tiles!r}, allowed are none, or 1 to 8 tiles a side")

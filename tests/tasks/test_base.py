@@ -1,4 +1,6 @@
+import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -120,3 +122,50 @@ def test_what_is_told_of_rows_scores_as_the_predictions_do(task):
     assert task.score_of_rows(broken) == pytest.approx(expected, rel=1e-5, nan_ok=True)  # the first row has no label
     broken = {name: [*list(values)[:-1], None] if "label" not in name else values for name, values in rows.items()}
     assert task.score_of_rows(broken)["count"] == expected["count"] - 1
+
+
+NEEDED = {
+    "classification": {"name": "emotion", "labels": ("happy", "sad")},
+    "votes": {"name": "emotion", "labels": ("happy", "sad")},
+    "regression": {"name": "valence"},
+    "attributes": {"name": "units", "column": ("au1", "au2")},
+}
+NUMBERS = {
+    task: [
+        field.name
+        for field in dataclasses.fields(tasks.get(task))
+        if field.name not in ("column", "columns", "missing", "range", "region", "classes", "class_weights")
+        and re.search(r"float|int|Scheduled", str(field.type))
+    ]
+    for task in tasks.available()
+}
+
+
+@pytest.mark.parametrize("given", [math.nan, math.inf, -math.inf, "many"])
+@pytest.mark.parametrize(
+    ("task", "option"), [(task, option) for task, options in NUMBERS.items() for option in options]
+)
+def test_no_option_takes_what_is_no_finite_number(task, option, given):
+    with pytest.raises(ValueError, match=rf"\b{option}\b"):
+        tasks.get(task)(**NEEDED.get(task, {}), **{option: given})
+
+
+@pytest.mark.parametrize(
+    ("task", "option"),
+    [(task, option) for task, options in NUMBERS.items() for option in options if option != "threshold"],
+)
+def test_no_option_but_a_threshold_is_negative(task, option):
+    with pytest.raises(ValueError, match=rf"\b{option}\b"):
+        tasks.get(task)(**NEEDED.get(task, {}), **{option: -3})
+
+
+@pytest.mark.parametrize("weights", [((1.0, -1.0), (1.0, 1.0)), ((math.nan, 1.0), (1.0, 1.0)), ((0, 0), (0, 0))])
+def test_region_weights_are_finite_and_not_all_0(weights):
+    with pytest.raises(ValueError, match="region_weights"):
+        tasks.get("puzzle")(grid=2, region_weights=weights)
+
+
+def test_a_moving_weight_is_finite_at_every_point():
+    for points in ([[0, math.nan], [1, 1]], [[0, 1], [math.nan, 1], [1, 2]], [[0, math.inf], [1, 1]], [[0, 1, 2]], 3j):
+        with pytest.raises(ValueError, match="weight"):
+            tasks.get("rotation")(weight=points)

@@ -60,6 +60,12 @@ def test_labelled_rows_and_score():
     [
         ({"loss": "hinge"}, "cross_entropy, focal"),
         ({"class_weights": (1.0, 2.0)}, "2 class weights for 3 classes"),
+        ({"class_weights": (1.0, 2.0, -3.0)}, r"class_weights is -3.0, allowed is a finite number of 0 or more"),
+        ({"class_weights": (1.0, float("nan"), 1.0)}, "class_weights is nan"),
+        ({"class_weights": (0.0, 0.0, 1.0)}, "2 or more of them must be above 0"),
+        ({"class_weights": (1.0, "2", 1.0)}, "class_weights is '2'"),
+        ({"class_weights": "balancd"}, r"class_weights is 'balancd', allowed are None or one number a class"),
+        ({"class_weights": 2.0}, "class_weights is 2.0"),
         ({"label_smoothing": 1.0}, "label_smoothing"),
         ({"loss": "focal", "label_smoothing": 0.1}, "focal"),
         ({"weight": -1.0}, "weight"),

@@ -160,7 +160,7 @@ def test_scores_and_answers_of_one_column_and_of_several(numbers):
         ({"range": (-1, 1), "bins": 1}, "2 or more"),
         ({"range": (-1, 1), "bins": 20, "tanh": True}, "leave tanh out"),
         ({"range": (-1, 1), "bins": 20, "bin_values": "middle"}, "allowed are centres"),
-        ({"alpha": -1.0}, "alpha of 0 or more"),
+        ({"alpha": -1.0}, "alpha is -1.0, allowed is a finite number of 0 or more"),
     ],
 )
 def test_bad_options_raise(options, message):
