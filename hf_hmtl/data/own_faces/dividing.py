@@ -86,6 +86,10 @@ def _split_words(data: datasets.Dataset, where: str, reading: Reading) -> tuple[
         names = [reading.split_column]
     else:
         names = [name for name in columns if name.lower() in SPLIT_COLUMNS and name != reading.label_column]
+    nested = [name for name in names if not isinstance(data.features[name], datasets.Value | datasets.ClassLabel)]
+    if nested and reading.split_column is not None:
+        raise ValueError(f"custom: {where}: column {nested[0]!r} is {data.features[nested[0]]}; splits are words")
+    names = [name for name in names if name not in nested]
     ignored: list[str] = []
     for name in names:
         column = column_array(data, name)

@@ -103,19 +103,30 @@ def with_images(
     if isinstance(dataset.features[column], datasets.Image):
         dataset = dataset.cast_column(column, IMAGE)
     else:
-        chunks = [_encoded(chunk) for chunk in dataset.with_format("arrow")[:][column].chunks]
+        chunks = [_encoded(chunk, column) for chunk in dataset.with_format("arrow")[:][column].chunks]
         dataset = _replaced(dataset, column, pa.chunked_array(chunks, IMAGE.pa_type))
     dataset = dataset if column == "image" else dataset.rename_column(column, "image")
     return _checked(dataset, table, finder, within or Within([]))
 
 
-def _encoded(cells: pa.Array) -> pa.StructArray:
-    """{bytes, path} of cells that are bytes, {bytes, path}, or names of files."""
-    if pa.types.is_binary(cells.type) or pa.types.is_large_binary(cells.type):
-        return images_of_bytes(cells.cast(pa.binary()))
-    if pa.types.is_struct(cells.type):
-        return cells.cast(IMAGE.pa_type)
-    return images_of_paths(cells.cast(pa.string()))
+def _encoded(cells: pa.Array, column: str) -> pa.StructArray:
+    """{bytes, path} of cells that are bytes, {bytes, path}, or names of files.
+
+    Raises:
+        ValueError: they are anything else, such as arrays of pixels.
+    """
+    try:
+        if pa.types.is_binary(cells.type) or pa.types.is_large_binary(cells.type):
+            return images_of_bytes(cells.cast(pa.binary()))
+        if pa.types.is_struct(cells.type) and {"bytes", "path"} & {field.name for field in cells.type}:
+            return cells.cast(IMAGE.pa_type)
+        return images_of_paths(cells.cast(pa.string()))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        raise ValueError(
+            f"custom: column {column!r} holds {cells.type}; pictures are names of files, their bytes, or of the type "
+            f"datasets.Image. Save arrays as such: Dataset.from_dict({{{column!r}: [PIL.Image.fromarray(array) for "
+            "array in arrays], ...})"
+        ) from error
 
 
 def _replaced(dataset: datasets.Dataset, column: str, images: pa.ChunkedArray) -> datasets.Dataset:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.feather
 import pytest
 from data_trees import all_labels, encoded, labels, write_classes, write_images, write_text
+from PIL import Image
 
 from hf_hmtl.data.own_faces import tables
 from hf_hmtl.data.own_faces.candidates import _of_parquet
@@ -149,6 +150,29 @@ def test_a_table_with_labels_wins_over_the_folders_unless_told(tmp_path):
     write_text(folder / "labels.csv", "file_name,label", *rows)
     assert set(all_labels(custom.load(folder)).values()) == {"x", "y"}
     assert set(all_labels(custom.load(folder, layout="classes")).values()) == set(WORDS)
+
+
+@pytest.mark.parametrize("kind", ["lists", "arrays", "structs"])
+def test_arrays_of_pixels_are_told_how_they_become_pictures(tmp_path, kind):
+    arrays = [np.full((8, 8), number, dtype=np.uint8) for number in range(20)]
+    cells = [{"pixels": array.tolist()} for array in arrays] if kind == "structs" else arrays
+    features = datasets.Features(img=datasets.Array2D((8, 8), "uint8"), label=datasets.Value("string"))
+    rows = {"img": cells, "label": WORDS[:2] * 10}
+    data = datasets.Dataset.from_dict(rows, features=features if kind == "arrays" else None)
+    data.to_parquet(tmp_path / "faces.parquet")
+    with pytest.raises(ValueError, match=r"column 'img' holds .*Save arrays as such: .*PIL.Image.fromarray\(array\)"):
+        custom.load(tmp_path / "faces.parquet")
+    rows["img"] = [Image.fromarray(array) for array in arrays]
+    datasets.Dataset.from_dict(rows).to_parquet(tmp_path / "faces.parquet")
+    assert sum(map(len, custom.load(tmp_path / "faces.parquet").splits.values())) == 20
+
+
+def test_lists_divide_no_rows(tmp_path):
+    rows = {"image": [encoded(number) for number in range(20)], "label": WORDS[:2] * 10, "set": [[1], [2]] * 10}
+    datasets.Dataset.from_dict(rows).to_parquet(tmp_path / "faces.parquet")
+    assert noted(custom.load(tmp_path / "faces.parquet"), "carved")
+    with pytest.raises(ValueError, match=r"column 'set' is List\(Value\('int64'\)\); splits are words"):
+        custom.load(tmp_path / "faces.parquet", split_column="set")
 
 
 def test_split_columns(root):
