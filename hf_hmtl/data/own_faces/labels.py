@@ -1,5 +1,6 @@
 """Label columns of the user's own -> the label columns of the dataset contract: named classes, or numbers."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -162,16 +163,16 @@ def _shown(dataset: datasets.Dataset, column: str) -> str:
         return f"the classes {', '.join(feature.names[:4])}{', ...' * (len(feature.names) > 4)}"
     if not _is_text(feature):
         return f"values of the type {getattr(feature, 'dtype', feature)}"
-    words = [text for text in Texts.of(dataset, column).counts() if text and not _reads_as_number(text)]
-    return f"text ({', '.join(map(repr, words[:3])) or 'numbers in quotes'})"
+    texts = list(Texts.of(dataset, column).counts())
+    words = [text for text in texts if not _reads_as_number(text)]
+    return f"{'text' if words else 'numbers as text'} ({', '.join(map(repr, (words or texts)[:3]))})"
 
 
 def _reads_as_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True
 
 
 def is_numeric(dataset: datasets.Dataset, column: str) -> bool:
@@ -208,6 +209,9 @@ class Texts:
         Raises:
             ValueError: a number that is no class, or a column that holds none.
         """
+        feature = dataset.features[column]
+        if not isinstance(feature, datasets.Value | datasets.ClassLabel):
+            raise ValueError(f"custom: column {column!r} is {feature}; classes are text, whole numbers or truth values")
         values, places = distinct_values(dataset, column)
         rows = frequencies(places, len(values))
         return cls(_as_texts(dataset, column, values, rows).to_pylist(), places)
@@ -241,15 +245,13 @@ def _as_texts(dataset: datasets.Dataset, column: str, values: pa.Array, rows: np
         named = pa.array(feature.names, pa.string())
         missing = pc.or_(pc.is_null(values), pc.less(values, 0))
         return named.take(pc.if_else(missing, pa.scalar(None, pa.int64()), values.cast(pa.int64())))
-    if not isinstance(feature, datasets.Value):
-        raise ValueError(f"custom: column {column!r} is {feature}; classes are text, whole numbers or truth values")
     if feature.dtype == "bool":
         return pc.if_else(values, BOOLEANS[1], BOOLEANS[0])
     if _is_text(feature):
         values = pc.utf8_normalize(pc.utf8_trim_whitespace(values.cast(pa.string())), form="NFC")
         return pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
     if not is_numeric(dataset, column):
-        return values.cast(pa.string())  # dates, as they are written
+        return _written(values, column)
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
         fraction = values.filter(pc.not_equal(values, pc.floor(values)))
@@ -261,6 +263,17 @@ def _as_texts(dataset: datasets.Dataset, column: str, values: pa.Array, rows: np
         values = values.cast(pa.int64())
     missing = pc.is_in(values, value_set=pa.array(NO_LABEL, values.type) if values.type.bit_width > 8 else None)
     return pc.if_else(missing, pa.scalar(None, pa.string()), values.cast(pa.string()))
+
+
+def _written(values: pa.Array, column: str) -> pa.Array:
+    """Dates, times and bytes as text."""
+    try:
+        return values.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ValueError(
+            f"custom: column {column!r} holds values of the type {values.type}, which are no text ({error}); classes "
+            "are text, whole numbers or truth values"
+        ) from error
 
 
 def _check_kinds(splits: dict[str, datasets.Dataset], texts: dict[str, Texts], column: str) -> None:

@@ -5,7 +5,7 @@ import math
 import datasets
 import numpy as np
 import pytest
-from data_trees import labels, picture, write_images, write_text
+from data_trees import encoded, labels, picture, write_images, write_text
 
 from hf_hmtl.data.own_faces.label_columns import has_label
 from hf_hmtl.data.sources import custom
@@ -158,6 +158,38 @@ def test_infinite_numbers_are_refused_with_their_row(tmp_path):
     write_text(tmp_path / "labels.csv", "file_name,age", *rows)
     with pytest.raises(ValueError, match="column 'age' holds an infinite number in 2 rows, .* is row 19"):
         custom.load(tmp_path, label_column="age", task="age", label_kinds={"age": "numbers"})
+
+
+@pytest.mark.parametrize(
+    ("cells", "seen"),
+    [
+        (["inf", "2", "3"], r"text \('inf'\)"),
+        (["1_000", "2", "3"], r"numbers as text \('1_000', '2', '3'\)"),
+        (["007", "010", "020"], r"numbers as text \('007', '010', '020'\)"),
+    ],
+)
+def test_cells_that_are_no_numbers_are_shown(tmp_path, cells, seen):
+    write_images(tmp_path, *[f"{number}.jpg" for number in range(21)])
+    write_text(tmp_path / "labels.csv", "file_name,age", *[f"{number}.jpg,{cells[number % 3]}" for number in range(21)])
+    with pytest.raises(ValueError, match=rf"column 'age' holds {seen}, and its task learns numbers"):
+        custom.load(tmp_path, label_column="age", task="age", label_kinds={"age": "numbers"})
+
+
+@pytest.mark.parametrize("kind", ["classes", "words"])
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([[1], [2]], r"is List\(Value\('int64'\)\); classes are text, whole numbers or truth values"),
+        ([{"mood": 1}, {"mood": 2}], "is .*; classes are text, whole numbers or truth values"),
+        ([b"\xff", b"\xfe"], "holds values of the type binary, which are no text"),
+        ([None, None], "no label"),
+    ],
+)
+def test_columns_that_hold_no_classes_say_what_they_hold(tmp_path, kind, cells, message):
+    rows = {"image": [encoded(number) for number in range(20)], "mood": cells * 10}
+    datasets.Dataset.from_dict(rows).to_parquet(tmp_path / "faces.parquet")
+    with pytest.raises(ValueError, match=message):
+        custom.load(tmp_path / "faces.parquet", label_column="mood", task="mood", label_kinds={"mood": kind})
 
 
 def test_a_class_map_of_numbers_alone_is_refused(root):
