@@ -9,6 +9,11 @@ from transformers.trainer_utils import IntervalStrategy, SchedulerType
 from hf_hmtl.data.collator import Collator, TrainingCollator
 from hf_hmtl.tasks import Pretext, Supervised, Task
 
+NOTHING_TO_SCORE = (
+    "these tasks learn from images alone, so an evaluation has nothing to score. Leave it out, and probe the finished "
+    "model: hf-hmtl train RECIPE --pretrained FOLDER --probe linear"
+)
+
 _MADE_FOR = "model = HMTLForImageClassification.for_tasks(tasks, backbone=..., image_size=...)"
 _COMPARED = (
     "kind", "shape", "labels", "auxiliary", "hidden", "dropout", "names", "unit", "range", "tanh", "bins",
@@ -190,10 +195,7 @@ def check_evaluations(
     evaluates = args.eval_strategy != IntervalStrategy.NO
     if not supervised and (evaluates or compute_metrics is not None):
         asked = f"--eval_strategy {args.eval_strategy.value}" if evaluates else "compute_metrics"
-        raise ValueError(
-            f"{asked}: these tasks learn from images alone, so an evaluation has nothing to score. Leave it out, and "
-            "probe the finished model: hf-hmtl train RECIPE --pretrained FOLDER --probe linear"
-        )
+        raise ValueError(f"{asked}: {NOTHING_TO_SCORE}")
     if args.include_for_metrics and compute_metrics is None:
         raise ValueError(
             f"--include_for_metrics {' '.join(args.include_for_metrics)} is for compute_metrics=..., which was not "

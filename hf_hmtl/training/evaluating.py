@@ -11,6 +11,7 @@ from transformers.trainer_utils import EvalPrediction
 from hf_hmtl.data.columns import check_dataset
 from hf_hmtl.data.mixture import below
 from hf_hmtl.tasks import Supervised
+from hf_hmtl.training.agreement import NOTHING_TO_SCORE
 from hf_hmtl.training.collators import AdoptedCollator
 from hf_hmtl.training.finite_steps import require_finite_answers
 
@@ -39,7 +40,12 @@ class Evaluating(Trainer):
         return loss, outputs, labels
 
     def evaluate(self, eval_dataset=None, *arguments, **options) -> dict[str, float]:
-        """As the Trainer's, on a dataset of any kind or a dictionary of such."""
+        """As the Trainer's, on a dataset of any kind or a dictionary of such.
+
+        Raises:
+            ValueError: no task has labels.
+        """
+        self._require_supervised("evaluate()")
         several = isinstance(eval_dataset, Mapping)
         adopted = isinstance(self.data_collator, AdoptedCollator)
         if not (eval_dataset is None or isinstance(eval_dataset, str) or several or adopted):
@@ -47,13 +53,22 @@ class Evaluating(Trainer):
         return super().evaluate(eval_dataset, *arguments, **options)
 
     def predict(self, test_dataset, *arguments, **options):
-        """As the Trainer's, on a dataset of any kind, with labels or without: `predictions` is {head: outputs}."""
+        """As the Trainer's, on a dataset of any kind, with labels or without: `predictions` is {head: outputs}.
+
+        Raises:
+            ValueError: no task has labels.
+        """
+        self._require_supervised("predict()")
         if not isinstance(self.data_collator, AdoptedCollator):
             check_dataset(below(test_dataset), [], "test_dataset", self.image_column)
         output = super().predict(test_dataset, *arguments, **options)
         if BIN_LOGITS in output.predictions:
             del output.predictions[BIN_LOGITS]
         return output
+
+    def _require_supervised(self, asked: str) -> None:
+        if not self.supervised:
+            raise ValueError(f"{asked}: {NOTHING_TO_SCORE}")
 
     def evaluation_loop(self, dataloader, *arguments, metric_key_prefix="eval", **options):
         """As the Trainer's, by the first process's batch-norm statistics, which are those that are saved; the loss of

@@ -348,6 +348,15 @@ def test_broken_images_are_counted_and_training_goes_on(faces, tmp_path):
     assert trainer.broken_rows["train"] == {3, 50}
 
 
+def test_tasks_without_labels_have_nothing_to_evaluate_or_predict(faces, tmp_path):
+    trainer = make(faces, tmp_path, Puzzle(grid=2), supervised=False)
+    for asked in (trainer.evaluate, lambda: trainer.evaluate(faces["validation"])):
+        with pytest.raises(ValueError, match=r"evaluate\(\): .* nothing to score. Leave it out, and probe"):
+            asked()
+    with pytest.raises(ValueError, match=r"predict\(\): .* nothing to score"):
+        trainer.predict(faces["test"])
+
+
 def test_the_loss_of_no_picture_and_of_no_label_is_none(faces, tmp_path):
     trainer, whole = make(faces, tmp_path), faces["validation"]
     broken = whole.remove_columns("image").add_column(
