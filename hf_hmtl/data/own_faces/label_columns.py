@@ -17,6 +17,7 @@ from hf_hmtl.data.own_faces.labels import (
     find_column,
     is_numeric,
     number_column,
+    says_yes_or_no,
 )
 from hf_hmtl.data.sources import did_you_mean
 
@@ -80,6 +81,8 @@ class LabelColumns:
                 numbers = {split: number_column(table, column) for split, table in tables.items()}
                 found[name] = {split: (datasets.Value("float32"), values) for split, values in numbers.items()}
                 notes += _holes(numbers, column)
+                if any(says_yes_or_no(table, column) for table in tables.values()):
+                    notes.append(f"column {column!r}: yes and true are 1, no and false are 0")
             else:
                 if kinds[name] == WORDS:
                     _require_words(tables, column, name)

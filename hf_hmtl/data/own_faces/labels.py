@@ -17,6 +17,10 @@ from hf_hmtl.data.sources import did_you_mean
 from hf_hmtl.data.splits import class_counts
 
 BOOLEANS = ("false", "true")
+YES, NO = ("yes", "true"), ("no", "false")
+"""Words for 1 and 0 in a column of numbers, in small letters."""
+MOST_CODES = 10
+"""Whole numbers of a column that are taken for codes of classes without a word on amounts."""
 NO_LABEL = (-1, -100)  # class numbers that mean "missing" in datasets and in torch
 
 
@@ -72,7 +76,11 @@ def class_column(
         names = list(BOOLEANS)
     elif all(name.lstrip("+-").isdecimal() for name in present) and not _is_text(feature):
         names = sorted(present, key=int)
-        notes.append(f"column {column!r} holds numbers without names: the classes are called {', '.join(names)}")
+        amounts = f"; where they are amounts, type --label_columns {column}={column}:regression"
+        notes.append(
+            f"column {column!r} holds numbers without names: the classes are called {', '.join(names)}"
+            + amounts * (len(names) > MOST_CODES)
+        )
     else:
         names = sorted(present)
     places = {name: place for place, name in enumerate(names)}
@@ -136,10 +144,10 @@ def _present(data: datasets.Dataset, column: str) -> dict[str, int]:
 
 
 def number_column(dataset: datasets.Dataset, column: str) -> np.ndarray:
-    """The values of a column of numbers or truth values, NaN where missing.
+    """The values of a column of numbers, truth values, or yes and no, NaN where missing.
 
     Raises:
-        ValueError: it holds words, named classes, infinite numbers, or anything else.
+        ValueError: it holds other words, named classes, infinite numbers, or anything else.
     """
     values = _values(dataset, column)
     if is_numeric(dataset, column) or pa.types.is_boolean(values.type) or values.null_count == len(values):
@@ -150,10 +158,22 @@ def number_column(dataset: datasets.Dataset, column: str) -> np.ndarray:
                 f"{int(np.flatnonzero(np.isinf(numbers))[0]) + 1}. Mend them, or leave the cells empty"
             )
         return numbers
+    if says_yes_or_no(dataset, column):
+        texts = Texts.of(dataset, column)
+        known = [math.nan if text is None else float(text.casefold() in YES) for text in texts.distinct]
+        return np.array(known)[texts.places]
     raise ValueError(
         f"custom: column {column!r} holds {_shown(dataset, column)}, and its task learns numbers. Give the column "
         f"another task (--label_columns TASK={column}:classification), or write numbers into it"
     )
+
+
+def says_yes_or_no(dataset: datasets.Dataset, column: str) -> bool:
+    """Whether a column of text holds nothing but yes and no, or true and false, in any case."""
+    if not _is_text(dataset.features[column]):
+        return False
+    words = {text.casefold() for text in Texts.of(dataset, column).counts()}
+    return bool(words) and words.issubset((*YES, *NO))
 
 
 def _shown(dataset: datasets.Dataset, column: str) -> str:

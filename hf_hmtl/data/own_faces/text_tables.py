@@ -30,7 +30,7 @@ class TextTable:
     """A table with the types of its columns.
 
     Attributes:
-        table: text, whole numbers, numbers or truth values; empty cells are null.
+        table: text, whole numbers or numbers, and of JSON truth values; empty cells are null.
         notes: what a reader should know of how it was read.
     """
 
@@ -229,9 +229,6 @@ def _typed(column: pa.Array, name: str) -> tuple[pa.Array, str | None]:
     column = pc.utf8_trim_whitespace(column)
     column = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
     present = pc.unique(column.drop_null())
-    words = present.to_pylist() if len(present) <= 2 else []
-    if words and {word.lower() for word in words} <= {"true", "false"}:
-        return pc.equal(pc.utf8_lower(column), "true"), None
     absent = pc.is_in(pc.utf8_lower(present), value_set=pa.array(sorted(NO_VALUE)))
     numbers = present.filter(pc.invert(absent))
     readable = pc.and_(pc.match_substring_regex(numbers, _NUMBER), pc.match_substring_regex(numbers, r"\d"))

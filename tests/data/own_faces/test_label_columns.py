@@ -160,6 +160,23 @@ def test_infinite_numbers_are_refused_with_their_row(tmp_path):
         custom.load(tmp_path, label_column="age", task="age", label_kinds={"age": "numbers"})
 
 
+def test_yes_and_no_are_numbers_where_numbers_are_learned(tmp_path):
+    write_images(tmp_path, *[f"{number}.jpg" for number in range(20)])
+    rows = [f"{number}.jpg,{('Yes', 'no', '')[number % 3]},{('TRUE', 'False')[number % 2]}" for number in range(20)]
+    write_text(tmp_path / "labels.csv", "file_name,glasses,beard", *rows)
+    options = {"label_column": "glasses", "task": "glasses", "label_columns": {"beard": "beard"}}
+    source = custom.load(tmp_path, **options, label_kinds={"glasses": "numbers", "beard": "numbers"})
+    for split in source.splits.values():
+        for file, glasses, beard in zip(split["_file"], split["glasses"], split["beard"], strict=True):
+            number = int(file.removesuffix(".jpg"))
+            assert math.isnan(glasses) if number % 3 == 2 else glasses == 1 - number % 3
+            assert beard == 1 - number % 2
+    assert "column 'glasses': yes and true are 1, no and false are 0" in source.notes
+    write_text(tmp_path / "labels.csv", "file_name,glasses", *[row.rsplit(",", 1)[0] for row in rows], "0.jpg,maybe")
+    with pytest.raises(ValueError, match=r"column 'glasses' holds text \('Yes', 'no', 'maybe'\)"):
+        custom.load(tmp_path, label_column="glasses", task="glasses", label_kinds={"glasses": "numbers"})
+
+
 @pytest.mark.parametrize(
     ("cells", "seen"),
     [

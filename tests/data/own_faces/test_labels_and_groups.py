@@ -64,6 +64,21 @@ def test_missing_numbers_among_numbers(root):
     assert noted(source, "20 cells of 'label' (") and noted(source, "have no label in 'label'")
 
 
+def test_true_and_false_of_a_table_keep_their_case(root):
+    write_column(root, ["True", "False"] * 20)
+    assert set(all_labels(custom.load(root)).values()) == {"True", "False"}
+    named = custom.load(root, class_map={"True": "yes", "False": "no"})
+    assert set(all_labels(named).values()) == {"yes", "no"}
+
+
+def test_whole_numbers_that_may_be_amounts_are_told_how_they_are_learned_as_such(root):
+    hint = "where they are amounts, type --label_columns age=age:regression"
+    write_column(root, [20 + number % 12 for number in range(40)], "file_name,age")
+    assert noted(custom.load(root, label_column="age"), hint)
+    write_column(root, [number % 7 for number in range(40)], "file_name,age")
+    assert not noted(custom.load(root, label_column="age"), "amounts")
+
+
 def test_dates_and_padded_numbers_stay_text(root):
     write_column(root, ["2020-01-01", "2021-01-01"] * 20)
     assert set(all_labels(custom.load(root)).values()) == {"2020-01-01", "2021-01-01"}

@@ -90,7 +90,7 @@ def test_types_of_columns(tmp_path):
     assert cells(found) == {
         "whole": [1, -1, None],
         "measure": [0.5, 1000.0, 0.5],
-        "truth": [True, False, None],
+        "truth": ["true", "False", None],
         "padded": ["001", "002", "010"],
         "date": ["2020-01-01", "2020-01-02", None],
         "word": ["NA", "null", None],

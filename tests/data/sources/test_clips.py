@@ -273,7 +273,7 @@ def test_words_are_classes_in_one_writing_and_columns_without_a_choice_are_no_la
     table(frames / "labels.csv", **columns, day=["2020-01-01"] * 30, image=["x.png"] * 30)
     source = sources.load("clips", frames, merge_case=True, class_map={"joy": "happy"})
     features = source.splits["train"].features
-    assert features["mood"].names == ["Sad", "happy"] and features["awake"].names == ["false", "true"]
+    assert features["mood"].names == ["Sad", "happy"] and features["awake"].names == ["False", "True"]
     assert "day" not in features
     assert "no labels, because they say the same in every row: day" in source.notes
 
