@@ -248,7 +248,10 @@ def _plan(analyse: FaceAnalysisPipeline, files: Sequence[Path], choices: Choices
 def _nothing_found(counts: Counts) -> str:
     """Why the table would say nothing."""
     if counts.broken == counts.pictures:
-        return f"none of the {counts.pictures} pictures could be read; the first: {counts.first_reason}"
+        which = (
+            "the only picture could not" if counts.pictures == 1 else f"none of the {counts.pictures} pictures could"
+        )
+        return f"{which} be read{'; the first' * (counts.pictures > 1)}: {counts.first_reason}"
     broken = f", and {counts.broken} could not be read, the first: {counts.first_reason}" if counts.broken else ""
     return (
         f"there is no face in any of the {counts.pictures} pictures{broken}. Where they are faces that were cut out "

@@ -122,9 +122,22 @@ class Classification(Supervised):
         }
 
     def target(self, *columns: list) -> Tensor:
-        """(rows,) int64 class numbers; None and -1 (the `datasets` convention) mean missing."""
+        """(rows,) int64 class numbers; None and -1 (the `datasets` convention) mean missing.
+
+        Raises:
+            ValueError: a number is no class.
+        """
         numbers = torch.tensor([-1 if value is None else value for value in columns[0]], dtype=torch.int64)
+        self.require_classes(numbers)
         return torch.where(numbers < 0, MISSING, numbers)
+
+    def require_classes(self, numbers: Tensor) -> None:
+        """Raise when one of the (rows,) numbers is above those of the classes."""
+        if len(strange := numbers[numbers >= len(self.labels)]):
+            raise ValueError(
+                f"{self.name}: a row has the number {strange[0].item()}, which is no class: 0 to "
+                f"{len(self.labels) - 1} are {', '.join(self.labels)}. Mend the rows, or write -1 for a missing label"
+            )
 
     def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
         gamma = self.gamma if self.loss == "focal" else 0.0

@@ -13,6 +13,7 @@ from hf_hmtl.data.mixture import reader_for
 from hf_hmtl.data.rows import GivenRows
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor
 from hf_hmtl.tasks import Pretext, Supervised, Task
+from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.training.agreement import check_batch, check_collator, check_processor
 
 FIRST_ROWS = (0, 1)  # looked at before the training, where a collator is not ours
@@ -107,6 +108,9 @@ class AdoptedCollator:
             targets = {} if labels is None else {self.supervised[0].name: labels}
         # torch's cross-entropy knows class numbers of 64 bits only.
         whole = {name: target if target.is_floating_point() else target.long() for name, target in targets.items()}
+        for task in self.supervised:
+            if isinstance(task, Classification) and task.name in whole and not whole[task.name].is_floating_point():
+                task.require_classes(whole[task.name])
         return {**batch, "targets": whole}
 
 

@@ -77,6 +77,12 @@ def test_bad_options_raise(options, message):
         make(**options)
 
 
+def test_a_number_beyond_the_classes_is_refused_with_their_names():
+    assert make().target([2, None, -1, -100, 0]).tolist() == [2, MISSING, MISSING, MISSING, 0]
+    with pytest.raises(ValueError, match="number 7, which is no class: 0 to 2 are angry, happy, sad. Mend the rows"):
+        make().target([0, 7, 2])
+
+
 def test_one_class_raises():
     with pytest.raises(ValueError, match="two or more"):
         Classification(name="emotion", labels=("happy",))

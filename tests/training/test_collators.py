@@ -23,6 +23,13 @@ def test_labels_of_any_integer_type_are_class_numbers(dtype):
     assert batch["targets"]["weather"].tolist() == [-100, -100]
 
 
+def test_a_number_beyond_the_classes_is_refused_with_their_names():
+    with pytest.raises(
+        ValueError, match="mood: a row has the number 7, which is no class: 0 to 2 are good, bad, mixed"
+    ):
+        AdoptedCollator(with_labels(torch.tensor([2, 7])), [mood()])([{}, {}])
+
+
 def test_rows_that_a_collator_names_as_broken_are_counted():
     named = AdoptedCollator(with_labels(torch.tensor([3]), "broken_rows"), [])([{}])
     assert named["broken_rows"].tolist() == [3]

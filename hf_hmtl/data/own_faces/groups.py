@@ -160,7 +160,8 @@ class Grouping:
             every = every.filter(pc.is_null(pa.concat_arrays(list(persons.values()))))
         counted = pc.value_counts(every.drop_null()).flatten()[1]
         if several := pc.sum(pc.greater(counted, 1)).as_py():
-            self.notes.append(f"{several:,} photographs have several rows, which stay in one split")
+            which = "1 photograph has" if several == 1 else f"{several:,} photographs have"
+            self.notes.append(f"{which} several rows, which stay in one split")
 
     def _note_unknown(self, tables: dict[str, datasets.Dataset], labels: Sequence[str]) -> None:
         names = [name for name in tables["train"].column_names if name not in ("image", *RESERVED, *labels)]

@@ -127,10 +127,11 @@ def _csv_columns(text: str, path: Path) -> tuple[dict[str, pa.Array], list[str]]
             ),
         )
     if wrong:
-        row = wrong[0]
+        row, others = wrong[0], len(wrong) - 1
+        more = f", and {others} more such line{'s' * (others > 1)}" * (others > 0)
         raise ValueError(
             f"custom: {path}, line {row.number}: {row.actual_columns} cells where the header has {row.expected_columns}"
-            f" ({row.text[:60]!r}), and {len(wrong) - 1} more such lines. Put cells that hold a {delimiter!r} into "
+            f" ({row.text[:60]!r}){more}. Put cells that hold a {delimiter!r} into "
             '"quotes"'
         )
     columns = {name: table[name].combine_chunks() for name in names}

@@ -319,6 +319,7 @@ def test_splits_by_group_are_stratified_and_a_class_that_one_lacks_is_told(root)
     rows = [f"{n}.jpg,{'ab'[n % 2] if n < 37 else 'c'}" for n in range(40)]
     write_text(root / "labels.csv", "file_name,label", *rows, rows[0])
     source = custom.load(root)
+    assert noted(source, "1 photograph has several rows, which stay in one split")
     assert noted(source, "test: 6 rows carved from train (by group, stratified by class as far as groups allow, split")
     assert [labels(source, split).count("c") for split in ("train", "validation", "test")] == [1, 1, 1]
     assert not noted(source, "scores tell nothing")

@@ -66,8 +66,11 @@ def test_empty_columns_that_spreadsheets_leave_are_dropped(tmp_path):
 
 
 def test_a_row_with_too_many_cells_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"a.csv, line 3: 3 cells where the header has 2 \('1.png,happy, very'\)"):
-        read(tmp_path / "a.csv", "file_name,label\n0.png,sad\n1.png,happy, very\n2.png,a\n3.png,b\n4.png,c\n5.png,d\n")
+    rows = ["0.png,sad", "1.png,happy, very", *[f"{number}.png,a" for number in range(2, 20)]]
+    for wrong, told in ((0, ""), (1, ", and 1 more such line"), (2, ", and 2 more such lines")):
+        seen = rf"a.csv, line 3: 3 cells where the header has 2 \('1.png,happy, very'\){told}\. Put"
+        with pytest.raises(ValueError, match=seen):
+            read(tmp_path / "a.csv", "\n".join(["file_name,label", *rows, *["x.png,b, c"] * wrong]) + "\n")
 
 
 def test_what_is_no_table_says_what_was_seen(tmp_path):
