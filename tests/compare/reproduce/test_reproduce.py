@@ -241,6 +241,18 @@ def test_a_run_that_diverges_is_noted_and_what_begins_with_it_left_out(monkeypat
         runs.train_all("these", all_runs, 1, [])
 
 
+def test_a_row_that_cannot_be_trained_is_told_before_weights_are_fetched(trained, monkeypatch, tmp_path):
+    monkeypatch.setattr(reproduce, "_why_missing", lambda backbone: pytest.fail("weights are fetched"))
+    wish = reproduce.Wish(("drawn",), tables=("B",), output_dir=tmp_path)
+    for common, message in (
+        (["--set", "augmentation.nosie=1"], "did you mean 'noise'"),
+        (["--backbone", "resnet10x", "--pretrained", "true"], "Did you mean 'resnet10t'"),
+    ):
+        with pytest.raises(ValueError, match=f"nothing was trained, since smoothing-0.* cannot be: .*{message}"):
+            reproduce.reproduce(wish, common)
+    assert not trained and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("error", [OSError("no network"), RuntimeError("no network")])
 def test_a_download_that_fails_is_a_reason(monkeypatch, error):
     def create_model(backbone, **options):
