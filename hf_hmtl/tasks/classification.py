@@ -127,15 +127,17 @@ class Classification(Supervised):
         Raises:
             ValueError: a number is no class.
         """
-        numbers = torch.tensor([-1 if value is None else value for value in columns[0]], dtype=torch.int64)
+        numbers = [-1 if value is None else value for value in columns[0]]
         self.require_classes(numbers)
-        return torch.where(numbers < 0, MISSING, numbers)
+        target = torch.tensor(numbers, dtype=torch.int64)
+        return torch.where(target < 0, MISSING, target)
 
-    def require_classes(self, numbers: Tensor) -> None:
-        """Raise when one of the (rows,) numbers is above those of the classes."""
-        if len(strange := numbers[numbers >= len(self.labels)]):
+    def require_classes(self, numbers: Sequence[int]) -> None:
+        """Raise when one of the numbers is above those of the classes."""
+        strange = next((number for number in numbers if number >= len(self.labels)), None)
+        if strange is not None:
             raise ValueError(
-                f"{self.name}: a row has the number {strange[0].item()}, which is no class: 0 to "
+                f"{self.name}: a row has the number {strange}, which is no class: 0 to "
                 f"{len(self.labels) - 1} are {', '.join(self.labels)}. Mend the rows, or write -1 for a missing label"
             )
 

@@ -110,7 +110,7 @@ class AdoptedCollator:
         whole = {name: target if target.is_floating_point() else target.long() for name, target in targets.items()}
         for task in self.supervised:
             if isinstance(task, Classification) and task.name in whole and not whole[task.name].is_floating_point():
-                task.require_classes(whole[task.name])
+                task.require_classes(whole[task.name].flatten().tolist())
         return {**batch, "targets": whole}
 
 

@@ -202,7 +202,7 @@ def test_what_is_kept_gives_the_same_page(folder, tmp_path):
                  "--page", str(target)])  # fmt: skip
     text = target.read_text(encoding="utf-8")
     kept = tmp_path / "cards" / "paper" / "drawn"
-    assert reproduce.write_pages(whole, kept, tmp_path / "again.md").read_text(encoding="utf-8") == text
+    assert reproduce.write_pages(whole, kept, target.with_name("again.md")).read_text(encoding="utf-8") == text
     assert (tmp_path / "cards" / "figures" / "drawn-figure-14.png").is_file() and "drawn-figure-14.png" in text
     assert not list(kept.rglob("*.png"))
     copied = [run for run in plan.runs_of([(whole, kept)], kept.parent) if runs.is_finished(run, [])]

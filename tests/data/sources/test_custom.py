@@ -199,7 +199,7 @@ def test_hub_dataset(monkeypatch):
     hub(monkeypatch, full=20)
     assert set(custom.load(hub_id="someone/faces").splits) == {"train", "validation", "test"}
     hub(monkeypatch, train=20, extra=4)
-    with pytest.raises(ValueError, match="splits train, extra; known are train, validation, test"):
+    with pytest.raises(ValueError, match="splits train, extra, and 'extra' is none of train, validation, test"):
         custom.load(hub_id="someone/faces")
 
 
