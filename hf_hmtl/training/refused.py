@@ -156,7 +156,7 @@ def check_before_setup(args: TrainingArguments) -> None:
         if os.environ.get(name, "").lower() in ("true", "1"):
             raise ValueError(f"{name} is set, as configurations of accelerate do: {kind} {_SHARDED}")
     optimizers = ["adabelief", *(each.value for each in OptimizerNames)]
-    require_known_name("--optim", getattr(args.optim, "value", args.optim), optimizers)
+    _require_known("--optim", getattr(args.optim, "value", args.optim), optimizers)
     check_ranges(args)
     _check_reports(args.report_to)
     _check_precision(args)
@@ -175,12 +175,7 @@ def _check_reports(given: str | list[str] | None) -> None:
     for name in [given] if isinstance(given, str) else given or []:
         if name in ("none", "all"):
             continue
-        if name not in INTEGRATION_TO_CALLBACK:
-            close = difflib.get_close_matches(str(name), INTEGRATION_TO_CALLBACK, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(
-                f"--report_to {name!r} is unknown.{hint} Known: {', '.join(sorted(INTEGRATION_TO_CALLBACK))}, all, none"
-            )
+        _require_known("--report_to", name, [*sorted(INTEGRATION_TO_CALLBACK), "all", "none"])
         if name not in get_available_reporting_integrations() and name not in ("flyte", "codecarbon"):
             package = {"azure_ml": "azureml-core", "comet_ml": "comet-ml"}.get(name, name)
             raise ValueError(
@@ -201,12 +196,12 @@ def _check_compilation(args: TrainingArguments) -> None:
     """Raise on a backend or mode that torch does not know; it would say so behind the reading of the data."""
     if args.torch_compile_backend is not None:
         known = torch.compiler.list_backends(exclude_tags=())
-        require_known_name("--torch_compile_backend", args.torch_compile_backend, known)
+        _require_known("--torch_compile_backend", args.torch_compile_backend, known)
     if args.torch_compile_mode is not None:
-        require_known_name("--torch_compile_mode", args.torch_compile_mode, _COMPILE_MODES)
+        _require_known("--torch_compile_mode", args.torch_compile_mode, _COMPILE_MODES)
 
 
-def require_known_name(option: str, given: str, known: Sequence[str]) -> None:
+def _require_known(option: str, given: str, known: Sequence[str]) -> None:
     """Raise where a name is none of those known, with the nearest.
 
     Raises:

@@ -129,7 +129,7 @@ def _verdicts(reproduction: Reproduction, groups: dict[str, Groups], folder: Pat
         f"{FEWEST_SEEDS} seeds or more of each row, and where these matter with puzzles of which 80 % of the tiles are "
         f"right, a supervised loss on validation that falls no more ({LATE:.0%} of its fall or less came in the last "
         "quarter of the steps before the rate drops, which lowers any loss; in the mean over seeds), and answers above "
-        f"chance. {claims.FIGURES}"
+        f"chance. {claims.AS_ROUNDED}"
     )
     blocks: list[Block] = [Heading("What the paper claims"), _judged(judged, evidence), Paragraph(words)]
     of_settings = [claim for claim in judged if claim.takes_settings]

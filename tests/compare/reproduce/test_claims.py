@@ -467,6 +467,25 @@ def test_twice_the_steps_without_heads(late, word):
     assert "never reaches 50%" in verdict(claims.twice_the_steps, groups[0], never).why
 
 
+def test_an_interval_that_only_holds_the_figure_somewhere_leaves_the_claim_open():
+    """From as many steps as without heads to far more than what is claimed."""
+
+    def at(evaluation):
+        return log([0.3] * (evaluation - 1) + [0.6] + [0.4] * (8 - evaluation), FALLEN, SOLVED)
+
+    def rows(**bests):
+        names = {row.replace("_", "-"): best for row, best in bests.items()}
+        return Evidence(
+            {row: {seed: result(row, seed, PLAIN[seed - 1], history=at(best)) for seed, best in enumerate(of_row, 1)}
+             for row, of_row in names.items()}
+        )  # fmt: skip
+
+    twice = rows(puzzle_3x3_none_without_heads=(3, 4, 5), puzzle_3x3_none=(2, 2, 2))
+    more = rows(puzzle_3x3_none=(5, 5, 6), supervised_none=(4, 4, 4))
+    for found, low in ((claims.twice_the_steps(twice), "1.04"), (claims.thirty_percent_more_steps(more), "1.02")):
+        assert found.word == OPEN and f"[{low}, " in found.why
+
+
 @pytest.mark.parametrize(("gain", "word"), [(0.1, FAILS), (0.005, HOLDS), (-0.05, HOLDS)])
 def test_label_smoothing_gains_nothing_where_no_amount_does(gain, word):
     noise = np.array([0.0, 0.002, -0.002])
