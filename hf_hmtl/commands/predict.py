@@ -33,8 +33,10 @@ def run(arguments: list[str]) -> None:
         counts = predict(analyse, files, options.output, choices)
     except ImportError as error:
         raise ValueError(str(error)) from error
+    faces = f"{counts.faces} face{'s' * (counts.faces != 1)}"
+    pictures = f"{counts.pictures} picture{'s' * (counts.pictures != 1)}"
     broken = f", {counts.broken} of them broken" if counts.broken else ""
-    print(f"{options.output}: {counts.faces} faces in {counts.pictures} pictures{broken}")
+    print(f"{options.output}: {faces} in {pictures}{broken}")
 
 
 def _parser() -> argparse.ArgumentParser:

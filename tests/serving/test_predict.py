@@ -410,6 +410,8 @@ def test_the_command_takes_folders_patterns_and_cropped_faces(commanded, shoot, 
     assert "b.parquet: 4 faces in 5 pictures, 1 of them broken" in capsys.readouterr().out
     rows = rows_of(tmp_path / "b.parquet")
     assert rows.xmin.isna().all() and rows.face.notna().sum() == 4 and rows.track.isna().all()
+    commanded(shoot / "a.png", "--output", tmp_path / "c.csv", "--cropped")
+    assert "c.csv: 1 face in 1 picture\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
