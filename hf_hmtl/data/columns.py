@@ -1,11 +1,13 @@
 """Whether a dataset has the images and labels that the tasks learn: found out before the first batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+from torch.utils.data import ConcatDataset, Subset
 
 from hf_hmtl.data.rows import IMAGE, image_column, require_rows_by_number
 from hf_hmtl.tasks import Supervised
@@ -14,7 +16,9 @@ from hf_hmtl.tasks.classification import Classification
 from hf_hmtl.tasks.regression import Regression
 
 
-def check_dataset(dataset: Any, supervised: Sequence[Supervised], name: str, image: str = IMAGE) -> None:
+def check_dataset(
+    dataset: Any, supervised: Sequence[Supervised], name: str, image: str = IMAGE, unlabelled: bool = False
+) -> None:
     """Raise when a dataset lacks the images or a column that a task learns, or holds something else there.
 
     Args:
@@ -22,6 +26,7 @@ def check_dataset(dataset: Any, supervised: Sequence[Supervised], name: str, ima
         supervised: the tasks with a column.
         name: what to call the dataset in messages.
         image: the column in which the images are expected.
+        unlabelled: whether it may lack the columns of a task, or have nothing in them.
 
     Raises:
         ValueError: it says what there is, and what to type.
@@ -35,18 +40,52 @@ def check_dataset(dataset: Any, supervised: Sequence[Supervised], name: str, ima
         raise ValueError(f"{name} has no rows")
     columns = _columns(dataset, name, image)
     for task in supervised:
-        for column in task.columns:
-            if column not in columns:
-                raise ValueError(
-                    f"{name} has no column {column!r}, which the task {task.name!r} learns; it has: "
-                    f"{', '.join(columns)}"
-                )
-        if isinstance(task, Classification):
-            _check_classes(dataset, task, str(task.column), name)
-        elif isinstance(task, Regression):
-            _check_numbers(dataset, task, name)
-        elif isinstance(task, Attributes):
-            _check_answers(dataset, task, name)
+        absent = next((column for column in task.columns if column not in columns), None)
+        if absent is None:
+            for part in _within(dataset, np.arange(len(dataset))):
+                if not (unlabelled and _says_nothing(part, task)):
+                    _check_labels(part, task, name)
+        elif not unlabelled:
+            raise ValueError(
+                f"{name} has no column {absent!r}, which the task {task.name!r} learns; it has: {', '.join(columns)}"
+            )
+
+
+def _within(dataset: Any, rows: np.ndarray) -> Iterator[Any]:
+    """The datasets that torch's wrappers hold, with the rows that are shown of them."""
+    if isinstance(dataset, Subset):
+        yield from _within(dataset.dataset, np.asarray(dataset.indices)[rows])
+    elif isinstance(dataset, ConcatDataset):
+        ends = dataset.cumulative_sizes
+        for first, end, part in zip([0, *ends], ends, dataset.datasets, strict=False):
+            if len(inside := rows[(rows >= first) & (rows < end)]):
+                yield from _within(part, inside - first)
+    elif isinstance(dataset, datasets.Dataset) and not np.array_equal(rows, np.arange(len(dataset))):
+        yield dataset.select(rows)
+    else:
+        yield dataset
+
+
+def _says_nothing(dataset: Any, task: Supervised) -> bool:
+    """Whether the rows have no label at all of a task, as far as a dataset of this kind can say."""
+    if not isinstance(dataset, datasets.Dataset):
+        return False
+    known = [_values(dataset, column) for column in task.columns if column in dataset.features]
+    return bool(known) and all(pc.all(pc.is_null(each, nan_is_null=True)).as_py() for each in known)
+
+
+def _values(dataset: datasets.Dataset, column: str) -> pa.ChunkedArray:
+    """The values of a column as they are stored; no other column is read, which are the images above all."""
+    return dataset.select_columns([column]).with_format("arrow")[:][column]
+
+
+def _check_labels(dataset: Any, task: Supervised, name: str) -> None:
+    if isinstance(task, Classification):
+        _check_classes(dataset, task, str(task.column), name)
+    elif isinstance(task, Regression):
+        _check_numbers(dataset, task, name)
+    elif isinstance(task, Attributes):
+        _check_answers(dataset, task, name)
 
 
 def _columns(dataset: Any, name: str, image: str) -> list[str]:
@@ -74,7 +113,7 @@ def _columns(dataset: Any, name: str, image: str) -> list[str]:
 
 
 def _check_classes(dataset: Any, task: Classification, column: str, name: str) -> None:
-    feature = dataset.features[column] if isinstance(dataset, datasets.Dataset) else None
+    feature = dataset.features.get(column) if isinstance(dataset, datasets.Dataset) else None
     if feature is None:
         value = dataset[0][column]
         if isinstance(value, str):
@@ -107,7 +146,7 @@ def _check_class_numbers(dataset: datasets.Dataset, task: Classification, column
         )
     if "int" not in kind:
         raise ValueError(f"{name}: the column {column!r} holds {kind} values; classes are numbers from 0 on")
-    largest = pc.max(dataset.with_format("arrow")[:][column]).as_py()
+    largest = pc.max(_values(dataset, column)).as_py()
     if largest is not None and largest >= len(task.labels):
         raise ValueError(
             f"{name}: the column {column!r} holds the class {largest}, and the task {task.name!r} has "
@@ -128,7 +167,7 @@ def _check_numbers(dataset: Any, task: Regression, name: str) -> None:
                 "numbers. For classes use Classification.of(dataset, ...), in recipes task: classification"
             )
         if known and task.range is not None and not task.leaves_out:
-            _check_range(np.asarray(dataset.with_format("arrow")[:][column], dtype=np.float64), task, column, name)
+            _check_range(np.asarray(_values(dataset, column), dtype=np.float64), task, column, name)
 
 
 def _check_answers(dataset: Any, task: Attributes, name: str) -> None:

@@ -201,6 +201,8 @@ def check_evaluations(
             f"--include_for_metrics {' '.join(args.include_for_metrics)} is for compute_metrics=..., which was not "
             "given: the tasks' own scores need nothing of it. Leave it out"
         )
+    if strange := set(args.include_for_metrics) - {"inputs", "loss"}:
+        raise ValueError(f"--include_for_metrics {' '.join(sorted(strange))}: allowed are inputs and loss")
     if args.early_stopping_patience is not None and not (evaluates and args.metric_for_best_model):
         raise ValueError(
             "--early_stopping_patience counts evaluations without a better score, so it needs --eval_strategy epoch "

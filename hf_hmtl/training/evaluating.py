@@ -60,7 +60,7 @@ class Evaluating(Trainer):
         """
         self._require_supervised("predict()")
         if not isinstance(self.data_collator, AdoptedCollator):
-            check_dataset(below(test_dataset), [], "test_dataset", self.image_column)
+            check_dataset(below(test_dataset), self.supervised, "test_dataset", self.image_column, unlabelled=True)
         output = super().predict(test_dataset, *arguments, **options)
         if BIN_LOGITS in output.predictions:
             del output.predictions[BIN_LOGITS]
@@ -103,8 +103,8 @@ class Evaluating(Trainer):
         return metrics if self.metrics_of_user is None else metrics | self.metrics_of_user(self._of_first(evaluation))
 
     def _of_first(self, evaluation: EvalPrediction) -> EvalPrediction:
-        """What is known of the first supervised task."""
-        name, further = self.supervised[0].name, {}
-        for kind in self.args.include_for_metrics:
-            further[kind] = getattr(evaluation, kind)
-        return EvalPrediction(evaluation.predictions[name], evaluation.label_ids[name], **further)
+        """What is known of the first supervised task, and what `include_for_metrics` asked for."""
+        name = self.supervised[0].name
+        return EvalPrediction(
+            evaluation.predictions[name], evaluation.label_ids[name], evaluation.inputs, evaluation.losses
+        )

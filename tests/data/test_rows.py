@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, Image
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import ConcatDataset, DataLoader, Subset, random_split
 
 from hf_hmtl.data.augmentation import Augmentation
 from hf_hmtl.data.collator import EvaluationCollator, TrainingCollator
@@ -206,6 +206,8 @@ def test_a_transform_of_the_user_decides_what_the_rows_are(faces):
     check_dataset(dataset, [emotion(faces)], "train_dataset")
     rows = RowReader(dataset).__getitems__(KEYS)
     assert rows["emotion"] == [7] * 3 and rows["image"][0] == faces["train"][5]["image"]
+    unnamed = dataset.remove_columns("emotion").with_transform(transform)
+    check_dataset(unnamed, [emotion(faces)], "train_dataset")
 
 
 def test_only_the_rows_that_there_are_count_whatever_their_format(faces):
@@ -229,3 +231,66 @@ def test_two_datasets_have_their_images_in_one_column(faces):
     other = faces["train"].rename_column("image", "face")
     with pytest.raises(ValueError, match=r"in the column 'face', and the other dataset in 'image'.*rename_column"):
         check_dataset(other, [emotion(faces)], "eval_dataset")
+
+
+def wrapped(dataset, kind):
+    """The dataset in what torch wraps datasets in."""
+    return {
+        "subset": lambda: Subset(dataset, range(13)),
+        "split": lambda: random_split(dataset, [0.5, 0.5])[0],
+        "joined": lambda: ConcatDataset([dataset, dataset]),
+        "joined with another": lambda: ConcatDataset([Dictionaries(dataset), dataset]),
+        "part of joined": lambda: Subset(ConcatDataset([dataset, dataset]), [0, 100, 3]),
+        "part of a part": lambda: Subset(Subset(dataset, range(4, 90)), [5, 2]),
+    }[kind]()
+
+
+@pytest.mark.parametrize(
+    "kind", ["subset", "split", "joined", "joined with another", "part of joined", "part of a part"]
+)
+def test_what_torch_wraps_is_looked_at_as_well(faces, kind):
+    check_dataset(wrapped(faces["train"], kind), [emotion(faces)], "eval_dataset")
+    other = relabelled(faces, ClassLabel(names=[*NAMES[1:], NAMES[0]]))
+    with pytest.raises(ValueError, match="eval_dataset: the column 'emotion' numbers the classes happy"):
+        check_dataset(wrapped(other, kind), [emotion(faces)], "eval_dataset")
+
+
+def test_of_what_torch_wraps_only_the_rows_that_it_shows_count(faces):
+    large = relabelled(faces, datasets.Value("int64"), [0] * 50 + [8] + [0] * 45)
+    both = ConcatDataset([faces["train"], large])
+    check_dataset(Subset(large, [49, 51]), [emotion(faces)], "train_dataset")
+    check_dataset(Subset(both, [50, 96 + 49, 96 + 51]), [emotion(faces)], "train_dataset")
+    check_dataset(Subset(Subset(both, range(40, 96 + 50)), [105, 0]), [emotion(faces)], "train_dataset")
+    for subset in (Subset(large, [3, 50]), Subset(both, [0, 96 + 50]), Subset(Subset(both, range(90, 150)), [56])):
+        with pytest.raises(ValueError, match="holds the class 8"):
+            check_dataset(subset, [emotion(faces)], "train_dataset")
+
+
+def test_rows_without_labels_pass_where_they_may_and_labels_are_looked_at_there_too(faces):
+    task, train = [emotion(faces)], faces["train"]
+    nothing = {
+        "no column": train.remove_columns("emotion"),
+        "nulls": relabelled(faces, datasets.Value("null"), [None] * 96),
+        "an empty column of a table": relabelled(faces, datasets.Value("float64"), [float("nan")] * 96),
+        "empty texts": relabelled(faces, datasets.Value("string"), [None] * 96),
+    }
+    for kind, dataset in nothing.items():
+        check_dataset(dataset, task, "test_dataset", unlabelled=True)
+        with pytest.raises(ValueError, match="test_dataset"):
+            check_dataset(dataset, task, "test_dataset"), kind
+    for kind in ("other names", "text", "fractions", "truths", "too large"):
+        with pytest.raises(ValueError, match=WRONG[kind][1]):
+            check_dataset(WRONG[kind][0](faces), task, "test_dataset", unlabelled=True)
+
+
+def test_labels_are_looked_at_without_reading_the_images(faces, monkeypatch):
+    read = []
+    format_of = datasets.Dataset.with_format
+
+    def noted(self, *arguments, **options):
+        read.append(self.column_names)
+        return format_of(self, *arguments, **options)
+
+    monkeypatch.setattr(datasets.Dataset, "with_format", noted)
+    check_dataset(relabelled(faces, datasets.Value("int8")).shuffle(seed=0), [emotion(faces)], "train_dataset")
+    assert read == [["emotion"]]

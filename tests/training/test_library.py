@@ -8,6 +8,7 @@ import pytest
 import torch
 from datasets import Image
 from sklearn.metrics import accuracy_score
+from torch.utils.data import Subset
 from trainers import SIDE, assert_same, make, weights
 from transformers import AutoImageProcessor, AutoModelForImageClassification, TrainingArguments
 
@@ -103,6 +104,16 @@ def test_a_prediction_needs_no_labels(faces, tmp_path, tasks):
         trainer.predict([{"picture": None}])
 
 
+def test_a_prediction_is_not_scored_by_labels_that_are_numbered_otherwise(faces, tmp_path, tasks):
+    trainer = trainer_of(faces, tmp_path, tasks)
+    names = faces["test"].features["emotion"].names
+    swapped = {name: number for number, name in enumerate([names[1], names[0], *names[2:]])}
+    other = faces["test"].align_labels_with_mapping(swapped, "emotion")
+    for dataset in (other, Subset(other, range(5))):
+        with pytest.raises(ValueError, match="test_dataset: the column 'emotion' numbers the classes"):
+            trainer.predict(dataset)
+
+
 def test_the_loss_of_an_evaluation_is_over_the_rows_with_a_label(faces, tmp_path, tasks):
     trainer = trainer_of(faces, tmp_path, tasks)
     half = [{**row, "emotion": row["emotion"] if number < 16 else None} for number, row in enumerate(faces["test"])]
@@ -122,7 +133,7 @@ def test_further_metrics_get_what_transformers_gives(faces, tmp_path, tasks):
         "eval_strategy": "steps",
         "eval_steps": 1,
         "metric_for_best_model": "exact",
-        "include_for_metrics": ["inputs"],
+        "include_for_metrics": ["inputs", "loss"],
     }
     given |= {"save_strategy": "steps", "save_steps": 1, "load_best_model_at_end": True}
     trainer = trainer_of(faces, tmp_path, tasks, given, compute_metrics=compute_metrics)
@@ -131,6 +142,9 @@ def test_further_metrics_get_what_transformers_gives(faces, tmp_path, tasks):
     assert scores["eval_exact"] == scores["eval_emotion_accuracy"]
     assert trainer.state.best_metric is not None and trainer.state.best_model_checkpoint
     assert seen[-1].inputs.shape == (32, 3, SIDE, SIDE)
+    assert seen[-1].losses.shape == (32,) and seen[-1].losses.mean() == pytest.approx(scores["eval_loss"], rel=1e-5)
+    with pytest.raises(ValueError, match="--include_for_metrics losses: allowed are inputs and loss"):
+        trainer_of(faces, tmp_path, tasks, {"include_for_metrics": ["losses"]}, compute_metrics=compute_metrics)
     own = trainer_of(faces, tmp_path, tasks, compute_metrics=lambda evaluation: {"emotion_accuracy": -1.0})
     assert own.evaluate()["eval_emotion_accuracy"] == -1.0  # the user's word counts where a name is taken
 
