@@ -13,6 +13,7 @@ from datasets import Dataset
 from PIL import Image
 
 from hf_hmtl.data.collator import EvaluationCollator
+from hf_hmtl.data.identity import ID
 from hf_hmtl.data.rows import RowReader
 from hf_hmtl.data.splits import FINGERPRINT_VERSION, fingerprint
 from hf_hmtl.draws import Draws
@@ -75,8 +76,11 @@ class OpenedRun:
             return None
         from hf_hmtl.data.drawn_faces.dataset import face_masks  # here: other sources need no drawing code
 
-        masks = (255 * face_masks(self.split, numbers, **options)).round().astype(np.uint8)
-        seen = [to_pixels(Image.fromarray(mask), recipe.image_size, recipe.crop["eval"]) for mask in masks]
+        # A split may have been cut out of another, or lack classes: what was drawn stands in the identity of a row.
+        drawn = [each.split("/") for each in self.rows.select(numbers)[ID][:]]
+        masks = [face_masks(split, [int(number)], **options)[0] for split, number in drawn]
+        whole = [Image.fromarray((255 * mask).round().astype(np.uint8)) for mask in masks]
+        seen = [to_pixels(mask, recipe.image_size, recipe.crop["eval"]) for mask in whole]
         return np.stack(seen)[..., 0] / np.float32(255)
 
 

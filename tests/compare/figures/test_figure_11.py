@@ -1,5 +1,7 @@
 """Figure 11: Grad-CAM of several networks on the same faces."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from matplotlib.image import imread
 
 from hf_hmtl.analysis.explain import Unexplained, grad_cam, heat_inside, heat_of_places, of_class
 from hf_hmtl.compare.figures import FigureOptions, figure_11, write_figure
-from hf_hmtl.data.drawn_faces.dataset import face_masks
+from hf_hmtl.data.drawn_faces.dataset import face_masks, synthetic_faces
 from hf_hmtl.run.finished import open_run
 
 
@@ -39,6 +41,20 @@ def test_the_numbers_are_those_of_the_same_faces_by_every_network(rewritten, tmp
     assert mean["layer"] == faces[0]["layer"] == "layer2"
     told = {name for note in drawn.notes for name in names if "looked at shows" in note and name in note}
     assert told == set(names) - {row["true_class"] for row in faces[:16]}
+
+
+def test_a_face_has_its_own_mask_where_rows_before_it_were_left_out(rewritten):
+    opened = open_run(rewritten("one"), None, "kept", "validation")
+    neutral = [row for row, label in enumerate(opened.rows["emotion"]) if label == 0]
+    others = [row for row in range(len(opened.rows)) if row not in neutral]
+    left = dataclasses.replace(opened, rows=opened.rows.select(others))
+    numbers = [0, 9, 20]
+    wanted = face_masks("validation", [others[number] for number in numbers], size=48)
+    np.testing.assert_allclose(left.face_masks(numbers), wanted, atol=0.01)
+    assert np.abs(wanted - face_masks("validation", numbers, size=48)).max() > 0.5
+
+    carved = dataclasses.replace(opened, rows=synthetic_faces(train=16, validation=8, test=8, size=48)["train"])
+    np.testing.assert_allclose(carved.face_masks([3, 1]), face_masks("train", [3, 1], size=48), atol=0.01)
 
 
 def test_a_class_of_which_no_face_was_looked_at_is_told(rewritten, tmp_path):
