@@ -183,7 +183,7 @@ def is_finished(run: Run, common: Sequence[str], but_for: Sequence[str] = ()) ->
     if not path.is_file():
         return False
     result, wanted = results.read(path), dict(_settings(run.row, tuple(common)))
-    made = _decisive(result.recipe) | {"seed": result.seeds["training"]}
+    made = decisive(result.recipe) | {"seed": result.seeds["training"]}
     wanted["seed"] = run.seed
     if result.execution:  # files of version 1 do not tell
         made["precision"] = result.execution["precision"]
@@ -203,10 +203,10 @@ def is_finished(run: Run, common: Sequence[str], but_for: Sequence[str] = ()) ->
 def _settings(row: Row, common: tuple[str, ...]) -> dict[str, Any]:
     recipe, _, args = parse(row.arguments(common))
     plain = results.without_folders(recipe.to_dict() | {"training": args.to_dict()})
-    return _decisive(json.loads(json.dumps(plain))) | {"precision": args.precision}
+    return decisive(json.loads(json.dumps(plain))) | {"precision": args.precision}
 
 
-def _decisive(recipe: dict[str, Any]) -> dict[str, Any]:
+def decisive(recipe: dict[str, Any]) -> dict[str, Any]:
     """What decides a result, of a recipe as result.json keeps it: {entry: value} and {training.argument: value}."""
     of_training = {f"training.{key}": value for key, value in recipe["training"].items() if key in ARGUMENTS}
     settings = {key: recipe[key] for key in SETTINGS if key in recipe}

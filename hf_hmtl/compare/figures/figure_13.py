@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from hf_hmtl.compare import canvas
 from hf_hmtl.compare.figures import Drawn, FigureOptions
 from hf_hmtl.compare.figures.runs import FinishedRun, fitting
-from hf_hmtl.compare.figures.settings import draw_interval, mark_most_frequent, spreads, unfit
+from hf_hmtl.compare.figures.settings import draw_interval, mark_most_frequent, require_alike, spreads, unfit
 from hf_hmtl.tasks.puzzle import Puzzle
 
 OPTIONS = ()
@@ -18,6 +18,7 @@ def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     """Read the scores. The numbers: a row for each size, with and without region weights, and its accuracy."""
     kept, notes = fitting(runs, _unfit, "figure 13")
     found = spreads(kept, _size, "figure 13", notes)
+    require_alike(kept, ("auxiliary", "image_size"), "figure 13")  # a side that can be divided by that of the puzzle
     numbers = [
         {"tiles": grid * grid if grid else 0, "size": _words(grid, weighted), "region_weights": weighted} | spread
         for (grid, weighted), spread in sorted(found.items())

@@ -14,18 +14,25 @@ from hf_hmtl.compare.figures.settings import (
     draw_interval,
     level_of,
     mark_most_frequent,
+    require_alike,
     spreads,
     unfit,
     weights_of,
 )
 
 OPTIONS = ()
+_FREE = ("augmentation", "crop")  # without augmentation the middle is cut out of every picture
+_FREE_WITH_WEIGHTS = (*_FREE, "pretrained", "training.learning_rate")  # at a tenth of the rate, section 4.2
 
 
 def make(runs: Sequence[FinishedRun], options: FigureOptions) -> Drawn:
     """Read the scores. The numbers: a row for each weights and level, with the accuracy over seeds."""
     kept, notes = fitting(runs, _unfit, "figure 9")
     found = spreads(kept, lambda run: (weights_of(run), level_of(run)), "figure 9", notes)
+    require_alike(kept, _FREE_WITH_WEIGHTS, "figure 9")
+    for weights in (RANDOM, IMAGENET):
+        if alike := [run for run in kept if weights_of(run) == weights]:
+            require_alike(alike, _FREE, "figure 9")
     numbers = [
         {"weights": weights, "level": level} | found[weights, level]
         for weights in (RANDOM, IMAGENET)

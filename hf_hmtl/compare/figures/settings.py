@@ -15,6 +15,7 @@ from hf_hmtl.compare.figures.runs import (
     mean_and_interval,
     require_comparable,
 )
+from hf_hmtl.compare.runs import decisive
 from hf_hmtl.compare.statistics import PREFIXES
 
 LEVELS = {"none": "no augmentation", "weak": "weak", "strong": "strong"}
@@ -90,6 +91,32 @@ def spreads(
             f"{runs[0].label}{''.join(f'; {note}' for note in notes)}; give the runs of another row, too"
         )
     return found
+
+
+def require_alike(runs: Sequence[FinishedRun], free: Sequence[str], figure: str) -> None:
+    """Raise where runs differ in more than in what a figure sets side by side, which its picture would not tell.
+
+    Args:
+        free: entries of the recipe that may differ, "training.learning_rate" among them.
+        figure: what it is, for the message.
+
+    Raises:
+        ValueError: it names the runs, and in what they differ.
+    """
+    of_first = decisive(runs[0].result.recipe)
+    for run in runs[1:]:
+        own = decisive(run.result.recipe)
+        # An entry that only one of them has is one that an earlier version did not know, or an argument of training.
+        of_training = {key for key in own.keys() | of_first.keys() if key.startswith("training.")}
+        both = own.keys() & of_first.keys() | of_training
+        compared = both - {*free, "training.seed", "training.data_seed"}
+        differing = sorted(key for key in compared if own.get(key) != of_first.get(key))
+        if differing:
+            each = " and ".join(f"{key} ({own.get(key)}, not {of_first.get(key)})" for key in differing)
+            raise ValueError(
+                f"{figure} would show {run.label} beside {runs[0].label} as if they differed in {' and '.join(free)} "
+                f"alone, and they differ in {each} as well. Leave one of them out: --without {run.label}"
+            )
 
 
 def most_frequent(run: FinishedRun, split: str) -> float:

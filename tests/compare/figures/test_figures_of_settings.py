@@ -117,6 +117,44 @@ def test_figure_13_goes_by_the_size_and_sets_region_weights_apart(run, tmp_path)
     assert "it has another pretext than a puzzle" in found.notes[1]
 
 
+def trained_by(trained, **changes):
+    return {"training": results.read(trained / "result.json").recipe["training"] | changes}
+
+
+UNLIKE = {
+    "share of the rows": ("13", {"train_fraction": 0.2}, r"train_fraction \(0.2, not 1.0\)"),
+    "level": ("13", level("weak"), "augmentation "),
+    "backbone": ("13", {"backbone": "resnet10t"}, r"backbone \(resnet10t, not "),
+    "weights": ("13", {"pretrained": {"row": "pretrain-puzzle"}}, "pretrained "),
+    "both": ("13", {"balancing": "down", "train_fraction": 0.5}, "balancing .* and train_fraction "),
+    "balancing": ("9", level("weak") | {"balancing": "down"}, r"balancing \(down, not none\)"),
+    "loss": ("9", level("weak") | {"supervised": {"emotion": {"label_smoothing": 0.3}}}, "supervised "),
+}
+
+
+@pytest.mark.parametrize("kind", UNLIKE)
+def test_a_point_of_figures_9_and_13_differs_in_nothing_that_the_picture_does_not_tell(kind, run, tmp_path):
+    name, changes, told = UNLIKE[kind]
+    if name == "13":
+        changes = {"auxiliary": {"puzzle": {"grid": 2}}} | changes
+    with pytest.raises(ValueError, match=f"figure {name} would show other beside plain .* {told}.*--without other"):
+        drawn(name, [*run("plain", [0.5, 0.6]), *run("other", [0.7], **changes)], tmp_path)
+
+
+def test_figure_9_takes_the_rate_that_goes_with_the_weights_and_no_other(run, tmp_path, trained):
+    slow, plain = trained_by(trained, learning_rate=1e-4), run("plain", [0.5])
+    tuned = run("tuned", [0.7], pretrained=True, **slow)
+    weak = run("weak", [0.6], crop={"train": 0.8, "eval": 0.9}, **level("weak"))
+    assert len(drawn("9", [*plain, *tuned, *weak], tmp_path).numbers) == 3
+    with pytest.raises(ValueError, match=r"training.learning_rate \(0.0001, not "):
+        drawn("9", [*plain, *tuned, *run("slow", [0.6], **level("weak"), **slow)], tmp_path)
+
+
+def test_figure_13_takes_the_side_that_goes_with_the_puzzle(run, tmp_path):
+    three = run("three", [0.7], auxiliary={"puzzle": {"grid": 3}}, image_size=51)
+    assert len(drawn("13", [*run("plain", [0.5]), *three], tmp_path).numbers) == 2
+
+
 def test_figure_12_adds_up_to_the_score_of_the_run(trained, tmp_path):
     found, path = write_figure("12", [trained], FigureOptions(rows=12), tmp_path)
     assert np.ptp(imread(path)) > 0
