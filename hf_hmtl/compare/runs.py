@@ -177,12 +177,17 @@ def is_finished(run: Run, common: Sequence[str], but_for: Sequence[str] = ()) ->
         but_for: settings that may differ.
 
     Raises:
-        ValueError: it has one of another seed or other settings.
+        ValueError: it has one of another seed or other settings, or one that cannot be read.
     """
     path = run.folder / "result.json"
     if not path.is_file():
         return False
-    result, wanted = results.read(path), dict(_settings(run.row, tuple(common)))
+    remedy = f"Remove {run.folder}, or compare into another --output_dir"
+    try:
+        result = results.read(path)
+    except ValueError as error:
+        raise ValueError(f"{str(error).rstrip('.')}. {remedy}") from error
+    wanted = dict(_settings(run.row, tuple(common)))
     made = decisive(result.recipe) | {"seed": result.seeds["training"]}
     wanted["seed"] = run.seed
     if result.execution:  # files of version 1 do not tell
@@ -193,8 +198,7 @@ def is_finished(run: Run, common: Sequence[str], but_for: Sequence[str] = ()) ->
     for key, value in made.items():
         if value != wanted.get(key) and key not in but_for:
             raise ValueError(
-                f"{path} was made with {key} = {value}, and this comparison wants {wanted.get(key)}. Remove "
-                f"{run.folder}, or compare into another --output_dir"
+                f"{path} was made with {key} = {value}, and this comparison wants {wanted.get(key)}. {remedy}"
             )
     return True
 

@@ -84,7 +84,7 @@ def _finished(reproduction: Reproduction, folder: Path, figure: str) -> dict[tup
     places = {
         (row, seed): run_folder(part_folder(folder, part), row, seed)
         for row in rows_of(reproduction, figure)
-        for seed in reproduction.seeds
+        for seed in (*reproduction.seeds, *reproduction.further)
     }
     return {key: place for key, place in places.items() if (place / "result.json").is_file()}
 

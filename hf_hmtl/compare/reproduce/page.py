@@ -4,7 +4,7 @@ Everything is read off result.json files and the numbers of figures, so that the
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def finished(reproduction: Reproduction, folder: Path) -> dict[str, Groups]:
     """{file of the paper's rows: {row: {seed: Result}}} of what is there."""
     found = {}
     for part in reproduction.parts:
-        comparison, place = reproduction.comparison(part), part_folder(folder, part)
+        comparison, place = reproduction.comparison(part, further=True), part_folder(folder, part)
         if comparison.folds is None:
             found[part.original] = finished_groups(comparison, "", place)
             continue
@@ -53,7 +53,6 @@ def page(reproduction: Reproduction, folder: Path, published: Path | None = None
     """
     groups = finished(reproduction, folder)
     every = [run for of_file in groups.values() for runs in of_file.values() for run in runs.values()]
-    wanted = sum(len(part.rows) * len(reproduction.seeds) for part in reproduction.parts)
     blocks: list[Block] = [
         Heading(f"The paper on {reproduction.name}", 1),
         Paragraph(
@@ -62,7 +61,7 @@ def page(reproduction: Reproduction, folder: Path, published: Path | None = None
         ),
         Paragraph(reproduction.about),
         *_budget(reproduction),
-        Paragraph(f"{len(every)} of {wanted} runs are finished{_machines(every)}."),
+        Paragraph(f"{so_far(reproduction, groups)} are finished{_machines(every)}."),
         *_came_to_nothing(reproduction, folder),
         *_verdicts(reproduction, groups, folder),
         Heading("Tables"),
@@ -70,14 +69,32 @@ def page(reproduction: Reproduction, folder: Path, published: Path | None = None
     ]
     for name in reproduction.tables():
         blocks += tables.blocks_of_table(name, reproduction, groups[paper.TABLES[name].file])
-    if reproduction.missing:
-        left_out = "; ".join(
-            f"{f'table {name}' if name in paper.TABLES else name} {why}" for name, why in reproduction.missing.items()
-        )
-        blocks.append(Paragraph(f"Not on {reproduction.name}: {left_out}."))
+    if left_out := [*_missing(reproduction)]:
+        blocks.append(Paragraph(f"Not on {reproduction.name}: {'; '.join(left_out)}."))
     blocks += _figures(reproduction, groups, folder, published)
     blocks += blocks_of_departures(reproduction)
     return blocks
+
+
+def so_far(reproduction: Reproduction, groups: dict[str, Groups]) -> str:
+    """How many runs of how many are there, and beside them."""
+    each = len(reproduction.seeds)
+    of_rows = [len(runs) for of_file in groups.values() for runs in of_file.values()]
+    beside = sum(max(number - each, 0) for number in of_rows)
+    words = f"{sum(of_rows) - beside} of {each * len(of_rows)} runs"
+    return f"{words}, and {beside} of further seeds," if beside else words
+
+
+def _missing(reproduction: Reproduction) -> Iterator[str]:
+    """What the data do not allow, and why: tables and rows, and the figures of what such a table is about."""
+    for name, why in reproduction.missing.items():
+        if name not in paper.TABLES:
+            yield f"{name} {why}"
+            continue
+        yield f"table {name} {why}"
+        for figure, (file, _, _) in paper.FIGURES.items():
+            if file == paper.TABLES[name].file and figure not in reproduction.figures():
+                yield f"figure {figure} {why}"
 
 
 def _budget(reproduction: Reproduction) -> list[Block]:
@@ -194,6 +211,8 @@ def _figures(
     missing = []
     for name in reproduction.figures():
         if not is_shown(reproduction, name, published is not None):
+            words = f"Figure {name} shows faces of people, and is on the page in the folder of the runs alone."
+            blocks.append(Paragraph(words))
             continue
         title = f"Figure {name}, {paper.FIGURES[name][1]}"
         picture, link = path_of(folder, name, "png"), picture_link(reproduction, name, published is not None)
@@ -205,7 +224,7 @@ def _figures(
         else:
             missing.append(name)
     if missing and not reproduction.steps:
-        command = f"hf-hmtl reproduce --on {reproduction.name} --figures {' '.join(missing)}"
+        command = reproduction.command("--figures", *missing)
         figures = f"figure{'s' * (len(missing) > 1)} {', '.join(missing)}"
         blocks.append(
             Paragraph(f"Not drawn yet: {figures}. What draws {'them' if len(missing) > 1 else 'it'}:", command)
@@ -214,10 +233,11 @@ def _figures(
 
 
 def _drawn_of(reproduction: Reproduction, figure: str, groups: Groups, folder: Path) -> list[Block]:
-    """What a picture does not show: rows without a run, and runs that came after it."""
+    """What a picture does not show: rows that lack runs, and runs that came after it."""
     drawn, there = drawn_of(folder, figure), runs_of(reproduction, figure, groups)
     if drawn != there:
-        command = f"hf-hmtl reproduce --on {reproduction.name} --figures {figure} --report"
+        command = reproduction.command("--figures", figure, "--report")
         return [Paragraph("Drawn of other runs than those of the tables. What draws it anew:", command)]
     without = [row for row in rows_of(reproduction, figure) if not groups.get(row)]
-    return [Paragraph(f"Without {', '.join(without)}: no run of theirs is finished.")] if without else []
+    words = f"Without {', '.join(without)}: no run of theirs is finished. What trains them:"
+    return [Paragraph(words, reproduction.command("--figures", figure))] if without else []

@@ -52,8 +52,9 @@ class Reproduction:
         quick: supervised training, a puzzle and its control, which a budget is for.
         chosen: {row: further settings among which validation chooses}.
         missing: {table or row: why the data do not allow it}.
-        steps: {row: optimiser steps} of a reproduction within a budget.
+        budget, steps: seconds, and {row: optimiser steps} that fit into them, of a reproduction within a budget.
         drawn: figures that are drawn of it when its runs are finished.
+        further: seeds beside those that are shown where they are there.
     """
 
     name: str
@@ -65,26 +66,50 @@ class Reproduction:
     quick: tuple[str, ...] = ()
     chosen: dict[str, tuple[str, ...]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    budget: float | None = None
     steps: dict[str, int] = field(default_factory=dict)
     drawn: tuple[str, ...] = ()
+    further: tuple[int, ...] = ()
+
+    def with_all_seeds_of(self, folder: Path) -> "Reproduction":
+        """It, and the further seeds of which there is anything in its folder, which other commands have trained."""
+        found = {
+            int(path.name.removeprefix("seed-"))
+            for part in self.parts
+            for path in part_folder(folder, part).glob("*/seed-*")
+            if path.name.removeprefix("seed-").isdecimal()
+        }
+        return dataclasses.replace(self, further=tuple(sorted(found - {*self.seeds})))
+
+    def command(self, *options: str) -> str:
+        """What one types to go on with parts of it; within a budget, with all of it."""
+        if self.budget is not None:
+            options = ("--budget", f"{self.budget / 60:g}m")
+        return " ".join(["hf-hmtl reproduce --on", self.name, *options])
 
     def part_of(self, original: str) -> Part | None:
         """The part whose rows stand for those of a file of the paper."""
         return next((part for part in self.parts if part.original == original), None)
 
-    def comparison(self, part: Part) -> Comparison:
-        """What is trained of a part: of the rows of Figure 16 the weights of the lowest loss are kept too."""
+    def comparison(self, part: Part, further: bool = False) -> Comparison:
+        """What is trained of a part: of the rows of Figure 16 the weights of the lowest loss are kept too.
+
+        Args:
+            further: with the further seeds, which are shown only.
+        """
         kept = ("--keep_lowest_loss",)
         changes = {row: kept for row in paper.BY_LOWEST_LOSS if part.original == paper.AFFECTNET}
         for row, steps in self.steps.items():
             changes[row] = (*changes.get(row, ()), *_of_steps(steps))
-        return part.comparison(self.seeds, self.folds.get(part.recipe), changes)
+        seeds = (*self.seeds, *self.further) if further else self.seeds
+        return part.comparison(seeds, self.folds.get(part.recipe), changes)
 
     def narrowed(self, tables: Sequence[str], figures: Sequence[str], rows: Sequence[str]) -> "Reproduction":
         """What some tables, figures and rows need; all there is where none are named.
 
         Args:
-            rows: by name, of every part that has it, or as "file/row".
+            rows: by name, of every part that has it, or as "file/row"; without the further settings among which
+                validation chooses.
 
         Raises:
             ValueError: the data do not allow one, or there is none.

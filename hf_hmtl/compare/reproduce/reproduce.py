@@ -12,7 +12,7 @@ from hf_hmtl.compare.reproduce import plan
 from hf_hmtl.compare.reproduce.blocks import to_html, to_markdown
 from hf_hmtl.compare.reproduce.drawing import draw_figures, path_of
 from hf_hmtl.compare.reproduce.hours import CostOf, measuring, seconds_left
-from hf_hmtl.compare.reproduce.page import finished, is_shown, page, picture_link
+from hf_hmtl.compare.reproduce.page import finished, is_shown, page, picture_link, so_far
 from hf_hmtl.compare.reproduce.plan import Reproduction
 from hf_hmtl.compare.rows import Run, planned, require_free, require_seeds
 from hf_hmtl.compare.runs import DIVERGED, is_finished, require_models, require_possible, train_all
@@ -110,7 +110,7 @@ def reproduce(
         _require_something_to_report(wish)
     asked = [(_asked(name, wish, common, cost_of, keep_steps=not dry_run), wish.folder(name)) for name in wish.on]
     for narrowed, folder in asked:
-        require_own_results(_whole(narrowed, wish), folder, common)
+        require_own_results(_whole(narrowed, wish, folder), folder, common)
     if keep is not None:
         _require_apart(keep, asked)
     at_a_time = max(each.at_a_time for each, _ in asked)
@@ -126,13 +126,14 @@ def reproduce(
             say(note)
         train_all(f"reproduction on {', '.join(wish.on)}", runs, at_a_time, common, go_on=True)
     for narrowed, folder in asked:
-        whole = _whole(narrowed, wish)
-        for note in draw_figures(narrowed, folder, wish.data_dir):
+        whole = _whole(narrowed, wish, folder)
+        for note in draw_figures(dataclasses.replace(narrowed, further=whole.further), folder, wish.data_dir):
             say(note)
         if keep is not None:
             kept = keep_results(whole, folder, keep / narrowed.name)
-            say(f"results {kept}, of {_so_far(whole, folder)}" if kept.is_dir() else f"no results to keep in {kept}")
-        say(f"page {write_pages(whole, folder, page)}, of {_so_far(whole, folder)}")
+            done = so_far(whole, finished(whole, folder))
+            say(f"results {kept}: {done} are finished" if kept.is_dir() else f"no results to keep in {kept}")
+        say(f"page {write_pages(whole, folder, page)}: {so_far(whole, finished(whole, folder))} are finished")
 
 
 def _require_apart(keep: Path, asked: Sequence[tuple[Reproduction, Path]]) -> None:
@@ -146,12 +147,6 @@ def _require_apart(keep: Path, asked: Sequence[tuple[Reproduction, Path]]) -> No
             )
 
 
-def _so_far(reproduction: Reproduction, folder: Path) -> str:
-    of_row = [runs for groups in finished(reproduction, folder).values() for runs in groups.values()]
-    wanted = len(reproduction.seeds) * sum(len(part.rows) for part in reproduction.parts)
-    return f"{sum(map(len, of_row))} finished runs of {wanted}"
-
-
 def require_own_results(reproduction: Reproduction, folder: Path, common: Sequence[str]) -> None:
     """Raise where a result in a folder is not that of the row whose place it has: the page would pass it off as such.
 
@@ -160,7 +155,7 @@ def require_own_results(reproduction: Reproduction, folder: Path, common: Sequen
         common: options of the command train for every run.
     """
     for part in reproduction.parts:
-        for run in planned(reproduction.comparison(part), plan.part_folder(folder, part)):
+        for run in planned(reproduction.comparison(part, further=True), plan.part_folder(folder, part)):
             is_finished(run, common, but_for=("precision",))  # another machine may report what a GPU has trained
 
 
@@ -201,7 +196,7 @@ def _asked(
         if keep_steps:
             plan.write_steps(folder, wish.budget, steps)
     figures = tuple(name for name in QUICK_FIGURES if name in quick.figures())
-    return dataclasses.replace(quick, steps=steps, drawn=figures)
+    return dataclasses.replace(quick, budget=wish.budget, steps=steps, drawn=figures)
 
 
 def steps_within(quick: Reproduction, budget: float, common: Sequence[str], cost_of: CostOf) -> dict[str, int]:
@@ -226,12 +221,10 @@ def steps_within(quick: Reproduction, budget: float, common: Sequence[str], cost
     return steps
 
 
-def _whole(narrowed: Reproduction, wish: Wish) -> Reproduction:
-    """What the page shows: all rows, whatever was asked for now; of a budget its own."""
-    if wish.budget is not None:
-        return narrowed
-    everything = plan.load(narrowed.name).narrowed((), (), ())
-    return dataclasses.replace(everything, seeds=narrowed.seeds)
+def _whole(narrowed: Reproduction, wish: Wish, folder: Path) -> Reproduction:
+    """What the page shows: all rows and all seeds that are there, whatever was asked for now; of a budget its own."""
+    everything = plan.load(narrowed.name).narrowed((), (), ()) if wish.budget is None else narrowed
+    return everything.with_all_seeds_of(folder)
 
 
 def plan_text(runs: Sequence[Run], common: Sequence[str], at_a_time: int, cost_of: CostOf) -> str:

@@ -49,13 +49,14 @@ def blocks_of_table(name: str, reproduction: Reproduction, groups: Groups) -> li
         *["chosen on validation", "its score", f"its difference to {baseline}"] * chosen, "what fills it",
     ]  # fmt: skip
     rows = [header]
+    wanted = max(len(reproduction.seeds), FEWEST_SEEDS)
     for row in labels:
         cells = _cells(name, row, groups, metric, same)
         if chosen:
             cells += _chosen_cells(row, reproduction, groups, metric, baseline)
-        seeds = len(_scores(groups.get(row, {}), metric))
-        command = f"hf-hmtl reproduce --on {reproduction.name} --rows {reproduction.typed(part, row)}"
-        rows.append([*cells, command if seeds < len(reproduction.seeds) else ""])
+        few = [each for each in needed(row, baseline, reproduction) if _is_short(groups.get(each, {}), metric, wanted)]
+        typed = [reproduction.typed(part, each) for each in few]
+        rows.append([*cells, reproduction.command("--rows", *typed) if few else ""])
     texts = ("row", "of the paper", "chosen on validation", "what fills it")
     return [
         Heading(f"{_called(name)}: {table.title}", 3),
@@ -64,6 +65,16 @@ def blocks_of_table(name: str, reproduction: Reproduction, groups: Groups) -> li
         *_further_measures(name, labels, groups),
         *[Paragraph(table.note)] * bool(table.note),
     ]
+
+
+def needed(row: str, baseline: str, reproduction: Reproduction) -> list[str]:
+    """The rows whose runs the cells of a row are made of, in whole or in part."""
+    return list(dict.fromkeys([row, baseline, *reproduction.chosen.get(row, ())]))
+
+
+def _is_short(runs: dict[int, Result], metric: str, wanted: int) -> bool:
+    """Whether a row has a score of too few seeds."""
+    return len(_scores(runs, metric)) < wanted
 
 
 def _further_measures(name: str, labels: Sequence[str], groups: Groups) -> list[Block]:

@@ -334,8 +334,27 @@ def test_results_of_their_rows_are_reported_with_how_many_there_are(folder, tmp_
     of_bfloat16.write(place_of(folder, "supervised-none", 2))  # of a GPU, reported elsewhere
     command.run(["--on", "drawn", "--report", "--output_dir", str(folder), "--keep", str(tmp_path / "kept")])
     said = capsys.readouterr().out
-    assert f"results {tmp_path / 'kept' / 'drawn'}, of 2 finished runs of 228" in said
-    assert f"page {folder / reproduce.PAGE}, of 2 finished runs of 228" in said
+    assert f"results {tmp_path / 'kept' / 'drawn'}: 2 of 228 runs are finished\n" in said
+    assert f"page {folder / reproduce.PAGE}: 2 of 228 runs are finished\n" in said
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", '{"schema_version": 99}'])
+def test_a_result_that_cannot_be_read_is_named_with_what_to_do(folder, content, trained):
+    folder.add("supervised-none", [0.5, 0.6])
+    broken = place_of(folder, "supervised-none", 2)
+    broken.write_text(content)
+    with pytest.raises(ValueError, match=f"{broken}.*Remove {broken.parent}, or compare into another --output_dir$"):
+        command.run(["--on", "drawn", "--rows", "supervised-weak", "--output_dir", str(folder)])
+    assert trained == []
+
+
+def test_the_page_shows_all_seeds_that_there_are_whatever_was_asked_for_now(folder, trained):
+    folder.add("supervised-none", [0.5, 0.6, 0.7, 0.8])
+    for seeds, wanted in (("1", [1]), ("5", [5])):
+        command.run(["--on", "drawn", "--rows", "smoothing-0.0", "--output_dir", str(folder), "--seeds", seeds])
+        text = (folder / reproduce.PAGE).read_text(encoding="utf-8")
+        assert "| 0.650 ± 0.129 |     4 |" in text and "3 of 228 runs, and 1 of further seeds, are finished" in text
+        assert [run.seed for run in trained[-1][0]] == wanted
 
 
 @pytest.mark.slow
