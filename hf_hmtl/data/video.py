@@ -7,6 +7,7 @@ version of torch.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hf_hmtl.model.image_processing_hmtl import LARGEST_IMAGE
 
 INSTALL = "pip install 'hf_hmtl[video]'"
 _CODECS = ("libx264", "mpeg4")
+_TICK = Fraction(1, 60_000)  # seconds; 24, 25, 29.97, 30, 50 and 60 frames a second are whole numbers of them
 # FFmpeg's names of what holds a video itself. Its others include playlists (hls, concat, dash, sdp), whatever their
 # file is called, which would lead to other files and to the network.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,asf,flv,ogg,mpegvideo,h264,hevc,m4v,mjpeg,gif,mxf"
@@ -92,13 +94,13 @@ def count(path: Path) -> int:
         return 0
 
 
-def write(path: Path, pictures: Iterator[np.ndarray], like: Path) -> None:
-    """Write pictures as an MP4 file, in the tempo of another video and without its sound.
+def write(path: Path, shown: Iterator[Frame], like: Path) -> None:
+    """Write frames as an MP4 file without sound, each shown when it says.
 
     Args:
         path: of the file.
-        pictures: uint8 (height, width, 3), all of one size; an odd last row or column is left out.
-        like: the video whose frames a second are taken.
+        shown: frames of one size; an odd last row or column is left out.
+        like: the video whose mean rate is that of frames which do not say when.
 
     Raises:
         OSError: it cannot be written.
@@ -106,16 +108,23 @@ def write(path: Path, pictures: Iterator[np.ndarray], like: Path) -> None:
     av = package()
     try:
         with _opened(av, like) as container:
-            rate = container.streams.video[0].average_rate or 25
+            rate = container.streams.video[0].average_rate or Fraction(25)
         with av.open(str(path), "w", format="mp4") as target:
             codec = next(name for name in _CODECS if name in av.codecs_available)
             stream = target.add_stream(codec, rate=rate)
             stream.pix_fmt = "yuv420p"
-            for number, picture in enumerate(pictures):
-                picture = np.ascontiguousarray(picture[: len(picture) // 2 * 2, : picture.shape[1] // 2 * 2])
+            stream.codec_context.time_base = _TICK
+            last = -1
+            for number, frame in enumerate(shown):
+                height, width = (side // 2 * 2 for side in frame.pixels.shape[:2])
                 if number == 0:
-                    stream.height, stream.width = picture.shape[:2]
-                target.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+                    stream.height, stream.width = height, width
+                pixels = np.ascontiguousarray(frame.pixels[:height, :width])
+                picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                seconds = number / rate if frame.seconds is None else Fraction(frame.seconds)
+                last = max(round(seconds / _TICK), last + 1)  # two frames of one time are shown one after the other
+                picture.pts, picture.time_base = last, _TICK
+                target.mux(stream.encode(picture))
             target.mux(stream.encode())
     except av.error.FFmpegError as error:
         raise OSError(f"{path}: {error.strerror or type(error).__name__}") from error

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,16 +33,17 @@ def draw(source: Path, rows: Iterable[dict], target: Path) -> None:
 def caption(row: dict) -> str:
     """What is written at a face: its track, and its first answer with how sure it is."""
     track = "" if row["track"] is None else f"{row['track']}: "
-    for name, value in row.items():
+    columns = iter(row.items())
+    for name, value in columns:
         if name in _BEFORE or value is None:
             continue
-        if isinstance(value, str):
-            return f"{track}{value} {row[f'{name}_score']:.2f}"
+        if isinstance(value, str):  # behind a class stands how sure it is
+            return f"{track}{value} {next(columns)[1]:.2f}"
         return f"{track}{name} {value:.2f}"
     return track.rstrip(": ")
 
 
-def _drawn(source: Path, rows: Iterable[dict]) -> Iterator[np.ndarray]:
+def _drawn(source: Path, rows: Iterable[dict]) -> Iterator[video.Frame]:
     by_frame = itertools.groupby((row for row in rows if row["frame"] is not None), lambda row: row["frame"])
     following: tuple[int, list[dict]] | None = None
     faces: list[dict] = []
@@ -53,7 +55,8 @@ def _drawn(source: Path, rows: Iterable[dict]) -> Iterator[np.ndarray]:
                 faces = faces if following is None else following[1]
                 number, group = next(by_frame, (None, ()))
                 following = (2**63, []) if number is None else (number, list(group))
-            yield _with_faces(frame.pixels, [row for row in faces if row["face"] is not None])
+            pixels = _with_faces(frame.pixels, [row for row in faces if row["face"] is not None])
+            yield replace(frame, pixels=pixels)
     except OSError:
         if last_frame < 0:  # a video that is damaged from some frame on is drawn up to it, as the table says
             raise

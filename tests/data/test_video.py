@@ -64,3 +64,18 @@ def test_pictures_of_an_unknown_coding_are_told(tmp_path):
     (tmp_path / "b.mov").write_bytes(content.replace(b"png ", b"xxxx"))
     with pytest.raises(OSError, match="nothing here decodes the pictures of this video"):
         list(video.frames(tmp_path / "b.mov"))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_a_video_is_written_in_the_tempo_of_its_frames(tmp_path, monkeypatch, codec):
+    """Also where it varies, as of a telephone in the dark; and two frames of one time are both there."""
+    monkeypatch.setattr(video, "_CODECS", (codec,))
+    like = write_video(tmp_path / "like.mov", PICTURES, rate=10)
+    times = [0.0, 1001 / 30000, 0.1, 0.7, 0.7, 1.5, 3.0]
+    pixels = np.full((33, 47, 3), 90, np.uint8)
+    video.write(tmp_path / "a.mp4", (video.Frame(number, at, pixels) for number, at in enumerate(times)), like)
+    found = list(video.frames(tmp_path / "a.mp4"))
+    assert [frame.seconds for frame in found] == pytest.approx(times, abs=1e-4)
+    assert found[0].pixels.shape == (32, 46, 3)
+    video.write(tmp_path / "b.mp4", (video.Frame(number, None, pixels) for number in range(4)), like)
+    assert [frame.seconds for frame in video.frames(tmp_path / "b.mp4")] == pytest.approx([0.0, 0.1, 0.2, 0.3])

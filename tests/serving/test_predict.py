@@ -136,6 +136,8 @@ def test_columns_that_would_have_one_name_are_told_apart(tmp_path, suffix):
     }
     assert row.mood == entry["mood"]["label"] and set(expected) <= set(row.index)
     assert row[list(expected)].tolist() == pytest.approx(list(expected.values()), abs=1e-5)
+    plain = {name: None if pd.isna(value) else value for name, value in row.items()}
+    assert drawing.caption(plain) == f"{row.mood} {max(shares.values()):.2f}"
 
 
 def test_columns_that_no_longer_name_tells_apart_are_told_before_any_work(analyse, tmp_path):
