@@ -139,6 +139,9 @@ class HMTLImageProcessor(BaseImageProcessor):
     It neither rescales nor normalises, since the model takes pixels (0..255) and does both itself. `image_mean` and
     `image_std` are therefore those that change nothing: code that normalises by them gives the model what it wants.
 
+    Its class is named by the `config.json` of the model. From a folder without one, `AutoImageProcessor` reads it with
+    `config=model.config` only, and its own `from_pretrained` as it is.
+
     Args:
         size: side of the result in pixels, or {"height": side, "width": side}, or {"shortest_edge": side}.
         crop_fraction: share of each side that is kept, from the centre; 1.0 keeps everything.

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import AutoImageProcessor
 
+from hf_hmtl import HMTLConfig
 from hf_hmtl.model.image_processing_hmtl import HMTLImageProcessor, ImageError, ImageTooLarge, decode, to_pixels
 
 
@@ -185,6 +187,8 @@ def test_the_processor_is_saved_and_loaded_with_its_options(tmp_path):
     assert HMTLImageProcessor.from_pretrained(tmp_path, crop_fraction=0.5).crop_fraction == 0.5
     assert HMTLImageProcessor.from_pretrained(tmp_path, size=48).size == {"height": 48, "width": 48}
     assert (loaded.image_mean, loaded.image_std) == ([0, 0, 0], [1, 1, 1])
+    alone = AutoImageProcessor.from_pretrained(tmp_path, config=HMTLConfig())  # no config.json lies beside it
+    assert type(alone) is HMTLImageProcessor and alone.to_dict() == loaded.to_dict()
 
 
 @pytest.mark.parametrize("size", [20, (20, 20), {"height": 20, "width": 20}, {"shortest_edge": 20}])
