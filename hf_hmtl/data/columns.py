@@ -52,10 +52,11 @@ def check_dataset(
 
 
 def _within(dataset: Any, rows: np.ndarray) -> Iterator[Any]:
-    """The datasets that torch's wrappers hold, with the rows that are shown of them."""
-    if isinstance(dataset, Subset):
-        yield from _within(dataset.dataset, np.asarray(dataset.indices)[rows])
-    elif isinstance(dataset, ConcatDataset):
+    """The datasets that torch's wrappers hold, with the rows that are shown of them; what derives from a wrapper may
+    make other rows of them, and is itself."""
+    if type(dataset) is Subset:
+        yield from _within(dataset.dataset, np.asarray(dataset.indices)[rows] % len(dataset.dataset))
+    elif type(dataset) is ConcatDataset:
         ends = dataset.cumulative_sizes
         for first, end, part in zip([0, *ends], ends, dataset.datasets, strict=False):
             if len(inside := rows[(rows >= first) & (rows < end)]):

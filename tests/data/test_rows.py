@@ -242,17 +242,30 @@ def wrapped(dataset, kind):
         "joined with another": lambda: ConcatDataset([Dictionaries(dataset), dataset]),
         "part of joined": lambda: Subset(ConcatDataset([dataset, dataset]), [0, 100, 3]),
         "part of a part": lambda: Subset(Subset(dataset, range(4, 90)), [5, 2]),
+        "from its end": lambda: Subset(dataset, [-1, -3]),
     }[kind]()
 
 
 @pytest.mark.parametrize(
-    "kind", ["subset", "split", "joined", "joined with another", "part of joined", "part of a part"]
+    "kind", ["subset", "split", "joined", "joined with another", "part of joined", "part of a part", "from its end"]
 )
 def test_what_torch_wraps_is_looked_at_as_well(faces, kind):
     check_dataset(wrapped(faces["train"], kind), [emotion(faces)], "eval_dataset")
     other = relabelled(faces, ClassLabel(names=[*NAMES[1:], NAMES[0]]))
     with pytest.raises(ValueError, match="eval_dataset: the column 'emotion' numbers the classes happy"):
         check_dataset(wrapped(other, kind), [emotion(faces)], "eval_dataset")
+
+
+def test_a_wrapper_of_ones_own_may_number_the_classes_itself(faces):
+    class Renumbered(Subset):
+        def __getitem__(self, row):
+            return super().__getitem__(row) | {"emotion": 0}
+
+        def __getitems__(self, rows):
+            return [self[row] for row in rows]
+
+    other = relabelled(faces, ClassLabel(names=[*NAMES[1:], NAMES[0]]))
+    check_dataset(Renumbered(other, range(8)), [emotion(faces)], "eval_dataset")
 
 
 def test_of_what_torch_wraps_only_the_rows_that_it_shows_count(faces):

@@ -54,7 +54,7 @@ def blocks_of_table(name: str, reproduction: Reproduction, groups: Groups) -> li
         cells = _cells(name, row, groups, metric, same)
         if chosen:
             cells += _chosen_cells(row, reproduction, groups, metric, baseline)
-        few = [each for each in needed(row, baseline, reproduction) if _is_short(groups.get(each, {}), metric, wanted)]
+        few = [each for each in _needed(row, baseline, reproduction) if _is_short(groups.get(each, {}), metric, wanted)]
         typed = [reproduction.typed(part, each) for each in few]
         rows.append([*cells, reproduction.command("--rows", *typed) if few else ""])
     texts = ("row", "of the paper", "chosen on validation", "what fills it")
@@ -67,7 +67,7 @@ def blocks_of_table(name: str, reproduction: Reproduction, groups: Groups) -> li
     ]
 
 
-def needed(row: str, baseline: str, reproduction: Reproduction) -> list[str]:
+def _needed(row: str, baseline: str, reproduction: Reproduction) -> list[str]:
     """The rows whose runs the cells of a row are made of, in whole or in part."""
     return list(dict.fromkeys([row, baseline, *reproduction.chosen.get(row, ())]))
 
