@@ -71,10 +71,11 @@ def _with_faces(pixels: np.ndarray, faces: list[dict]) -> np.ndarray:
     font = ImageFont.load_default(size)
     for row in faces:
         colour = _COLOURS[(row["track"] or 0) % len(_COLOURS)]
-        corner = row["xmin"], row["ymin"]
-        pen.rectangle((*corner, row["xmax"], row["ymax"]), outline=colour, width=max(2, size // 8))
-        text = caption(row)
-        place = corner[0], max(0, corner[1] - 1.3 * size)
+        text, place = caption(row), (0.0, 0.0)
+        if row["xmin"] is not None:  # of a video of cropped faces nobody looked for a box
+            left, top = row["xmin"], row["ymin"]
+            pen.rectangle((left, top, row["xmax"], row["ymax"]), outline=colour, width=max(2, size // 8))
+            place = left, max(0.0, top - 1.3 * size)
         pen.rectangle(pen.textbbox(place, text, font=font), fill=colour)
         pen.text(place, text, fill="white", font=font)
     return np.asarray(image)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import nn
+from transformers.utils import CONFIG_NAME
 
 from hf_hmtl.files import is_local
 from hf_hmtl.model.answers_hmtl import CLASSES, YES_NO, Answer, answers_of, note_of
@@ -98,6 +99,11 @@ def require_ours(model: str | Path, revision: str | None = None) -> None:
     """
     if is_local(str(model)) and not Path(model).is_dir():
         raise FileNotFoundError(f"{model}: there is no such folder; give what a training wrote, or a name of the Hub")
+    if Path(model).is_dir() and not (Path(model) / CONFIG_NAME).is_file():
+        raise FileNotFoundError(
+            f"{model} has no {CONFIG_NAME}, so it holds no model; give the folder that a training wrote"
+            f"{_such_as(Path(model))}"
+        )
     try:
         kind = HMTLConfig.get_config_dict(model, revision=revision)[0].get("model_type")
     except OSError as error:
@@ -114,6 +120,12 @@ def require_ours(model: str | Path, revision: str | None = None) -> None:
         )
     if kind != HMTLConfig.model_type:
         raise ValueError(f"{model} holds a model of the type {kind!r}, and none of hf_hmtl")
+
+
+def _such_as(folder: Path) -> str:
+    """The first model in the folders of a folder, as those of a comparison are, in the words of a message."""
+    inside = sorted(path for depth in ("*", "*/*", "*/*/*") for path in folder.glob(f"{depth}/{CONFIG_NAME}"))
+    return f", such as {inside[0].parent}" if inside else ""
 
 
 def description(network: ExportedNetwork, processor: HMTLImageProcessor, name: str, version: str) -> dict:

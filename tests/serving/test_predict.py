@@ -332,6 +332,15 @@ def test_drawn_faces_are_where_the_table_says(analyse, tmp_path):
     assert drawing.caption(rows.to_dict("records")[0]).startswith("0: ")
 
 
+def test_a_video_of_one_cropped_face_has_its_answer_in_the_corner(analyse, folder, tmp_path):
+    film = write_video(tmp_path / "film.mov", [np.full((90, 120, 3), [50, 20, 0], np.uint8)] * 3, rate=5)
+    cropped = predict.pipeline_of(folder, detect=False, device="cpu")
+    predict.predict(cropped, [film], tmp_path / "faces.csv", Choices(draw=tmp_path / "drawn.mp4"))
+    shown, _ = read_video(tmp_path / "drawn.mp4")
+    changed = np.abs(shown[1].astype(int) - [50, 20, 0]).max(2) > 60
+    assert len(shown) == 3 and changed[:16, :30].any() and not changed[40:].any()
+
+
 def test_an_upright_frame_is_turned_as_players_turn_it():
     class Turned:
         rotation = -90  # of a phone held upright: a quarter with the clock
@@ -451,10 +460,17 @@ def test_mistakes_are_told_and_nothing_is_left(commanded, shoot, tmp_path, monke
 def test_what_is_no_model_of_ours_is_told(shoot, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "config.json").write_text('{"model_type": "vit"}')
-    for name, message in (("other", "of the type 'vit', and none of hf_hmtl"), ("missing", "there is no such folder")):
+    (tmp_path / "comparison" / "row" / "seed-1").mkdir(parents=True)
+    (tmp_path / "comparison" / "row" / "seed-1" / "config.json").write_text("{}")
+    for name, message in (
+        ("other", "of the type 'vit', and none of hf_hmtl"),
+        ("missing", "there is no such folder"),
+        ("comparison", "comparison has no config.json, so it holds no model; .*, such as .*comparison/row/seed-1$"),
+        ("shoot", "shoot has no config.json, so it holds no model; give the folder that a training wrote$"),
+    ):
         with pytest.raises((ValueError, OSError), match=message):
             command.run([str(shoot), "--model", str(tmp_path / name), "--output", str(tmp_path / "o.csv")])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "shoot"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["comparison", "other", "shoot"]
 
 
 @pytest.mark.parametrize("name", ["outputs/quikstart", "quikstart", "outputs/old/run", "no such folder"])
