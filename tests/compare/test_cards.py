@@ -115,3 +115,31 @@ def test_a_folder_that_is_neither_and_one_of_nothing_are_refused(tmp_path):
 def test_the_committed_page_is_what_the_committed_results_give_byte_for_byte():
     folders = sorted(path for path in (ROOT / "model_cards" / "results").iterdir() if path.is_dir())
     assert (ROOT / "model_cards" / "README.md").read_bytes() == page(folders).encode()
+
+
+def test_the_readme_tells_what_the_committed_results_of_the_labels_say():
+    """Calibration with all labels and the recall of the rarest class, as means over the three seeds."""
+
+    def mean(share, row, value):
+        found = (ROOT / "model_cards" / "results" / "fer2013-labels" / f"{share}--" / row).glob("seed-*/result.json")
+        values = [value(read(path)) for path in found]
+        assert len(values) == 3
+        return sum(values) / 3
+
+    def error(row):
+        return f"{mean(100, row, lambda result: result.calibration['emotion']['expected_error']):.2f}"
+
+    def disgust(share, row):
+        return mean(share, row, lambda result: result.metrics["test_emotion_recall_disgust"])
+
+    rest, others = "localizable-rotation-with-the-rest", ("label-augmentation", "localizable-rotation")
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        f"the calibration error falls from {error('supervised')} to {error(others[0])} with label augmentation, to "
+        f"{error(others[1])} with localizable rotation and to {error(rest)} with images without labels beside"
+    ) in text
+    half, all_labels = (disgust(share, "supervised") for share in (50, 100))
+    assert f"({half:.2f} at 50 %, {all_labels:.2f} with all)" in text
+    assert f"much lower ({disgust(50, rest):.2f} and {disgust(100, rest):.2f})" in text
+    for share in (5, 10, 20):
+        assert all(disgust(share, row) < disgust(share, "supervised") for row in (*others, rest))
