@@ -78,9 +78,13 @@ class OpenedRun:
 
         # A split may have been cut out of another, or lack classes: what was drawn stands in the identity of a row.
         drawn = [each.split("/") for each in self.rows.select(numbers)[ID][:]]
-        masks = [face_masks(split, [int(number)], **options)[0] for split, number in drawn]
-        whole = [Image.fromarray((255 * mask).round().astype(np.uint8)) for mask in masks]
-        seen = [to_pixels(mask, recipe.image_size, recipe.crop["eval"]) for mask in whole]
+        whole = {}
+        for split in dict.fromkeys(split for split, _ in drawn):
+            of_split = [number for each, number in drawn if each == split]
+            masks = (255 * face_masks(split, [int(number) for number in of_split], **options)).round().astype(np.uint8)
+            whole |= {(split, number): mask for number, mask in zip(of_split, masks, strict=True)}
+        pictures = [Image.fromarray(whole[split, number]) for split, number in drawn]
+        seen = [to_pixels(mask, recipe.image_size, recipe.crop["eval"]) for mask in pictures]
         return np.stack(seen)[..., 0] / np.float32(255)
 
 

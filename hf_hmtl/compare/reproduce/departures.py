@@ -7,7 +7,7 @@ import yaml
 from hf_hmtl import recipe as recipes
 from hf_hmtl.compare.reproduce.blocks import Block, Heading, Paragraph, Table
 from hf_hmtl.compare.reproduce.plan import Part, Reproduction
-from hf_hmtl.compare.runs import ARGUMENTS, SETTINGS
+from hf_hmtl.compare.runs import decisive
 
 ABSENT = "-"
 NAMED = 6
@@ -54,9 +54,7 @@ def _named(rows: list[str], of: int) -> str:
 
 def _settings(recipe: str) -> dict[str, Any]:
     """{entry: value} of what decides a result, {training.argument: value} among it."""
-    content = recipes.load(recipe).to_dict()
-    of_training = {f"training.{key}": value for key, value in content["training"].items() if key in ARGUMENTS}
-    settings = {key: content[key] for key in SETTINGS if key in content} | of_training
+    settings = decisive(recipes.load(recipe).to_dict())
     for option in ("pretrained", "teacher"):  # the row that stands for another is its like, whatever file it is in
         if isinstance(settings.get(option), dict):
             settings[option] = settings[option]["row"].rpartition("/")[2]

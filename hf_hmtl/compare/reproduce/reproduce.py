@@ -129,11 +129,11 @@ def reproduce(
         whole = _whole(narrowed, wish, folder)
         for note in draw_figures(dataclasses.replace(narrowed, further=whole.further), folder, wish.data_dir):
             say(note)
+        done = so_far(whole, finished(whole, folder))
         if keep is not None:
             kept = keep_results(whole, folder, keep / narrowed.name)
-            done = so_far(whole, finished(whole, folder))
             say(f"results {kept}: {done} are finished" if kept.is_dir() else f"no results to keep in {kept}")
-        say(f"page {write_pages(whole, folder, page)}: {so_far(whole, finished(whole, folder))} are finished")
+        say(f"page {write_pages(whole, folder, page)}: {done} are finished")
 
 
 def _require_apart(keep: Path, asked: Sequence[tuple[Reproduction, Path]]) -> None:
