@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from processes import EVALUATED, STEPS, launched
+from processes import EVALUATED, LEAVE, STEPS, launched
 from runs import TINY, tells_of_a_lost_worker
 
 from hf_hmtl.data.sampler import EpochRowSampler
@@ -44,15 +44,13 @@ trainer.train()
 assert args.world_size == 2 and not trainer.model_wrapped.find_unused_parameters
 content = {"scores": trainer.evaluate(), "seen": seen}
 (folder / f"{args.process_index}.json").write_text(json.dumps(content))
-torch.distributed.barrier()
-torch.distributed.destroy_process_group()
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("broadcast", ["null", "false"], ids=["by default", "each its own"])
 def test_every_process_evaluates_the_statistics_that_are_saved(tmp_path, broadcast):
-    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "script.py").write_text(SCRIPT + LEAVE)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command = [*launcher, str(tmp_path / "script.py"), str(tmp_path), broadcast]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -91,15 +89,13 @@ except ValueError as error:
 content = {"said": said, "left out": trainer.finite_steps.left_out, "processes": args.world_size}
 content["weights"] = [float(each.double().sum()) for each in model.parameters()]
 (folder / f"{args.process_index}.json").write_text(json.dumps(content))
-torch.distributed.barrier()
-torch.distributed.destroy_process_group()
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", ["skip", "stop"])
 def test_a_step_that_is_not_finite_in_one_process_is_judged_by_all(tmp_path, policy):
-    (tmp_path / "script.py").write_text(SPOILED)
+    (tmp_path / "script.py").write_text(SPOILED + LEAVE)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
         [*launcher, str(tmp_path / "script.py"), str(tmp_path), policy], capture_output=True, text=True
@@ -154,15 +150,13 @@ try:
 except ToldToEnd as end:
     said = str(end)
 (folder / f"{args.process_index}.json").write_text(json.dumps({"said": said, "steps": len(steps)}))
-torch.distributed.barrier()
-torch.distributed.destroy_process_group()
 """
 
 
 @pytest.mark.slow
 def test_all_processes_end_behind_the_same_step_when_one_was_told_to(tmp_path):
     """The one after that in which they learned of it together, as no step waits for what a device has to say."""
-    (tmp_path / "script.py").write_text(TOLD)
+    (tmp_path / "script.py").write_text(TOLD + LEAVE)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run([*launcher, str(tmp_path / "script.py"), str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from accelerate import Accelerator
+from processes import LEAVE
 from trainers import first_batch, loss_of, make, weights
 
 from hf_hmtl.tasks.barlow_twins import BarlowTwins
@@ -143,14 +144,12 @@ trainer.train()
 if args.process_index == 0:
     logged = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     torch.save({"weights": model.state_dict(), "losses": logged}, f"{sys.argv[1]}/{args.world_size}.pt")
-if args.world_size > 1:
-    torch.distributed.destroy_process_group()
 """
 
 
 @pytest.mark.slow
 def test_two_processes_that_accumulate_learn_what_one_large_batch_teaches(tmp_path):
-    (tmp_path / "script.py").write_text(PROCESSES)
+    (tmp_path / "script.py").write_text(PROCESSES + LEAVE)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
     for processes, batch, accumulated in (("1", "16", "1"), ("2", "4", "2")):
         command = [*launcher, processes, str(tmp_path / "script.py"), str(tmp_path), batch, accumulated]
@@ -177,7 +176,6 @@ step = Step(over_processes({task.name: task.counts(torch.zeros(64))}, accelerato
 loss = step.share(task, own)
 loss.backward()
 torch.save({"loss": loss.detach(), "gradient": half.grad}, f"{folder}/{rank}.pt")
-torch.distributed.destroy_process_group()
 """
 
 
@@ -188,7 +186,7 @@ def test_two_processes_see_the_statistics_of_the_whole_batch(tmp_path):
     loss = task.loss_of(task.statistics(whole, torch.zeros(128)))
     loss.backward()
     torch.save(whole.detach(), tmp_path / "projections.pt")
-    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "script.py").write_text(SCRIPT + LEAVE)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run([*launcher, str(tmp_path / "script.py"), str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
